@@ -1,0 +1,1 @@
+"""Engines generate text. ``local`` runs a base model with adapters in this process."""

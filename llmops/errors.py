@@ -1,0 +1,82 @@
+"""Every error a user can cause or meet, as one tree.
+
+    LlmopsError            exit 1   something failed while running
+    ├── UsageError         exit 2   the command, the recipe or the data is wrong
+    │   ├── ConfigError             one or more problems in a recipe or policy
+    │   └── DataError               a dataset that cannot be used
+    ├── NotFoundError      exit 2   a model, recipe or deployment that does not exist
+    ├── IntegrityError     exit 1   bytes that are not the bytes that were recorded
+    ├── StoreError         exit 1   the MLflow store cannot be reached or refuses
+    └── ServeError         exit 1   a deployment that does not start or answer
+
+A verdict is not an error: see ``records.Decision.exit_code`` (3 rejected, 4 inconclusive).
+"""
+
+EXIT_OK = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_REJECTED = 3
+EXIT_INCONCLUSIVE = 4
+EXIT_INTERRUPTED = 130
+
+
+class LlmopsError(Exception):
+    """A failure that is told to the user in words.
+
+    Args:
+        message: Where, what, what was received, what is allowed.
+        next_command: The command (or step) that gets the user further.
+    """
+
+    exit_code = EXIT_FAILURE
+
+    def __init__(self, message: str, *, next_command: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_command = next_command
+
+    def __str__(self) -> str:
+        if self.next_command is None:
+            return self.message
+        return f"{self.message}\n  Next: {self.next_command}"
+
+
+class UsageError(LlmopsError):
+    """The command line or an argument is wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class ConfigError(UsageError):
+    """Problems found in a recipe, reported all together.
+
+    Args:
+        problems: One line for each problem, each with its place.
+        next_command: The command that shows what is allowed.
+    """
+
+    def __init__(self, problems: list[str], *, next_command: str | None = None) -> None:
+        super().__init__("\n".join(problems), next_command=next_command)
+        self.problems = problems
+
+
+class DataError(UsageError):
+    """A dataset that cannot be read or used."""
+
+
+class NotFoundError(LlmopsError):
+    """A named thing that does not exist."""
+
+    exit_code = EXIT_USAGE
+
+
+class IntegrityError(LlmopsError):
+    """Bytes that differ from those that were recorded."""
+
+
+class StoreError(LlmopsError):
+    """The MLflow store is unreachable or refused a request."""
+
+
+class ServeError(LlmopsError):
+    """A deployment did not start, or did not answer."""

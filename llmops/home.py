@@ -1,0 +1,28 @@
+"""Where llmops keeps files of its own: ``LLMOPS_HOME``, or the platform's user data folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """The root folder; not created by asking."""
+    configured = os.environ.get("LLMOPS_HOME")
+    if configured:
+        return Path(configured).expanduser().resolve()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("llmops", appauthor=False))
+
+
+def folder(name: str) -> Path:
+    """A folder of the home, created.
+
+    Args:
+        name: ``models`` and ``adapters`` (addressed by content), ``runs`` (state of unfinished runs),
+            ``cache`` (generations) or ``deployments``.
+    """
+    path = home() / name
+    path.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,67 @@
+"""Progress of long work on stderr: a bar on a terminal, a line a minute elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+LINE_EVERY_SECONDS = 60.0
+
+
+class Progress:
+    """Counts units of work and shows them.
+
+    Args:
+        total: Units in all.
+        label: What is being done, such as ``train``.
+        initial: Units already done, after a resume.
+    """
+
+    def __init__(self, total: int, label: str, *, initial: int = 0) -> None:
+        self.total, self.label, self.done = total, label, initial
+        self._detail = ""
+        self._last_line = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc=label, initial=initial, file=sys.stderr, leave=True)
+
+    def advance(self, units: int = 1, detail: str = "") -> None:
+        """Adds finished units; ``detail`` is shown behind the bar."""
+        self.done += units
+        self._detail = detail
+        if self._bar is not None:
+            self._bar.set_postfix_str(detail, refresh=False)
+            self._bar.update(units)
+        elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS:
+            self._line()
+
+    def close(self) -> None:
+        """Ends the bar, or says in a line how far the work got."""
+        if self._bar is not None:
+            self._bar.close()
+        else:
+            self._line()
+
+    def _line(self) -> None:
+        self._last_line = time.monotonic()
+        tail = f"  {self._detail}" if self._detail else ""
+        print(f"{self.label}: {self.done}/{self.total}{tail}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def progress(total: int, label: str, *, initial: int = 0) -> Iterator[Progress]:
+    """A ``Progress`` that is closed whatever happens."""
+    shown = Progress(total, label, initial=initial)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr, so that stdout carries results alone."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Entry points of MLflow: thin, everything is delegated to llmops."""
