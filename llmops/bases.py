@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmops import digest, home, registry
@@ -118,8 +118,9 @@ def verify(directory: Path, base_digest: str) -> None:
         IntegrityError: The bytes are not those of the digest.
     """
     manifest = directory / ".manifest.json"
-    if manifest.is_file() and json.loads(manifest.read_text()) == _stamp(directory):
-        return
+    with suppress(FileNotFoundError, ValueError):  # a torn manifest: its writer was killed
+        if json.loads(manifest.read_text(encoding="utf-8")) == _stamp(directory):
+            return
     found = digest.of_model(directory)
     if found != base_digest:
         raise IntegrityError(

@@ -12,16 +12,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from llmops import digest
 from llmops.errors import ConfigError, NotFoundError
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-RESERVED_ALIAS = re.compile(r"latest|v\d+")
+RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 ModelName = Annotated[str, StringConstraints(pattern=rf"^{MODEL_NAME.pattern}$")]
-Alias = Annotated[str, StringConstraints(pattern=r"^(?!latest$)(?!v\d+$)[A-Za-z][A-Za-z0-9_-]*$")]
+
+
+def _free_alias(alias: str) -> str:
+    if RESERVED_ALIAS.fullmatch(alias):
+        raise ValueError("`latest` and v1, v2 … are taken by the registry itself")
+    return alias
+
+
+Alias = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$"), AfterValidator(_free_alias)
+]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Metric = Literal["token_f1", "rouge_l", "one_line", "likelihood"]
 
@@ -29,7 +47,7 @@ Metric = Literal["token_f1", "rouge_l", "one_line", "likelihood"]
 class Section(BaseModel):
     """A part of a recipe: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -104,7 +122,9 @@ class Compare(Section):
     baseline: str = "champion"
     """An alias of the model (the bare base stands in while no version has it), ``base``, or a
     ``models:/`` URI."""
-    scorers: tuple[Metric, ...] = Field(default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1)
+    scorers: tuple[Metric, ...] = Field(
+        default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
+    )
     max_tokens: int = Field(default=64, ge=1, le=4096)
     """Tokens an answer may have."""
     batch_size: int = Field(default=32, ge=1)
@@ -117,12 +137,14 @@ class Requirement(Section):
     metric: Metric
     must: Literal["improve", "not_regress"] = "not_regress"
     margin: float = Field(default=0.0, ge=0, lt=1)
-    """``not_regress``: a loss up to this much is tolerated; ``improve``: the gain must exceed it."""
+    """``not_regress``: a loss up to this is tolerated; ``improve``: the gain must exceed it."""
 
     @model_validator(mode="after")
     def _possible(self) -> Requirement:
         if self.must == "not_regress" and self.margin == 0:
-            raise ValueError("not_regress needs a margin above 0: no finite suite proves a loss of exactly 0")
+            raise ValueError(
+                "not_regress needs a margin above 0: no finite suite proves a loss of exactly 0"
+            )
         return self
 
 
@@ -214,13 +236,15 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise ConfigError([f"{path}{line}: not valid YAML: {what}"]) from error
     if not isinstance(content, dict) or tree is None:
         raise ConfigError([f"{path}: a recipe is a mapping of stages, received {_kind(content)}"])
+    if twice := _duplicate_keys(path, tree):
+        raise ConfigError(twice, next_command=check)
     for override in overrides:
         _apply(content, override)
     _anchor_data_path(content, path.parent)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        problems = [_problem(path, tree, details, content) for details in error.errors()]
+        problems = {_problem(path, tree, details) for details in _causes(error)}
         raise ConfigError(sorted(problems, key=_by_line), next_command=check) from error
 
 
@@ -232,7 +256,10 @@ def check_model_name(name: str) -> str:
     """
     if not MODEL_NAME.fullmatch(name):
         raise ConfigError(
-            [f"model name {name!r}: letters, digits, `.`, `_` and `-` only, beginning with a letter or digit, at most 128 characters"]
+            [
+                f"model name {name!r}: letters, digits, `.`, `_` and `-` only,"
+                " beginning with a letter or digit, at most 128 characters"
+            ]
         )
     return name
 
@@ -266,9 +293,39 @@ def _anchor_data_path(content: dict[str, Any], folder: Path) -> None:
         data["path"] = str((folder / Path(data["path"]).expanduser()).resolve())
 
 
-def _problem(path: Path, tree: yaml.Node, details: Mapping[str, Any], content: object) -> str:
+def _duplicate_keys(path: Path, node: yaml.Node) -> list[str]:
+    """Keys that a mapping holds twice: YAML forbids them, but PyYAML keeps the last in silence."""
+    if isinstance(node, yaml.SequenceNode):
+        return [found for child in node.value for found in _duplicate_keys(path, child)]
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    found, seen = [], set()
+    for key, value in node.value:
+        if key.value in seen:
+            found.append(f"{path}:{key.start_mark.line + 1}: {key.value}: this key is here twice")
+        seen.add(key.value)
+        found += _duplicate_keys(path, value)
+    return found
+
+
+def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Pydantic's problems without those that only follow from others."""
+    problems: list[Mapping[str, Any]] = list(error.errors())
+
+    def follows(problem: Mapping[str, Any]) -> bool:
+        place = problem["loc"]
+        deeper = (p for p in problems if len(p["loc"]) > len(place))
+        return problem["type"] == "too_short" and any(
+            p["loc"][: len(place)] == place for p in deeper
+        )
+
+    return [problem for problem in problems if not follows(problem)]
+
+
+def _problem(path: Path, tree: yaml.Node, details: Mapping[str, Any]) -> str:
     """One line: file, line, key, what was received, what is allowed."""
-    location = tuple(details["loc"])
+    # pydantic adds the member of a union, such as list[str], to the place
+    location = tuple(part for part in details["loc"] if not str(part).endswith("]"))
     key = ".".join(str(part) for part in location) or "recipe"
     line = _line_of(tree, location)
     message = str(details["msg"]).removeprefix("Value error, ")
@@ -292,7 +349,9 @@ def _line_of(node: yaml.Node, location: Sequence[str | int]) -> int:
                 return line
             key, node = pairs[part]
             line = int(key.start_mark.line) + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        elif (
+            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
+        ):
             node = node.value[part]
             line = int(node.start_mark.line) + 1
         else:
@@ -317,7 +376,9 @@ def _sections(annotation: Any) -> list[type[Section]]:
     """The Section classes named in a type annotation."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
-    return [found for argument in getattr(annotation, "__args__", ()) for found in _sections(argument)]
+    return [
+        found for argument in getattr(annotation, "__args__", ()) for found in _sections(argument)
+    ]
 
 
 def _by_line(problem: str) -> tuple[int, str]:

@@ -20,8 +20,8 @@ def folder(name: str) -> Path:
     """A folder of the home, created.
 
     Args:
-        name: ``models`` and ``adapters`` (addressed by content), ``runs`` (state of unfinished runs),
-            ``cache`` (generations) or ``deployments``.
+        name: ``models`` and ``adapters`` (addressed by content), ``runs`` (state of unfinished
+            runs), ``cache`` (generations) or ``deployments``.
     """
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)

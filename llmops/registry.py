@@ -7,13 +7,16 @@ the store refuses or cannot be reached.
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
+import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.records import ModelVersion
@@ -24,6 +27,7 @@ DEFAULT_UI = "http://127.0.0.1:5000"
 KIND = "llmops.kind"
 BASE_DIGEST = "llmops.base_digest"
 ADAPTER_DIGEST = "llmops.adapter_digest"
+PIN = "base.json"
 RECIPE_DIGEST = "llmops.recipe_digest"
 DATA_DIGEST = "llmops.data_digest"
 VERDICT = "llmops.verdict"
@@ -141,10 +145,11 @@ def get_version(name: str, version: str) -> ModelVersion:
         UsageError: It was not logged by ``llmops.flavor``.
     """
     found = _version(name, version)
-    tags = found.tags
-    if BASE_DIGEST not in tags or ADAPTER_DIGEST not in tags:
+    uri = f"models:/{name}/{version}"
+    pin = read_pin(uri)
+    if "adapter_digest" not in pin:
         raise UsageError(
-            f"models:/{name}/{version} was not logged by llmops: it has no {ADAPTER_DIGEST} tag",
+            f"{uri} is not a fine-tuned version that llmops logged",
             next_command="log the model with `llmops.log_model`, or name a version that `llmops run` registered",
         )
     return ModelVersion(
@@ -152,9 +157,25 @@ def get_version(name: str, version: str) -> ModelVersion:
         version=str(found.version),
         model_id=found.source.removeprefix("models:/"),
         run_id=found.run_id or None,
-        adapter_digest=tags[ADAPTER_DIGEST],
-        base_digest=tags[BASE_DIGEST],
+        adapter_digest=pin["adapter_digest"],
+        base_digest=pin["digest"],
     )
+
+
+def read_pin(uri: str) -> dict[str, str]:
+    """The ``base.json`` that lies beside a logged adapter; empty if there is none.
+
+    The file, not a tag, is the truth: it travels with a copy to another registry.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        try:
+            path = mlflow.artifacts.download_artifacts(f"{uri}/{PIN}", dst_path=folder)
+        except (MlflowException, OSError):
+            return {}
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def _version(name: str, version: str) -> Any:
@@ -201,6 +222,27 @@ def version_of_run(name: str, run_id: str) -> str | None:
     return max((str(version.version) for version in found), key=int, default=None)
 
 
+@contextlib.contextmanager
+def resumed_run(run_id: str) -> Iterator[None]:
+    """Makes a finished run the active one, so that a model is logged as its output."""
+    import mlflow
+
+    with store_errors(f"run {run_id}"):
+        mlflow.start_run(run_id=run_id)
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    finally:
+        mlflow.end_run(status)
+
+
+def rename_run(run_id: str, name: str) -> None:
+    """Gives a run the name that the UI shows."""
+    with store_errors(f"run {run_id}"):
+        client().update_run(run_id, name=name)
+
+
 def download(uri: str, target: str) -> str:
     """Downloads a model's files; returns the local directory."""
     import mlflow
@@ -227,6 +269,38 @@ def annotate_model(name: str, key: str, value: str) -> None:
     """Writes a tag on the registered model itself, where it can be searched."""
     with store_errors(f"tag of {name}"):
         client().set_registered_model_tag(name, key, value)
+
+
+def annotate_logged_model(model_id: str, key: str, value: str) -> None:
+    """Writes a tag on a logged model."""
+    with store_errors(f"tag of {model_id}"):
+        client().set_logged_model_tags(model_id, {key: value})
+
+
+def version_tag(name: str, version: str, key: str) -> str | None:
+    """One tag of a version, ``None`` if it is not set."""
+    return _version(name, version).tags.get(key)
+
+
+def run_with_tag(key: str, pattern: str) -> str | None:
+    """Newest run of any experiment whose tag matches a ``LIKE`` pattern."""
+    with store_errors(f"looking for a run with {key}"):
+        experiments = [experiment.experiment_id for experiment in client().search_experiments()]
+        found = client().search_runs(experiments, f"tags.`{key}` LIKE '{pattern}'", max_results=1)
+    return str(found[0].info.run_id) if found else None
+
+
+def read_json(run_id: str, path: str) -> dict[str, Any]:
+    """A JSON artifact of a run."""
+    import mlflow
+
+    with store_errors(f"reading {path} of run {run_id}"):
+        return dict(mlflow.artifacts.load_dict(f"runs:/{run_id}/{path}"))
+
+
+def page(path: str, **query: str) -> str:
+    """A page of MLflow's UI, relative to any other page of it."""
+    return f"#{path}?{urlencode(query, quote_via=quote)}"
 
 
 def ui(path: str) -> str:

@@ -199,7 +199,9 @@ class LocalEngine:
 
         with safe_open(directory / "adapter_model.safetensors", framework="pt") as stored:
             in_file = set(stored.keys())
-        in_model = set(get_peft_model_state_dict(self.model, adapter_name=name))
+        in_model = set(
+            get_peft_model_state_dict(self.model, adapter_name=name, save_embedding_layers=False)
+        )
         if in_file != in_model:
             odd = sorted(in_file ^ in_model)
             raise IntegrityError(

@@ -11,7 +11,7 @@ from llmops.errors import IntegrityError, NotFoundError, UsageError
 from llmops.records import BaseModel, ModelFiles
 
 ADAPTER_FOLDER = "adapter"
-BASE_FILE = "base.json"
+BASE_FILE = registry.PIN
 
 
 def resolve(uri: str) -> ModelFiles:
@@ -60,7 +60,7 @@ def of_model_dir(model_dir: Path) -> ModelFiles:
     if "adapter_digest" not in pin:
         folder = model_dir / bases.MODEL_FOLDER
         bases.verify(folder, pin["digest"])
-        base = BaseModel(pin["name"], str(model_dir), pin["digest"], folder)
+        base = BaseModel(pin["base"], str(model_dir), pin["digest"], folder)
         return of_base(base)
     adapter = model_dir / ADAPTER_FOLDER
     _check(adapter, pin["adapter_digest"], str(model_dir))

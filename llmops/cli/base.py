@@ -1,0 +1,55 @@
+"""``llmops base``: base models, added once."""
+
+from __future__ import annotations
+
+import click
+
+from llmops.cli.options import columns, emit, output_option
+
+
+@click.group("base")
+def command() -> None:
+    """Add and list base models."""
+
+
+@command.command("add")
+@click.argument("source")
+@click.option("--name", help="Registered model name; by default that of the source.")
+@output_option
+def add(source: str, name: str | None, output: str) -> None:
+    """Register SOURCE: an embedded base, a directory with safetensors, or a hub id.
+
+    Example: llmops base add smollm2-135m-instruct
+    """
+    from llmops import registry
+    from llmops.config import check_model_name
+    from llmops.flavor import add_base
+
+    if name is not None:
+        check_model_name(name)
+    registry.connect()
+    base = add_base(source, name)
+    emit(
+        output,
+        f"{base.name}: {base.uri}, digest {base.digest[:12]}",
+        {"name": base.name, "uri": base.uri, "digest": base.digest, "directory": str(base.directory)},
+    )
+
+
+@command.command("ls")
+@output_option
+def ls(output: str) -> None:
+    """List the registered base models, and whether their files are on this machine."""
+    from llmops import bases, registry
+
+    registry.connect()
+    found = [
+        (version.name, version.version, version.tags[registry.BASE_DIGEST])
+        for version in registry.list_bases()
+    ]
+    rows = [(name, str(number), digest[:12], "yes" if bases.cache_dir(digest).is_dir() else "no") for name, number, digest in found]
+    record = {"bases": [{"name": name, "version": number, "digest": digest} for name, number, digest in found]}
+    if output == "table" and not rows:
+        click.echo("No base model is registered.\n  Next: llmops base add smollm2-135m-instruct")
+        return
+    emit(output, columns([("name", "version", "digest", "cached"), *rows]) if rows else "", record)

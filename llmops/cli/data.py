@@ -1,0 +1,31 @@
+"""``llmops data``: the first stage alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llmops.cli.options import columns, emit, output_option, read_recipe, recipe_argument
+
+
+@click.command("data")
+@recipe_argument
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default="data", show_default=True, help="Folder to write."
+)
+@output_option
+def command(recipe: str, overrides: tuple[str, ...], out: Path, output: str) -> None:
+    """Collect the data of RECIPE and write train, validation and test files."""
+    resolved = read_recipe(recipe, overrides)
+    from llmops.data import prepare
+
+    prepared = prepare(resolved.data, out, name=resolved.name, seed=resolved.seed)
+    rows = [(split.name, str(split.rows), str(split.path), split.digest[:12]) for split in prepared.splits]
+    record = {
+        "digest": prepared.digest,
+        "splits": [
+            {"name": s.name, "rows": s.rows, "path": str(s.path), "digest": s.digest} for s in prepared.splits
+        ],
+    }
+    emit(output, columns([("split", "rows", "file", "digest"), *rows]), record)

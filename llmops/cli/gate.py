@@ -1,0 +1,45 @@
+"""``llmops gate``: compare and decide, for people and for CI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
+
+
+@click.command("gate")
+@recipe_argument
+@click.option("--candidate", help="Version to judge; by default the recipe's model at its alias.")
+@click.option(
+    "--suite", type=click.Path(path_type=Path), help="Held-out prompts; by default the recipe's test split."
+)
+@output_option
+def command(
+    recipe: str, overrides: tuple[str, ...], candidate: str | None, suite: Path | None, output: str
+) -> int:
+    """Decide by the policy of RECIPE whether a version may be promoted; move nothing.
+
+    Exit code 0 passed, 3 rejected, 4 inconclusive.
+    """
+    resolved = read_recipe(recipe, overrides)
+    import tempfile
+
+    from llmops import pipeline, registry
+    from llmops.compare import load_suite
+    from llmops.data import prepare
+    from llmops.report import comparison_table, to_json
+
+    registry.connect()
+    registry.use_experiment(resolved.name)
+    uri = candidate or f"models:/{resolved.flavor.model}@{resolved.flavor.alias}"
+    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        if suite is None:
+            data = prepare(resolved.data, Path(folder), name=resolved.name, seed=resolved.seed)
+            held_out = pipeline.test_suite(resolved, data)
+        else:
+            held_out = load_suite(suite)
+        comparison, decision = pipeline.judge(resolved, uri, held_out)
+    emit(output, comparison_table(comparison, decision), to_json(comparison, decision))
+    return decision.exit_code

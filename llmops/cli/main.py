@@ -1,0 +1,126 @@
+"""``llmops``: finds the verb, and turns whatever happens into words and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+import llmops
+from llmops.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, LlmopsError
+
+VERBS = {
+    "run": "Run a recipe: data, train, register, compare, gate, serve.",
+    "validate": "Check a recipe and print it with all defaults.",
+    "data": "Collect, split and write a recipe's data.",
+    "train": "Train a recipe's adapter and register it as a version.",
+    "compare": "Compare two versions on held-out prompts.",
+    "gate": "Decide by a recipe's policy whether a version may be promoted.",
+    "promote": "Move an alias to a version whose evidence allows it.",
+    "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
+    "base": "Add and list base models.",
+    "recipes": "List, show and copy the recipes that come with llmops.",
+    "doctor": "Say what this machine has, and the next command for what is missing.",
+}
+
+QUIET = {
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "TOKENIZERS_PARALLELISM": "false",
+    "TRANSFORMERS_VERBOSITY": "error",
+}
+"""Libraries' own bars and notices; ours say what matters. A user's setting wins."""
+
+
+class Verbs(click.Group):
+    """Loads a verb's module only when the verb is called: ``--help`` must not import torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Verbs in the order of the loop."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb's command."""
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"llmops.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(llmops.__version__, prog_name="llmops")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def cli(debug: bool) -> None:
+    """Your data in, a small model you own out, no champion without proof.
+
+    Exit codes: 0 passed, 1 runtime failure, 2 usage or configuration, 3 rejected,
+    4 inconclusive, 130 interrupted.
+    """
+
+
+def main() -> NoReturn:
+    """The console script."""
+    debug = "--debug" in sys.argv[1:2] or bool(os.environ.get("LLMOPS_DEBUG"))
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    signal.signal(signal.SIGTERM, _interrupt)
+    _silence_deprecations()
+    sys.exit(_guarded(debug))
+
+
+def _guarded(debug: bool) -> int:
+    """Runs the command line; returns the exit code."""
+    try:
+        return int(cli.main(standalone_mode=False, prog_name="llmops") or 0)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        return EXIT_INTERRUPTED
+    except click.Abort:
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except LlmopsError as error:
+        if debug:
+            raise
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        return EXIT_FAILURE
+    except Exception as error:
+        if debug:
+            raise
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    """Not a user's mistake, as far as we know; still no traceback unless asked for."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    click.echo(f"Error: {type(error).__name__}: {first}", err=True)
+    click.echo("  Next: llmops --debug … shows where", err=True)
+    return EXIT_FAILURE
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> Any:
+    """SIGTERM ends a run the way Ctrl-C does: checkpoints kept, children stopped."""
+    raise KeyboardInterrupt
+
+
+def _silence_deprecations() -> None:
+    """Third parties' deprecation notes concern us, not the user; our tests see them all."""
+    import warnings
+
+    for category in (FutureWarning, DeprecationWarning, UserWarning):
+        warnings.simplefilter("ignore", category)

@@ -1,0 +1,52 @@
+"""Arguments and output that the verbs share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from llmops.config import Recipe, load_recipe
+from llmops.recipes import find
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SCHEMA_VERSION = 1
+
+
+def recipe_argument(function: Function) -> Function:
+    """``RECIPE [KEY=VALUE]…``: passes ``recipe`` on as a checked ``Recipe``."""
+    function = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(function)
+    return click.argument("recipe", metavar="RECIPE")(function)
+
+
+def output_option(function: Function) -> Function:
+    """``--output table|json``."""
+    return click.option(
+        "--output",
+        type=click.Choice(["table", "json"]),
+        default="table",
+        show_default=True,
+        help="What stdout carries; progress goes to stderr.",
+    )(function)
+
+
+def read_recipe(reference: str, overrides: tuple[str, ...]) -> Recipe:
+    """The recipe a user names, with overrides, checked."""
+    return load_recipe(find(reference), overrides)
+
+
+def emit(output: str, text: str, record: dict[str, Any]) -> None:
+    """Prints a result as text, or the record as JSON."""
+    if output == "json":
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **record}, indent=2, default=str)
+    click.echo(text)
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows as aligned columns."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,24 @@
+"""``llmops promote``: an alias moves, if the evidence allows it."""
+
+from __future__ import annotations
+
+import click
+
+from llmops.cli.options import emit, output_option
+
+
+@click.command("promote")
+@click.argument("uri", metavar="MODEL_URI")
+@click.option("--alias", default="champion", show_default=True, help="Alias to move.")
+@output_option
+def command(uri: str, alias: str, output: str) -> None:
+    """Move an alias to MODEL_URI if its evidence passed and is about today's champion.
+
+    Example: llmops promote models:/quickstart@challenger
+    """
+    from llmops import registry
+    from llmops.gate import promote
+
+    registry.connect()
+    promoted = promote(uri, alias=alias)
+    emit(output, f"{promoted} is @{alias} now", {"version": promoted, "alias": alias})

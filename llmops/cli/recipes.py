@@ -1,0 +1,48 @@
+"""``llmops recipes``: the packaged recipes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from llmops import recipes as packaged
+from llmops.cli.options import columns
+from llmops.errors import UsageError
+
+
+@click.group("recipes")
+def command() -> None:
+    """List, show and copy the recipes that come with llmops."""
+
+
+@command.command("ls")
+def ls() -> None:
+    """List the packaged recipes with their purpose."""
+    click.echo(columns([(name, _purpose(name)) for name in packaged.names()]))
+
+
+@command.command("show")
+@click.argument("recipe")
+def show(recipe: str) -> None:
+    """Print RECIPE as it is written, comments included."""
+    click.echo(packaged.find(recipe).read_text(encoding="utf-8"), nl=False)
+
+
+@command.command("cp")
+@click.argument("recipe")
+@click.argument("target", required=False, type=click.Path(path_type=Path))
+def cp(recipe: str, target: Path | None) -> None:
+    """Copy the folder of RECIPE to TARGET (by default ./RECIPE), to make it yours."""
+    source = packaged.find(recipe).parent
+    target = target or Path(source.name)
+    if target.exists():
+        raise UsageError(f"{target}: exists already", next_command=f"llmops recipes cp {recipe} OTHER_FOLDER")
+    shutil.copytree(source, target)
+    click.echo(f"{target}\n  Next: llmops run {target}")
+
+
+def _purpose(name: str) -> str:
+    first = packaged.find(name).read_text(encoding="utf-8").partition("\n")[0]
+    return first.removeprefix("# Purpose:").strip()

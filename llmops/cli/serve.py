@@ -1,0 +1,23 @@
+"""``llmops serve``: one version in the foreground, until Ctrl-C."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("serve")
+@click.argument("uri", metavar="MODEL_URI")
+@click.option("--name", help="Name that requests may use; by default the model's.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8100, show_default=True, help="0: any free port.")
+def command(uri: str, name: str | None, host: str, port: int) -> None:
+    """Serve MODEL_URI over the OpenAI chat protocol until Ctrl-C.
+
+    In the background: mlflow deployments create -t llmops --name NAME -m MODEL_URI
+    """
+    from llmops import registry
+    from llmops.serve import run
+
+    registry.connect()
+    resolved, _ = registry.parse(uri)
+    run(name or resolved, uri, host=host, port=port)

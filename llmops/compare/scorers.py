@@ -1,0 +1,105 @@
+"""Per-example scores in [0, 1]: pure functions, higher is better.
+
+The one place where a score is defined; the ``evaluate`` modules under ``metrics/`` average these.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+LINE_LIMIT = 120
+_TOKEN = re.compile(r"[^\W_]+")
+_SENTENCE_END = re.compile(r"[.!?][\"'\u201d\u2019\u00bb)\]}]?$")
+
+
+def token_f1(prediction: str, reference: str) -> float:
+    """Overlap of words, as SQuAD counts it: Rajpurkar et al. 2016 (arXiv:1606.05250), section 6.1.
+
+    Words are lower-cased runs of letters and digits. Articles count: an answer is a sentence
+    here, not a span.
+
+    Returns:
+        Harmonic mean of precision and recall; 1 if both are empty, 0 if one is.
+    """
+    answered, wanted = Counter(tokens(prediction)), Counter(tokens(reference))
+    if not answered or not wanted:
+        return float(answered == wanted)
+    shared = (answered & wanted).total()
+    return 2 * shared / (answered.total() + wanted.total())
+
+
+def rouge_l(prediction: str, reference: str) -> float:
+    """Longest common subsequence of words: Lin 2004 (aclanthology.org/W04-1013), section 3.
+
+    The F-measure of the ``rouge_score`` package, not stemmed. Words are those of ``token_f1``:
+    on ASCII text the package's own, but no script is lost.
+
+    Returns:
+        The F-measure; 0 if either is empty, as the package has it.
+    """
+    return float(_rouge().score(reference, prediction)["rougeL"].fmeasure)
+
+
+def one_line(prediction: str, reference: str = "") -> float:
+    """Whether an answer has the form of a docstring's first line.
+
+    Args:
+        prediction: The answer; white space around it is ignored.
+        reference: Ignored; it is here so that all text scorers are called alike.
+
+    Returns:
+        1 if the answer is one line of at most 120 characters, without a code fence, that ends
+        in ``.``, ``!`` or ``?`` (a closing quote or bracket may follow), else 0.
+    """
+    text = prediction.strip()
+    short = len(text.splitlines()) == 1 and len(text) <= LINE_LIMIT
+    return float(short and "```" not in text and _SENTENCE_END.search(text) is not None)
+
+
+def likelihood(log_probability_sum: float, tokens: int) -> float:
+    """How likely a model finds a given answer, per token.
+
+    Args:
+        log_probability_sum: Sum of the natural logarithms of the tokens' probabilities.
+        tokens: How many tokens were summed.
+
+    Returns:
+        The geometric mean of the probabilities, exp(sum / tokens).
+
+    Raises:
+        ValueError: No tokens, or a sum that is NaN or positive.
+    """
+    if tokens < 1 or not log_probability_sum <= 0:
+        raise ValueError(f"no log-probability: sum {log_probability_sum} over {tokens} tokens")
+    return math.exp(log_probability_sum / tokens)
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-cased runs of letters and digits, of any script."""
+    return _TOKEN.findall(text.lower())
+
+
+TEXT_SCORERS: Mapping[str, Callable[[str, str], float]] = {
+    "token_f1": token_f1,
+    "rouge_l": rouge_l,
+    "one_line": one_line,
+}
+"""Scorers of (prediction, reference) by the names that recipes use."""
+
+
+@cache
+def _rouge() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer  # loads nltk: only where it is used
+
+    class Words:
+        """The tokenizer interface of ``rouge_score``."""
+
+        def tokenize(self, text: str) -> list[str]:
+            return tokens(text)
+
+    return RougeScorer(["rougeL"], use_stemmer=False, tokenizer=Words())

@@ -1,0 +1,77 @@
+"""A user's own file: CSV, JSON, JSON lines or Parquet, checked row by row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llmops.config import Data
+from llmops.errors import DataError, NotFoundError
+
+READERS = (".csv", ".json", ".jsonl", ".parquet")
+SHOWN_ROWS = 5
+
+
+def read_table(config: Data) -> list[dict[str, str]]:
+    """Reads the file a recipe names.
+
+    Returns:
+        Rows with ``id``, ``prompt``, ``completion`` and ``group``, all non-empty text.
+
+    Raises:
+        NotFoundError: No such file.
+        DataError: Unreadable, empty, a missing column, or empty cells (rows are named).
+    """
+    path = Path(str(config.path))
+    if not path.is_file():
+        raise NotFoundError(f"data.path: {path}: no such file", next_command="llmops run RECIPE data.path=FILE")
+    frame = _frame(path)
+    wanted = [config.prompt, config.completion, *([config.group] if config.group else [])]
+    missing = [column for column in wanted if column not in frame.columns]
+    if missing:
+        raise DataError(
+            f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, map(str, frame.columns)))}",
+            next_command="llmops run RECIPE data.prompt=COLUMN data.completion=COLUMN",
+        )
+    if frame.empty:
+        raise DataError(f"{path}: holds no rows")
+    _refuse_empty_cells(path, frame, wanted[:2])
+    ids = frame["id"].astype(str) if "id" in frame.columns else [f"row-{i + 1}" for i in range(len(frame))]
+    groups = frame[config.group].astype(str) if config.group else ids
+    columns = zip(ids, frame[config.prompt], frame[config.completion], groups, strict=True)
+    return [
+        {"id": str(i), "prompt": str(prompt), "completion": str(completion), "group": str(group)}
+        for i, prompt, completion, group in columns
+    ]
+
+
+def _frame(path: Path) -> Any:
+    import pandas as pd
+
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise DataError(f"{path}: unknown format {suffix!r}; allowed: {', '.join(READERS)}")
+    try:
+        if suffix == ".csv":
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
+        if suffix == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_json(path, lines=suffix == ".jsonl", dtype=False, convert_dates=False)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
+    except (ValueError, OSError, TypeError) as error:  # pandas' parser errors are ValueErrors
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path}: cannot be read as {suffix}: {first}") from error
+
+
+def _refuse_empty_cells(path: Path, frame: Any, columns: list[str]) -> None:
+    for column in columns:
+        cells = frame[column]
+        empty = cells.isna() | (cells.astype(str).str.strip() == "")
+        if empty.any():
+            rows = [str(i + 1) for i, is_empty in enumerate(empty) if is_empty]
+            more = f" and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
+            raise DataError(
+                f"{path}: column {column!r} is empty in row {', '.join(rows[:SHOWN_ROWS])}{more} (of {len(frame)})",
+                next_command="remove or fill these rows",
+            )

@@ -1,0 +1,21 @@
+"""The MLflow flavor ``llmops``: a version stores its adapter and pins the rest by content.
+
+The names that MLflow expects of a flavor module live here: ``save_model``, ``log_model``,
+``load_model``, ``_load_pyfunc``.
+"""
+
+from llmops.flavor.base import add_base, ensure_base
+from llmops.flavor.log import log_adapter, log_model
+from llmops.flavor.pyfunc import _load_pyfunc, load_model
+from llmops.flavor.save import FLAVOR_NAME, save_model
+
+__all__ = [
+    "FLAVOR_NAME",
+    "_load_pyfunc",
+    "add_base",
+    "ensure_base",
+    "load_model",
+    "log_adapter",
+    "log_model",
+    "save_model",
+]

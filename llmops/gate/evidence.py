@@ -1,0 +1,105 @@
+"""Evidence: what binds a verdict to exact bytes, and where people find it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import llmops
+from llmops import digest, registry
+from llmops.config import Gate
+from llmops.records import Check, Comparison, Decision, ModelFiles, Verdict
+from llmops.report import card, forest_svg, html_report, version_tags
+
+SCHEMA_VERSION = 1
+EVIDENCE_FILE = "report/evidence.json"
+EVIDENCE_TAG = "llmops.evidence"
+
+
+def evidence_of(
+    comparison: Comparison, policy: Gate, checks: tuple[Check, ...], verdict: Verdict, passed: bool
+) -> dict[str, Any]:
+    """Digests of both sides, suite and policy, every statistic, and the outcome."""
+    policy_record = policy.model_dump(mode="json")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "code_version": llmops.__version__,
+        "candidate": _side(comparison.candidate),
+        "baseline": _side(comparison.baseline),
+        "suite": {"name": comparison.suite_name, "digest": comparison.suite_digest},
+        "policy": {**policy_record, "digest": digest.of_record(policy_record)},
+        "metrics": [asdict(result) for result in comparison.metrics],
+        "nll": list(comparison.nll),
+        "notes": list(comparison.notes),
+        "checks": [asdict(check) for check in checks],
+        "verdict": str(verdict),
+        "passed": passed,
+        "run_id": comparison.run_id,
+    }
+
+
+def _side(side: ModelFiles) -> dict[str, str | None]:
+    return {
+        "uri": side.uri,
+        "adapter_digest": side.adapter_digest,
+        "base_digest": side.base.digest,
+        "model_id": side.model_id,
+    }
+
+
+def record(comparison: Comparison, decision: Decision) -> None:
+    """Writes report and evidence into the comparison's run, and the card onto the version.
+
+    The tags come last: a version without them has no evidence.
+    """
+    name, version = registry.parse(comparison.candidate.uri)
+    links = links_of(comparison)
+    text = card.evidence_card(comparison, decision, links)
+    _write_run(comparison, decision, text)
+    registry.annotate_version(
+        name, version, tags=version_tags(comparison, decision), description=text
+    )
+    registry.annotate_model(name, registry.VERDICT, str(decision.verdict))
+    if comparison.candidate.model_id is not None:
+        registry.annotate_logged_model(comparison.candidate.model_id, registry.NOTE, text)
+
+
+def links_of(comparison: Comparison) -> dict[str, str]:
+    """Pages of MLflow's UI, relative to the version page; keys are the words shown."""
+    experiment, run = comparison.experiment_id, comparison.run_id
+    rows = f"tags.`mlflow.parentRunId` = '{run}'"
+    links = {
+        "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/report/report.html",
+        "Row by row": registry.page(
+            f"/experiments/{experiment}/runs", searchFilter=rows, compareRunsMode="ARTIFACT"
+        ),
+        "Evidence run": f"#/experiments/{experiment}/runs/{run}",
+        "Download evidence": f"get-artifact?path={EVIDENCE_FILE}&run_uuid={run}",
+    }
+    if comparison.candidate.model_id is not None:
+        links["Model metrics"] = f"#/experiments/{experiment}/models/{comparison.candidate.model_id}"
+    return links
+
+
+def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
+    provenance = {
+        "candidate": f"{comparison.candidate.uri}  {comparison.candidate.digest}",
+        "baseline": f"{comparison.baseline.uri}  {comparison.baseline.digest}",
+        "base model": f"{comparison.candidate.base.uri}  {comparison.candidate.base.digest}",
+        "suite": f"{comparison.suite_name}  {comparison.suite_digest}",
+        "evidence": decision.evidence_digest,
+        "MLflow run": comparison.run_id,
+        "llmops": llmops.__version__,
+    }
+    content = json.dumps(decision.evidence, indent=2, sort_keys=True)
+    with registry.store_errors("writing the evidence"):
+        client = registry.client()
+        client.log_text(comparison.run_id, forest_svg(comparison, decision), "report/forest.svg")
+        client.log_text(
+            comparison.run_id, html_report(comparison, decision, provenance), "report/report.html"
+        )
+        client.log_text(comparison.run_id, content, EVIDENCE_FILE)
+        client.set_tag(comparison.run_id, registry.NOTE, text)
+        client.set_tag(comparison.run_id, registry.VERDICT, str(decision.verdict))
+        client.set_tag(comparison.run_id, EVIDENCE_TAG, decision.evidence_digest)

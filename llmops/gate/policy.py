@@ -1,0 +1,95 @@
+"""The policy: what must hold of the difference before a version may become champion.
+
+Each requirement reads the two-sided confidence interval of the paired difference (candidate
+minus baseline). All must hold; requiring all of several tests needs no correction of their
+level (intersection-union test: Berger 1982, Technometrics 24(4)).
+"""
+
+from __future__ import annotations
+
+from llmops import digest
+from llmops.config import Gate, Requirement
+from llmops.errors import UsageError
+from llmops.gate.evidence import evidence_of
+from llmops.records import Check, Comparison, Decision, PairedTest, Verdict
+from llmops.report import sentence
+
+
+def gate(comparison: Comparison, policy: Gate) -> Decision:
+    """Decides whether the candidate may be promoted.
+
+    Args:
+        comparison: A finished comparison.
+        policy: The recipe's ``gate`` section.
+
+    Returns:
+        The decision with its evidence. Passed only if every requirement is shown to hold;
+        rejected if one is shown not to hold; inconclusive otherwise, and always with fewer
+        prompts than ``min_prompts``.
+
+    Raises:
+        UsageError: A requirement names a metric that was not computed.
+    """
+    checks = tuple(_check(comparison, requirement, policy) for requirement in policy.require)
+    passed = all(check.passed for check in checks)
+    verdict = _overall(checks, passed)
+    leading = _leading(checks, verdict)
+    line = sentence(comparison, leading.metric, verdict)
+    evidence = evidence_of(comparison, policy, checks, verdict, passed)
+    return Decision(
+        verdict=verdict,
+        passed=passed,
+        checks=checks,
+        sentence=line,
+        evidence=evidence,
+        evidence_digest=digest.of_record(evidence),
+    )
+
+
+def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Check:
+    try:
+        test = comparison.metric(requirement.metric).test
+    except KeyError:
+        known = ", ".join(result.metric for result in comparison.metrics)
+        raise UsageError(
+            f"gate.require: metric {requirement.metric!r} was not computed; available: {known}"
+        ) from None
+    if comparison.baseline.digest == comparison.candidate.digest:
+        improved = requirement.must != "improve"  # the same bytes are as good, and no better
+        verdict, passed = Verdict.NOT_WORSE, improved
+    elif test.n < policy.min_prompts:
+        verdict, passed = Verdict.INCONCLUSIVE, None
+    else:
+        verdict, passed = _judge(test, requirement)
+    return Check(requirement.metric, requirement.must, requirement.margin, verdict, passed)
+
+
+def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | None]:
+    """Verdict and outcome of one requirement, read off its interval."""
+    improved = Verdict.IMPROVED if test.low > 0 else Verdict.NOT_WORSE
+    if requirement.must == "improve":
+        if test.low > requirement.margin:
+            return Verdict.IMPROVED, True
+        if test.high < 0:
+            return Verdict.REGRESSED, False
+        if test.high <= requirement.margin:
+            return improved, False
+        return Verdict.INCONCLUSIVE, None
+    if test.low > -requirement.margin:
+        return improved, True
+    if test.high < 0:
+        return Verdict.REGRESSED, False
+    return Verdict.INCONCLUSIVE, None
+
+
+def _overall(checks: tuple[Check, ...], passed: bool) -> Verdict:
+    """The primary requirement's verdict if all passed, else that of the first that did not."""
+    if passed:
+        return checks[0].verdict
+    failed = [check for check in checks if check.passed is False]
+    return failed[0].verdict if failed else Verdict.INCONCLUSIVE
+
+
+def _leading(checks: tuple[Check, ...], verdict: Verdict) -> Check:
+    """The requirement that the sentence speaks of."""
+    return next(check for check in checks if check.verdict == verdict)

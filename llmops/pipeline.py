@@ -1,0 +1,166 @@
+"""The main path: data → train → flavor → compare → gate → serve.
+
+Each stage is a function of its own; this is the order in which they are called.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from llmops import digest, home, registry
+from llmops.compare import compare, load_suite
+from llmops.config import Recipe
+from llmops.data import prepare
+from llmops.engine.resolve import of_base, resolve
+from llmops.errors import UsageError
+from llmops.flavor import ensure_base, log_adapter
+from llmops.gate import gate, promote, record
+from llmops.records import (
+    Comparison,
+    Decision,
+    ModelFiles,
+    ModelVersion,
+    PreparedData,
+    Sampling,
+    Suite,
+    TrainResult,
+)
+from llmops.serve import trial
+from llmops.train import train
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of the whole loop came to.
+
+    Attributes:
+        answer: What the served champion said, ``None`` if nothing was promoted or served.
+        seconds: Wall time of this sitting.
+    """
+
+    recipe: Recipe
+    data: PreparedData
+    trained: TrainResult
+    version: ModelVersion
+    comparison: Comparison
+    decision: Decision
+    answer: str | None
+    seconds: float
+
+
+def run(recipe: Recipe) -> Outcome:
+    """Runs the loop; a killed run goes on where it was when called again.
+
+    Raises:
+        LlmopsError: A stage failed. What it had finished is kept, nothing is half registered.
+    """
+    begun = time.monotonic()
+    with workspace(recipe) as work:
+        data, trained, version = fine_tune(recipe, work)
+        comparison, decision = judge(recipe, version.uri, test_suite(recipe, data))
+        answer = None
+        if decision.passed:
+            promote(version.uri, alias=recipe.gate.on_pass)
+            answer = serve(recipe, version.uri, data)
+    seconds = time.monotonic() - begun
+    return Outcome(recipe, data, trained, version, comparison, decision, answer, seconds)
+
+
+def fine_tune(recipe: Recipe, work: Path) -> tuple[PreparedData, TrainResult, ModelVersion]:
+    """Data, training and registration."""
+    data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
+    base = ensure_base(recipe.train.base)
+    key = digest.of_record([data.digest, base.digest])[:12]
+    trained = train(recipe, data, base, work / f"train-{key}")
+    return data, trained, register(recipe, data, trained)
+
+
+def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersion:
+    """Registers the adapter, once for each training run."""
+    model = recipe.flavor.model
+    existing = registry.version_of_run(model, trained.run_id)
+    if existing is not None:
+        return registry.get_version(model, existing)
+    with registry.resumed_run(trained.run_id):
+        version = log_adapter(
+            trained.adapter_dir,
+            trained.base,
+            name=model,
+            params={**recipe.train.lora.model_dump(), "base": trained.base.name, "seed": recipe.seed},
+            tags={registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest},
+            step=trained.steps,
+        )
+    registry.set_alias(model, recipe.flavor.alias, version.version)
+    registry.rename_run(trained.run_id, f"v{version.version} train")
+    return version
+
+
+def judge(recipe: Recipe, candidate: str, suite: Suite) -> tuple[Comparison, Decision]:
+    """Comparison, decision, and the record of both; no alias moves."""
+    files = resolve(candidate)
+    comparison = compare(baseline(recipe, files), files, suite, recipe.compare)
+    decision = gate(comparison, recipe.gate)
+    record(comparison, decision)
+    return comparison, decision
+
+
+def baseline(recipe: Recipe, candidate: ModelFiles) -> ModelFiles:
+    """What ``compare.baseline`` names; the bare base stands in for a champion there is not yet."""
+    named = recipe.compare.baseline
+    if named == "base":
+        return of_base(candidate.base)
+    if named.startswith("models:/"):
+        return resolve(named)
+    version = registry.version_of_alias(recipe.flavor.model, named)
+    if version is None:
+        return of_base(candidate.base)
+    return resolve(f"models:/{recipe.flavor.model}/{version}")
+
+
+def test_suite(recipe: Recipe, data: PreparedData) -> Suite:
+    """The held-out split as a suite."""
+    return load_suite(data.test.path, name=f"{recipe.name}-test")
+
+
+def serve(recipe: Recipe, uri: str, data: PreparedData) -> str | None:
+    """Starts the winner, asks it once whole and once streamed, and stops it again."""
+    if recipe.serve is None:
+        return None
+    prompt = recipe.serve.prompt or load_suite(data.test.path).examples[0].messages[0]["content"]
+    return trial(recipe.name, uri, prompt, Sampling(max_tokens=recipe.serve.max_tokens))
+
+
+@contextmanager
+def workspace(recipe: Recipe) -> Iterator[Path]:
+    """A folder of this recipe and store, kept after a failure so that the next call resumes.
+
+    Raises:
+        UsageError: The same recipe is running already.
+    """
+    store = registry.connect()
+    registry.use_experiment(recipe.name)
+    key = digest.of_record([recipe.digest(), store, str(Path.cwd())])[:12]
+    work = home.folder("runs") / f"{recipe.name}-{key}"
+    lock = FileLock(f"{work}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"recipe {recipe.name}: another process runs it at this moment",
+            next_command="wait for it, or change the recipe: llmops run RECIPE seed=8",
+        ) from None
+    try:
+        work.mkdir(exist_ok=True)
+        (work / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json")))
+        yield work
+        shutil.rmtree(work)
+    finally:
+        lock.release()

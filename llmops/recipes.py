@@ -1,0 +1,42 @@
+"""Recipes that come with the package, and how a user names one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmops.errors import NotFoundError
+
+RECIPE_FILE = "recipe.yaml"
+
+
+def folder() -> Path:
+    """Where the packaged recipes lie: in the wheel, or beside the sources."""
+    package = Path(__file__).parent
+    packaged = package / "_recipes"
+    return packaged if packaged.is_dir() else package.parent / "recipes"
+
+
+def names() -> list[str]:
+    """Packaged recipes, sorted."""
+    return sorted(path.parent.name for path in folder().glob(f"*/{RECIPE_FILE}"))
+
+
+def find(reference: str) -> Path:
+    """The file of a recipe.
+
+    Args:
+        reference: A YAML file, a folder with ``recipe.yaml``, or a packaged recipe's name
+            (``quickstart``, ``quickstart/smoke.yaml``).
+
+    Raises:
+        NotFoundError: None of these.
+    """
+    for path in (Path(reference).expanduser(), folder() / reference):
+        if path.is_dir() and (path / RECIPE_FILE).is_file():
+            return path / RECIPE_FILE
+        if path.is_file():
+            return path
+    raise NotFoundError(
+        f"recipe {reference!r}: no such file or folder, and no packaged recipe ({', '.join(names())})",
+        next_command="llmops recipes ls",
+    )

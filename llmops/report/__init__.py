@@ -1,0 +1,16 @@
+"""What a comparison looks like: terminal table, JSON, SVG, Markdown card, one-file HTML."""
+
+from llmops.report.card import evidence_card, version_tags
+from llmops.report.forest import forest_svg
+from llmops.report.html import html_report
+from llmops.report.text import comparison_table, sentence, to_json
+
+__all__ = [
+    "comparison_table",
+    "evidence_card",
+    "forest_svg",
+    "html_report",
+    "sentence",
+    "to_json",
+    "version_tags",
+]

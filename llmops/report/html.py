@@ -1,0 +1,112 @@
+"""The report: one HTML file that needs no server, no network and no JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llmops.records import Comparison, Decision, MetricResult
+from llmops.report import examples, wording
+from llmops.report.forest import forest_svg
+from llmops.report.histogram import histogram_svg
+from llmops.report.template import render
+from llmops.report.wording import clean, finding, metric_name, signed, typeset
+
+STATUS_SHAPES = {"PASSED": "✓", "REJECTED": "✕", "INCONCLUSIVE": "?"}
+CHECK_WORDS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("?", "undecided")}
+MOST_NOTES = 20
+
+
+def html_report(comparison: Comparison, decision: Decision, provenance: Mapping[str, str]) -> str:
+    """The whole evidence for a reader, below 2 MB for any suite.
+
+    MLflow shows it in a sandboxed frame where links are dead, so addresses are printed as
+    text. A policy in the file itself forbids scripts and loads, besides the escaping.
+
+    Args:
+        comparison: What was measured, with every answer.
+        decision: What the gate says of it.
+        provenance: What the footer lists: name → value.
+    """
+    result = wording.primary(comparison, decision)
+    return render(
+        "report.html.j2",
+        **_head(comparison, decision, result),
+        **_figures(comparison, decision, result),
+        checks=[
+            (*CHECK_WORDS[check.passed], wording.demand(check), str(check.verdict))
+            for check in decision.checks
+        ],
+        rows=[_row(r, decision, r is result) for r in comparison.metrics],
+        shelves=[
+            (shelf, examples.shelf_title(shelf, comparison.candidate.label))
+            for shelf in examples.shelves(comparison, result.metric)
+        ],
+        open_losses=examples.OPEN_LOSSES,
+        provenance=_provenance(comparison, decision, provenance),
+    )
+
+
+def _head(comparison: Comparison, decision: Decision, result: MetricResult) -> dict[str, object]:
+    test = result.test
+    status = wording.status(decision)
+    old, new = (clean(s.label, 24) for s in (comparison.baseline, comparison.candidate))
+    return {
+        "title": f"{new} vs {old}",
+        "sentence": clean(decision.sentence, 400),
+        "status": status,
+        "status_shape": STATUS_SHAPES[status],
+        "baseline": old,
+        "candidate": new,
+        "primary": metric_name(result.metric),
+        "summary": (
+            f"{metric_name(result.metric)} {typeset(wording.points(test.difference))} points,"
+            f" {wording.percent(test.confidence)} CI {typeset(wording.points(test.low))} to"
+            f" {typeset(wording.points(test.high))}, {wording.p_equals(test.p_value)},"
+            f" {wording.prompts(result)} of {clean(comparison.suite_name, 80)}"
+        ),
+        "confidence": wording.percent(test.confidence),
+        "notes": [clean(note, 400) for note in comparison.notes[:MOST_NOTES]],
+        "nll": wording.nll(comparison),
+    }
+
+
+def _figures(comparison: Comparison, decision: Decision, result: MetricResult) -> dict[str, object]:
+    histogram = histogram_svg(
+        examples.differences(comparison, result.metric),
+        baseline=comparison.baseline.label,
+        candidate=comparison.candidate.label,
+    )
+    return {"forest": forest_svg(comparison, decision), "histogram": histogram}
+
+
+def _row(result: MetricResult, decision: Decision, first: bool) -> dict[str, object]:
+    test = result.test
+    parts = {"win": test.wins, "tie": test.ties, "loss": test.losses}
+    return {
+        "first": first,
+        "metric": metric_name(result.metric),
+        "baseline": f"{result.baseline:.3f}",
+        "candidate": f"{result.candidate:.3f}",
+        "difference": typeset(signed(test.difference)),
+        "interval": f"{typeset(signed(test.low))} to {typeset(signed(test.high))}",
+        "p": wording.p_value(test.p_value),
+        "finding": finding(result, decision),
+        "counts": f"{test.wins:,} / {test.ties:,} / {test.losses:,}",
+        "shares": [(kind, f"{100 * n / max(1, test.n):.2f}") for kind, n in parts.items() if n],
+    }
+
+
+def _provenance(
+    comparison: Comparison, decision: Decision, given: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """What was compared, by content, then what the caller adds; a caller's value wins."""
+    old, new = comparison.baseline, comparison.candidate
+    known = {
+        "candidate": f"{new.uri} · {new.digest}",
+        "baseline": f"{old.uri} · {old.digest}",
+        "suite": f"{comparison.suite_name} · {comparison.suite_digest}",
+        "evidence SHA-256": decision.evidence_digest,
+        "MLflow run": comparison.run_id,
+        "time": f"{comparison.seconds:,.0f} s",
+    }
+    return [(clean(k, 80), clean(v, 500)) for k, v in {**known, **given}.items() if v]

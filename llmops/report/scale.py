@@ -1,0 +1,56 @@
+"""Where values fall on a plot, and the round numbers that label its axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+MOST_TICKS = 6
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A linear map from differences to pixels.
+
+    Attributes:
+        low: Value at the left end.
+        high: Value at the right end, above ``low``.
+        left: Pixel of ``low``.
+        right: Pixel of ``high``.
+    """
+
+    low: float
+    high: float
+    left: float
+    right: float
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value; values outside fall on the ends."""
+        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
+        return round(self.left + share * (self.right - self.left), 1)
+
+    def ticks(self) -> list[float]:
+        """At most six round values within the scale, zero among them if it is inside."""
+        step = round_up((self.high - self.low) / MOST_TICKS)
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [round(i * step, 6) for i in range(first, last + 1)]
+
+
+def round_up(value: float) -> float:
+    """The smallest step of 1, 2 or 5 that is not below a value."""
+    return next((step for step in STEPS if step >= value - 1e-12), STEPS[-1])
+
+
+def around_zero(values: Iterable[float], *, left: float, right: float) -> Scale:
+    """A scale that holds zero and all values with a little air, never of zero width."""
+    inside = [0.0, *(v for v in values if math.isfinite(v))]
+    low, high = min(inside), max(inside)
+    air = max(0.06 * (high - low), 0.005)
+    return Scale(low - air, high + air, left, right)
+
+
+def tick_label(value: float) -> str:
+    """``0`` without a sign, ``+0.2`` with one."""
+    return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"

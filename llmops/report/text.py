@@ -1,0 +1,195 @@
+"""What the terminal shows, what a machine reads, and the one sentence for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from llmops.records import Check, Comparison, Decision, MetricResult, ModelFiles, Verdict
+from llmops.report import wording
+from llmops.report.wording import clean, finding, metric_name, points, side_name
+
+SCHEMA_VERSION = 1
+LABEL_WIDTH = 12
+GAP = "  "
+
+
+def sentence(comparison: Comparison, metric: str, verdict: Verdict) -> str:
+    """The verdict on one metric in one line.
+
+    Args:
+        comparison: What was measured.
+        metric: A metric of the comparison.
+        verdict: What the gate says about it.
+
+    Returns:
+        Such as ``IMPROVED: v3 beats v2 on token F1 by +20.8 points``.
+
+    Raises:
+        KeyError: The comparison did not compute the metric.
+    """
+    test = comparison.metric(metric).test
+    new, old = side_name(comparison.candidate), side_name(comparison.baseline)
+    name, difference = metric_name(metric), f"{points(test.difference)} points"
+    says = {
+        Verdict.IMPROVED: f"{new} beats {old} on {name} by {difference}",
+        Verdict.NOT_WORSE: (
+            f"{new} is not worse than {old} on {name}: {difference}, at worst {points(test.low)}"
+        ),
+        Verdict.REGRESSED: f"{new} is worse than {old} on {name}: {difference}",
+        Verdict.INCONCLUSIVE: (
+            f"{new} against {old} on {name} is not settled: {difference},"
+            f" {wording.percent(test.confidence)} CI {points(test.low)} to {points(test.high)}"
+        ),
+    }
+    return f"{verdict}: {says[verdict]}"
+
+
+def comparison_table(comparison: Comparison, decision: Decision | None = None) -> str:
+    """The result for a terminal: plain words, no colour, no character that could act."""
+    lines = [_header(comparison), *_table(comparison, decision), *_footer(comparison)]
+    if decision is not None:
+        lines += _gate(decision)
+    return "\n".join(lines)
+
+
+def _header(comparison: Comparison) -> str:
+    new, old = comparison.candidate, comparison.baseline
+    return (
+        f"{side_name(new)} ({clean(new.uri)}) vs {side_name(old)} ({clean(old.uri)}),"
+        f" {wording.prompts(comparison.metrics[0])} of {clean(comparison.suite_name, 80)}"
+    )
+
+
+def _table(comparison: Comparison, decision: Decision | None) -> list[str]:
+    confidence = wording.percent(comparison.metrics[0].test.confidence)
+    sides = [clean(s.label, LABEL_WIDTH) for s in (comparison.baseline, comparison.candidate)]
+    header = ["metric", *sides, "diff", f"{confidence} CI", "p", "w/t/l", "result"]
+    rows = [_row(result, decision) for result in comparison.metrics]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    return [_line(cells, widths) for cells in (header, *rows)]
+
+
+def _row(result: MetricResult, decision: Decision | None) -> list[str]:
+    test = result.test
+    return [
+        metric_name(result.metric),
+        f"{result.baseline:.3f}",
+        f"{result.candidate:.3f}",
+        wording.signed(test.difference),
+        f"[{wording.signed(test.low)}, {wording.signed(test.high)}]",
+        wording.p_value(test.p_value),
+        f"{test.wins}/{test.ties}/{test.losses}",
+        finding(result, decision).text,
+    ]
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return GAP.join(c.ljust(w) for c, w in zip(cells, widths, strict=True)).rstrip()
+
+
+def _footer(comparison: Comparison) -> list[str]:
+    old, new = (clean(s.label, LABEL_WIDTH) for s in (comparison.baseline, comparison.candidate))
+    nll = wording.nll(comparison)
+    lines = [
+        f"w/t/l: prompts that {new} wins, ties, loses."
+        " Would see: the smallest true difference found 4 times in 5.",
+        f"NLL per expected token, lower is better: {old} {nll['baseline']},"
+        f" {new} {nll['candidate']}",
+    ]
+    return lines + [f"Note: {clean(note)}" for note in comparison.notes]
+
+
+def _gate(decision: Decision) -> list[str]:
+    passed = sum(check.passed is True for check in decision.checks)
+    head = f"Gate: {wording.status(decision)} {passed}/{len(decision.checks)}"
+    return [f"{head}  {clean(decision.sentence)}", *map(_check, decision.checks)]
+
+
+def _check(check: Check) -> str:
+    state = {True: "passed", False: "failed", None: "undecided"}[check.passed]
+    return f"  {state:<9}  {wording.demand(check)}: {check.verdict}"
+
+
+def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[str, object]:
+    """The result for a machine: the numbers of the table, unrounded; no answers.
+
+    Returns:
+        JSON types only; a number that JSON cannot say (NaN, infinity) is ``None``.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "baseline": _side(comparison.baseline),
+        "candidate": _side(comparison.candidate),
+        "suite": {
+            "name": comparison.suite_name,
+            "digest": comparison.suite_digest,
+            "prompts": len(comparison.rows),
+        },
+        "metrics": [_metric(result, decision) for result in comparison.metrics],
+        "nll_per_token": dict(
+            zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)
+        ),
+        "notes": list(comparison.notes),
+        "seconds": _number(comparison.seconds),
+        "run_id": comparison.run_id,
+        "experiment_id": comparison.experiment_id,
+        "child_run_ids": list(comparison.child_run_ids),
+        "decision": None if decision is None else _decision(decision),
+    }
+
+
+def _side(side: ModelFiles) -> dict[str, object]:
+    return {
+        "label": side.label,
+        "uri": side.uri,
+        "digest": side.digest,
+        "base_digest": side.base.digest,
+        "model_id": side.model_id,
+    }
+
+
+def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object]:
+    test = result.test
+    return {
+        "metric": result.metric,
+        "baseline": _number(result.baseline),
+        "candidate": _number(result.candidate),
+        "difference": _number(test.difference),
+        "low": _number(test.low),
+        "high": _number(test.high),
+        "confidence": _number(test.confidence),
+        "p_value": _number(test.p_value),
+        "detectable": _number(test.detectable),
+        "pairs": test.n,
+        "clusters": test.clusters,
+        "wins": test.wins,
+        "ties": test.ties,
+        "losses": test.losses,
+        "result": finding(result, decision).word,
+    }
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    return {
+        "status": wording.status(decision),
+        "verdict": str(decision.verdict),
+        "passed": decision.passed,
+        "exit_code": decision.exit_code,
+        "sentence": decision.sentence,
+        "checks": [
+            {
+                "metric": check.metric,
+                "must": check.must,
+                "margin": check.margin,
+                "verdict": str(check.verdict),
+                "passed": check.passed,
+            }
+            for check in decision.checks
+        ],
+        "evidence_digest": decision.evidence_digest,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,269 @@
+"""Supervised fine-tuning of a LoRA adapter with TRL, resumable into the same MLflow run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmops import registry
+from llmops.config import Recipe, Train
+from llmops.errors import DataError
+from llmops.progress import say
+from llmops.records import BaseModel, PreparedData, TrainResult
+
+STATE = "train.json"
+Row = Mapping[str, str]
+
+
+def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> TrainResult:
+    """Trains, or goes on where an earlier sitting was stopped.
+
+    Args:
+        recipe: The resolved recipe.
+        data: Prepared splits.
+        base: The base model on this machine.
+        work: Folder that belongs to this recipe, data and base alone; holds the checkpoints.
+
+    Returns:
+        The finished training. Called again with the same folder it returns the same at once.
+
+    Raises:
+        DataError: An example is longer than ``train.max_length``.
+    """
+    import mlflow
+
+    work.mkdir(parents=True, exist_ok=True)
+    state = _read(work / STATE)
+    if "result" in state:
+        return _result(state["result"], base)
+    with registry.store_errors("training run"):
+        run = mlflow.start_run(run_id=state.get("run_id") or os.environ.get("MLFLOW_RUN_ID"))
+    status = "FAILED"
+    try:
+        if "run_id" not in state:
+            _log_inputs(recipe, data, base)
+            _write(work / STATE, {"run_id": run.info.run_id})
+        result = _fit(recipe, data, base, work, run.info.run_id)
+        _write(work / STATE, {"run_id": run.info.run_id, "result": result})
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        mlflow.end_run(status)
+    return _result(result, base)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole, ``None`` if there is none."""
+    from llmops.train.callback import MARK
+
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{MARK}")]
+    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _fit(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, run_id: str) -> dict[str, Any]:
+    import mlflow
+
+    from llmops.train.callback import LoopCallback, peak_memory_bytes
+
+    checkpoint = last_checkpoint(work / "checkpoints")
+    _drop_torn(work / "checkpoints")
+    first_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    if checkpoint is not None:
+        say(f"train: resuming at step {first_step} of run {run_id}")
+        mlflow.set_tag("llmops.resumed_at_step", str(first_step))
+    from llmops.train.callback import MARK
+
+    seconds = float(_read(checkpoint / MARK)["seconds"]) if checkpoint else 0.0
+    callback = LoopCallback(seconds=seconds, first_step=first_step)
+    trainer = _trainer(recipe, data, base, work, callback)
+    try:
+        output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = callback.seconds
+    finally:
+        callback.close()
+    validation_loss = float(trainer.evaluate()["eval_loss"])
+    mlflow.log_metric("validation/loss", validation_loss, step=trainer.state.global_step)
+    adapter = _save_adapter(trainer.model, work)
+    result = {
+        "run_id": run_id,
+        "adapter_dir": str(adapter),
+        "steps": trainer.state.global_step,
+        "tokens": int(trainer.state.num_input_tokens_seen),
+        "seconds": seconds,
+        "train_loss": float(output.training_loss),
+        "validation_loss": validation_loss,
+        "peak_memory": peak_memory_bytes(),
+        "resumed_at": first_step,
+    }
+    mlflow.log_metrics({"train/tokens": result["tokens"], "train/seconds": seconds}, step=result["steps"])
+    return result
+
+
+def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, callback: Any) -> Any:
+    import torch
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    from llmops.engine.local import quiet_loading
+
+    config, cuda = recipe.train, torch.cuda.is_available()
+    tokenizer = AutoTokenizer.from_pretrained(base.directory)
+    train_set = _dataset(data.train.path, tokenizer, config.max_length)
+    validation_set = _dataset(data.validation.path, tokenizer, config.max_length)
+    torch.manual_seed(recipe.seed)
+    with quiet_loading():
+        model = AutoModelForCausalLM.from_pretrained(
+            base.directory, dtype=torch.bfloat16 if cuda else torch.float32, use_safetensors=True
+        )
+    arguments = SFTConfig(
+        output_dir=str(work / "checkpoints"),
+        num_train_epochs=config.epochs,
+        max_steps=config.max_steps,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=config.warmup_fraction,
+        max_length=config.max_length,
+        logging_steps=1,
+        save_steps=config.save_steps,
+        save_total_limit=2,
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        include_num_input_tokens_seen="non_padding",
+        bf16=cuda,  # TRL turns it on everywhere; CPUs without native bf16 crawl with it
+        activation_checkpointing=cuda,
+        dataloader_pin_memory=cuda,
+        report_to="none",  # our callback logs; MLflow's own repeats parameters on resume
+        disable_tqdm=True,
+        use_cpu=not cuda,
+    )
+    lora = LoraConfig(
+        r=config.lora.rank,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=config.lora.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=train_set,
+        eval_dataset=validation_set,
+        processing_class=tokenizer,
+        peft_config=lora,
+        callbacks=[callback],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _dataset(path: Path, tokenizer: Any, max_length: int) -> Any:
+    """Conversations as prompt and completion, so that TRL takes the loss on the completion only."""
+    from datasets import Dataset
+
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    _refuse_long(rows, tokenizer, max_length)
+    return Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": row["prompt"]}],
+                "completion": [{"role": "assistant", "content": row["completion"]}],
+            }
+            for row in rows
+        ]
+    )
+
+
+def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
+    """TRL would cut long examples silently, their end first."""
+    chats = [
+        [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+        for row in rows
+    ]
+    texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
+    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    longest = max(range(len(rows)), key=lambda i: lengths[i])
+    too_long = sum(length > max_length for length in lengths)
+    if too_long:
+        raise DataError(
+            f"{too_long} example(s) exceed train.max_length={max_length} tokens;"
+            f" the longest, {rows[longest]['id']!r}, has {lengths[longest]}",
+            next_command=f"llmops run RECIPE train.max_length={lengths[longest]}, or shorten the examples",
+        )
+
+
+def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
+    """Parameters, datasets with digests, and the files themselves, once for each run."""
+    import mlflow
+    import pandas as pd
+
+    mlflow.set_tag("mlflow.runName", f"{recipe.flavor.model} train")
+    mlflow.set_tags({registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest})
+    mlflow.log_params(parameters(recipe.train, recipe.seed, base))
+    mlflow.log_text(recipe.to_yaml(), "recipe.yaml")
+    for split in data.splits:
+        frame = pd.read_json(split.path, lines=True, dtype=False, convert_dates=False)
+        dataset = mlflow.data.from_pandas(
+            frame, source=str(split.path), name=f"{data.name}-{split.name}", digest=split.digest[:32]
+        )
+        mlflow.log_input(dataset, context={"train": "training"}.get(split.name, split.name))
+        mlflow.log_artifact(str(split.path), "data")
+
+
+def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:
+    """What training depends on, as MLflow parameters."""
+    return {
+        "base": base.name,
+        "base_digest": base.digest,
+        "method": config.method,
+        "lora_rank": config.lora.rank,
+        "lora_alpha": config.lora.alpha,
+        "lora_dropout": config.lora.dropout,
+        "epochs": config.epochs,
+        "max_steps": config.max_steps,
+        "batch_size": config.batch_size * config.gradient_accumulation,
+        "learning_rate": config.learning_rate,
+        "seed": seed,
+    }
+
+
+def _save_adapter(model: Any, work: Path) -> Path:
+    """Writes the adapter whole, or not at all."""
+    target, temporary = work / "adapter", work / "adapter.tmp"
+    for path in (target, temporary):
+        shutil.rmtree(path, ignore_errors=True)
+    model.save_pretrained(temporary, save_embedding_layers=False)
+    temporary.rename(target)
+    return target
+
+
+def _drop_torn(folder: Path) -> None:
+    """Removes checkpoints that a kill left half written."""
+    from llmops.train.callback import MARK
+
+    for path in folder.glob("checkpoint-*"):
+        if not (path / MARK).is_file():
+            shutil.rmtree(path)
+
+
+def _result(stored: Mapping[str, Any], base: BaseModel) -> TrainResult:
+    return TrainResult(**{**stored, "adapter_dir": Path(stored["adapter_dir"]), "base": base})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.is_file() else {}
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2))
+    os.replace(temporary, path)
