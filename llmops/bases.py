@@ -101,7 +101,11 @@ def fetch(base_digest: str) -> BaseModel:
     else:
         _download(version, base_digest)
     name = version.name if version is not None else base_digest[:12]
-    uri = f"models:/{version.name}/{version.version}" if version is not None else f"cache:{base_digest}"
+    uri = (
+        f"models:/{version.name}/{version.version}"
+        if version is not None
+        else f"cache:{base_digest}"
+    )
     return BaseModel(name=name, uri=uri, digest=base_digest, directory=directory)
 
 

@@ -94,7 +94,11 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
             trained.adapter_dir,
             trained.base,
             name=model,
-            params={**recipe.train.lora.model_dump(), "base": trained.base.name, "seed": recipe.seed},
+            params={
+                **recipe.train.lora.model_dump(),
+                "base": trained.base.name,
+                "seed": recipe.seed,
+            },
             tags={registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest},
             step=trained.steps,
         )

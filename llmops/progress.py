@@ -27,7 +27,9 @@ class Progress:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=label, initial=initial, file=sys.stderr, leave=True)
+            self._bar = tqdm(
+                total=total, desc=label, initial=initial, file=sys.stderr, disable=False
+            )
 
     def advance(self, units: int = 1, detail: str = "") -> None:
         """Adds finished units; ``detail`` is shown behind the bar."""

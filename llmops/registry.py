@@ -121,7 +121,9 @@ def parse(uri: str) -> tuple[str, str]:
         return name, version
     name, _, version = rest.partition("/")
     if not version:
-        raise UsageError(f"{uri!r}: a version or an alias is missing, such as models:/{name}@champion")
+        raise UsageError(
+            f"{uri!r}: a version or an alias is missing, such as models:/{name}@champion"
+        )
     return name, version
 
 
@@ -279,7 +281,8 @@ def annotate_logged_model(model_id: str, key: str, value: str) -> None:
 
 def version_tag(name: str, version: str, key: str) -> str | None:
     """One tag of a version, ``None`` if it is not set."""
-    return _version(name, version).tags.get(key)
+    value: str | None = _version(name, version).tags.get(key)
+    return value
 
 
 def run_with_tag(key: str, pattern: str) -> str | None:

@@ -32,7 +32,12 @@ def add(source: str, name: str | None, output: str) -> None:
     emit(
         output,
         f"{base.name}: {base.uri}, digest {base.digest[:12]}",
-        {"name": base.name, "uri": base.uri, "digest": base.digest, "directory": str(base.directory)},
+        {
+            "name": base.name,
+            "uri": base.uri,
+            "digest": base.digest,
+            "directory": str(base.directory),
+        },
     )
 
 
@@ -47,8 +52,15 @@ def ls(output: str) -> None:
         (version.name, version.version, version.tags[registry.BASE_DIGEST])
         for version in registry.list_bases()
     ]
-    rows = [(name, str(number), digest[:12], "yes" if bases.cache_dir(digest).is_dir() else "no") for name, number, digest in found]
-    record = {"bases": [{"name": name, "version": number, "digest": digest} for name, number, digest in found]}
+    rows = [
+        (name, str(number), digest[:12], "yes" if bases.cache_dir(digest).is_dir() else "no")
+        for name, number, digest in found
+    ]
+    record = {
+        "bases": [
+            {"name": name, "version": number, "digest": digest} for name, number, digest in found
+        ]
+    }
     if output == "table" and not rows:
         click.echo("No base model is registered.\n  Next: llmops base add smollm2-135m-instruct")
         return

@@ -19,12 +19,29 @@ from llmops.config import Compare
     type=click.Path(path_type=Path),
     help="JSON lines with id, prompt, completion and, optionally, group.",
 )
-@click.option("--max-tokens", type=click.IntRange(1, 4096), default=64, show_default=True, help="Tokens an answer may have.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    help="Tokens an answer may have.",
+)
 @click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
-@click.option("--experiment", default="llmops-compare", show_default=True, help="MLflow experiment for the result.")
+@click.option(
+    "--experiment",
+    default="llmops-compare",
+    show_default=True,
+    help="MLflow experiment for the result.",
+)
 @output_option
 def command(
-    baseline: str, candidate: str, suite: Path, max_tokens: int, confidence: float, experiment: str, output: str
+    baseline: str,
+    candidate: str,
+    suite: Path,
+    max_tokens: int,
+    confidence: float,
+    experiment: str,
+    output: str,
 ) -> None:
     """Compare CANDIDATE against BASELINE on held-out prompts.
 
@@ -42,4 +59,8 @@ def command(
     config = Compare(max_tokens=max_tokens, confidence=confidence)
     comparison = compare(baseline, candidate, held_out, config)
     link = registry.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
-    emit(output, f"{comparison_table(comparison)}\n\nRun: {link}", {**to_json(comparison), "run": link})
+    emit(
+        output,
+        f"{comparison_table(comparison)}\n\nRun: {link}",
+        {**to_json(comparison), "run": link},
+    )

@@ -12,7 +12,11 @@ from llmops.cli.options import columns, emit, output_option, read_recipe, recipe
 @click.command("data")
 @recipe_argument
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default="data", show_default=True, help="Folder to write."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="data",
+    show_default=True,
+    help="Folder to write.",
 )
 @output_option
 def command(recipe: str, overrides: tuple[str, ...], out: Path, output: str) -> None:
@@ -21,11 +25,15 @@ def command(recipe: str, overrides: tuple[str, ...], out: Path, output: str) -> 
     from llmops.data import prepare
 
     prepared = prepare(resolved.data, out, name=resolved.name, seed=resolved.seed)
-    rows = [(split.name, str(split.rows), str(split.path), split.digest[:12]) for split in prepared.splits]
+    rows = [
+        (split.name, str(split.rows), str(split.path), split.digest[:12])
+        for split in prepared.splits
+    ]
     record = {
         "digest": prepared.digest,
         "splits": [
-            {"name": s.name, "rows": s.rows, "path": str(s.path), "digest": s.digest} for s in prepared.splits
+            {"name": s.name, "rows": s.rows, "path": str(s.path), "digest": s.digest}
+            for s in prepared.splits
         ],
     }
     emit(output, columns([("split", "rows", "file", "digest"), *rows]), record)

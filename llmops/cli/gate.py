@@ -13,7 +13,9 @@ from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
 @recipe_argument
 @click.option("--candidate", help="Version to judge; by default the recipe's model at its alias.")
 @click.option(
-    "--suite", type=click.Path(path_type=Path), help="Held-out prompts; by default the recipe's test split."
+    "--suite",
+    type=click.Path(path_type=Path),
+    help="Held-out prompts; by default the recipe's test split.",
 )
 @output_option
 def command(

@@ -38,7 +38,9 @@ def cp(recipe: str, target: Path | None) -> None:
     source = packaged.find(recipe).parent
     target = target or Path(source.name)
     if target.exists():
-        raise UsageError(f"{target}: exists already", next_command=f"llmops recipes cp {recipe} OTHER_FOLDER")
+        raise UsageError(
+            f"{target}: exists already", next_command=f"llmops recipes cp {recipe} OTHER_FOLDER"
+        )
     shutil.copytree(source, target)
     click.echo(f"{target}\n  Next: llmops run {target}")
 

@@ -9,7 +9,13 @@ import click
 @click.argument("uri", metavar="MODEL_URI")
 @click.option("--name", help="Name that requests may use; by default the model's.")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8100, show_default=True, help="0: any free port.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8100,
+    show_default=True,
+    help="0: any free port.",
+)
 def command(uri: str, name: str | None, host: str, port: int) -> None:
     """Serve MODEL_URI over the OpenAI chat protocol until Ctrl-C.
 

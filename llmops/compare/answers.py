@@ -31,11 +31,15 @@ def answers(
         with progress(len(examples), f"generate {side.label}", initial=len(found)) as shown:
 
             def keep(batch: list[int], done: list[Answer]) -> None:
-                cache.put({keys[todo[i]]: asdict(answer) for i, answer in zip(batch, done, strict=True)})
+                cache.put(
+                    {keys[todo[i]]: asdict(answer) for i, answer in zip(batch, done, strict=True)}
+                )
                 shown.advance(len(batch), f"{sum(a.tokens for a in done)} tokens in the last batch")
 
             conversations = [examples[i].messages for i in todo]
-            done = engine.generate(side, conversations, sampling, batch_size=batch_size, on_batch=keep)
+            done = engine.generate(
+                side, conversations, sampling, batch_size=batch_size, on_batch=keep
+            )
         found.update(zip(todo, done, strict=True))
     return [found[i] for i in range(len(examples))]
 
@@ -55,7 +59,9 @@ def likelihoods(
             for start in range(0, len(todo), SCORE_BATCH):
                 batch = todo[start : start + SCORE_BATCH]
                 scores = engine.log_likelihood(
-                    side, [examples[i].messages for i in batch], [examples[i].expected for i in batch]
+                    side,
+                    [examples[i].messages for i in batch],
+                    [examples[i].expected for i in batch],
                 )
                 cache.put({keys[i]: score for i, score in zip(batch, scores, strict=True)})
                 found.update(zip(batch, scores, strict=True))

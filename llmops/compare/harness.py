@@ -16,7 +16,16 @@ from llmops.engine.cache import ResultCache
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
 from llmops.errors import IntegrityError
-from llmops.records import Answer, Comparison, Example, MetricResult, ModelFiles, Row, Sampling, Suite
+from llmops.records import (
+    Answer,
+    Comparison,
+    Example,
+    MetricResult,
+    ModelFiles,
+    Row,
+    Sampling,
+    Suite,
+)
 from llmops.stats import paired_test
 
 LIKELIHOOD = "likelihood"
@@ -114,7 +123,9 @@ def _scores(
     example: Example, answer: Answer, scored: Likelihood, scorers: Sequence[str]
 ) -> dict[str, float]:
     return {
-        name: likelihood(*scored) if name == LIKELIHOOD else TEXT_SCORERS[name](answer.text, example.expected)
+        name: likelihood(*scored)
+        if name == LIKELIHOOD
+        else TEXT_SCORERS[name](answer.text, example.expected)
         for name in scorers
     }
 
@@ -126,7 +137,9 @@ def _test(metric: str, rows: Sequence[Row], confidence: float) -> MetricResult:
         metric=metric,
         baseline=sum(before) / len(before),
         candidate=sum(after) / len(after),
-        test=paired_test(before, after, [row.example.cluster for row in rows], confidence=confidence),
+        test=paired_test(
+            before, after, [row.example.cluster for row in rows], confidence=confidence
+        ),
     )
 
 
@@ -145,7 +158,9 @@ def _notes(
     """
     baseline, candidate = sides
     if baseline.digest == candidate.digest:
-        return (f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare",)
+        return (
+            f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare",
+        )
     same = sum(row.baseline.text == row.candidate.text for row in rows)
     if same == len(rows) and scored[0] == scored[1]:
         raise IntegrityError(

@@ -29,14 +29,18 @@ def load_suite(path: str | Path, *, name: str | None = None) -> Suite:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"suite {path}: not UTF-8 (byte {error.start})") from error
-    examples = tuple(_example(path, i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip())
+    examples = tuple(
+        _example(path, i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()
+    )
     if not examples:
         raise DataError(f"suite {path}: holds no prompts")
     ids = [example.id for example in examples]
     if len(set(ids)) < len(ids):
         repeated = next(i for i in ids if ids.count(i) > 1)
         raise DataError(f"suite {path}: id {repeated!r} occurs more than once")
-    return Suite(name=name or path.stem, path=path, digest=digest.of_bytes(text.encode()), examples=examples)
+    return Suite(
+        name=name or path.stem, path=path, digest=digest.of_bytes(text.encode()), examples=examples
+    )
 
 
 def _example(path: Path, number: int, line: str) -> Example:

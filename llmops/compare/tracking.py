@@ -31,7 +31,9 @@ def log_comparison(comparison: Comparison, suite: Suite) -> Comparison:
         dataset = _dataset(suite)
         with mlflow.start_run(run_name=title, tags={registry.KIND: "ab"}) as parent:
             mlflow.log_input(dataset, context="evaluation")
-            children = [_log_side(comparison, which, dataset) for which in ("candidate", "baseline")]
+            children = [
+                _log_side(comparison, which, dataset) for which in ("candidate", "baseline")
+            ]
             _log_differences(comparison, dataset)
     return replace(
         comparison,
@@ -53,7 +55,9 @@ def _dataset(suite: Suite) -> Any:
         }
     )
     name = suite.name[:DATASET_NAME]
-    return mlflow.data.from_pandas(frame, source=suite.path.as_uri(), name=name, digest=suite.digest[:32])
+    return mlflow.data.from_pandas(
+        frame, source=suite.path.as_uri(), name=name, digest=suite.digest[:32]
+    )
 
 
 def _log_side(comparison: Comparison, which: str, dataset: Any) -> str:
@@ -81,7 +85,10 @@ def _table(comparison: Comparison, which: str) -> dict[str, list[Any]]:
         "prompt": [row.example.messages[-1]["content"] for row in comparison.rows],
         "expected": [row.example.expected for row in comparison.rows],
         "answer": [answer.text for answer in texts],
-        **{result.metric: [round(s[result.metric], 4) for s in scores] for result in comparison.metrics},
+        **{
+            result.metric: [round(s[result.metric], 4) for s in scores]
+            for result in comparison.metrics
+        },
     }
 
 

@@ -40,7 +40,9 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
     _refuse_repeated_ids(rows, source)
     rows = _deduplicate(_merge_groups(rows))
     if config.limit is not None:
-        rows = sorted(random.Random(seed).sample(rows, min(config.limit, len(rows))), key=lambda r: r["id"])
+        rows = sorted(
+            random.Random(seed).sample(rows, min(config.limit, len(rows))), key=lambda r: r["id"]
+        )
     if len(rows) < FEWEST_ROWS:
         raise DataError(
             f"{source}: {len(rows)} distinct example(s), at least {FEWEST_ROWS} are needed to train and to test",
@@ -70,7 +72,9 @@ def _refuse_repeated_ids(rows: list[Row], source: str) -> None:
     seen: set[str] = set()
     repeated = sorted({row["id"] for row in rows if row["id"] in seen or seen.add(row["id"])})  # type: ignore[func-returns-value]
     if repeated:
-        raise DataError(f"{source}: id {repeated[0]!r} occurs more than once ({len(repeated)} such ids)")
+        raise DataError(
+            f"{source}: id {repeated[0]!r} occurs more than once ({len(repeated)} such ids)"
+        )
 
 
 def _merge_groups(rows: list[Row]) -> list[Row]:
@@ -114,7 +118,9 @@ def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, l
     }
     parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
     for name in names:
-        fits = [part for part, size in wanted.items() if len(parts[part]) + len(groups[name]) <= size]
+        fits = [
+            part for part, size in wanted.items() if len(parts[part]) + len(groups[name]) <= size
+        ]
         parts[fits[0] if fits else "train"] += groups[name]
     for part, dealt in parts.items():
         if not dealt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ def read_table(config: Data) -> list[dict[str, str]]:
     """
     path = Path(str(config.path))
     if not path.is_file():
-        raise NotFoundError(f"data.path: {path}: no such file", next_command="llmops run RECIPE data.path=FILE")
+        raise NotFoundError(
+            f"data.path: {path}: no such file", next_command="llmops run RECIPE data.path=FILE"
+        )
     frame = _frame(path)
     wanted = [config.prompt, config.completion, *([config.group] if config.group else [])]
     missing = [column for column in wanted if column not in frame.columns]
@@ -36,7 +39,11 @@ def read_table(config: Data) -> list[dict[str, str]]:
     if frame.empty:
         raise DataError(f"{path}: holds no rows")
     _refuse_empty_cells(path, frame, wanted[:2])
-    ids = frame["id"].astype(str) if "id" in frame.columns else [f"row-{i + 1}" for i in range(len(frame))]
+    ids = (
+        frame["id"].astype(str)
+        if "id" in frame.columns
+        else [f"row-{i + 1}" for i in range(len(frame))]
+    )
     groups = frame[config.group].astype(str) if config.group else ids
     columns = zip(ids, frame[config.prompt], frame[config.completion], groups, strict=True)
     return [
@@ -56,10 +63,13 @@ def _frame(path: Path) -> Any:
             return pd.read_csv(path, dtype=str, keep_default_na=False)
         if suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_json(path, lines=suffix == ".jsonl", dtype=False, convert_dates=False)
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines() if suffix == ".jsonl" else []
+        rows = [json.loads(line) for line in lines if line.strip()] if lines else json.loads(text)
+        return pd.DataFrame.from_records(rows)
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
-    except (ValueError, OSError, TypeError) as error:  # pandas' parser errors are ValueErrors
+    except (ValueError, OSError, TypeError, AttributeError) as error:  # what parsers raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path}: cannot be read as {suffix}: {first}") from error
 

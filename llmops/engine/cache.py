@@ -1,5 +1,6 @@
 """Generations and likelihoods, kept by content: a killed comparison resumes, a baseline that
-did not change costs nothing."""
+did not change costs nothing.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ class ResultCache:
     def __init__(self, path: Path | None = None) -> None:
         self._db = sqlite3.connect(path or home.folder("cache") / "results.sqlite", timeout=30)
         self._db.execute("pragma journal_mode=wal")
-        self._db.execute("create table if not exists result (key text primary key, value text not null)")
+        self._db.execute(
+            "create table if not exists result (key text primary key, value text not null)"
+        )
         self._db.commit()
 
     def get(self, key: str) -> Any | None:
@@ -46,7 +49,10 @@ class ResultCache:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -57,5 +63,11 @@ def key(side: ModelFiles, kind: str, messages: Sequence[Mapping[str, str]], deta
     The base's digest covers its tokenizer and chat template.
     """
     return digest.of_record(
-        [kind, side.base.digest, side.adapter_digest, [dict(message) for message in messages], detail]
+        [
+            kind,
+            side.base.digest,
+            side.adapter_digest,
+            [dict(message) for message in messages],
+            detail,
+        ]
     )

@@ -16,6 +16,7 @@ from llmops.errors import IntegrityError, UsageError
 from llmops.records import Answer, ModelFiles, Sampling
 
 Messages = Sequence[Mapping[str, str]]
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 SCORE_BATCH = 8
 """Logits over the vocabulary are large: 8 x 128 tokens x 49,152 words are 200 MB in fp32."""
 
@@ -39,7 +40,9 @@ class LocalEngine:
         bases = {side.base.digest: side.base for side in sides}
         if len(bases) != 1:
             names = ", ".join(sorted(base.uri for base in bases.values()))
-            raise UsageError(f"the sides have different base models ({names}): one engine serves one base")
+            raise UsageError(
+                f"the sides have different base models ({names}): one engine serves one base"
+            )
         (base,) = bases.values()
         self._torch = torch
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -50,7 +53,10 @@ class LocalEngine:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         with quiet_loading():
             model = AutoModelForCausalLM.from_pretrained(
-                base.directory, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True
+                base.directory,
+                dtype=getattr(torch, dtype),
+                trust_remote_code=False,
+                use_safetensors=True,
             )
         self.model: Any = model.to(self.device)
         self.context = int(model.config.max_position_embeddings)
@@ -96,7 +102,9 @@ class LocalEngine:
                 on_batch(batch, done)
         return [answers[i] for i in range(len(prompts))]
 
-    def stream(self, side: ModelFiles, messages: Messages, sampling: Sampling) -> Iterator[str | Answer]:
+    def stream(
+        self, side: ModelFiles, messages: Messages, sampling: Sampling
+    ) -> Iterator[str | Answer]:
         """Yields pieces of text as they are generated, then the whole ``Answer``.
 
         Closing the iterator stops the generation.
@@ -118,7 +126,12 @@ class LocalEngine:
         def work() -> None:
             try:
                 result.append(
-                    self._run(inputs, sampling, streamer=streamer, stopping_criteria=StoppingCriteriaList([Cancelled()]))
+                    self._run(
+                        inputs,
+                        sampling,
+                        streamer=streamer,
+                        stopping_criteria=StoppingCriteriaList([Cancelled()]),
+                    )
                 )
             except BaseException as error:
                 result.append(error)
@@ -181,6 +194,8 @@ class LocalEngine:
 
         if name in self._adapters:
             return
+        if not (directory / ADAPTER_WEIGHTS).is_file():  # else PEFT looks for a pickle
+            raise IntegrityError(f"{directory}: holds no {ADAPTER_WEIGHTS}; nothing else is read")
         try:
             if not self._adapters:
                 self.model = PeftModel.from_pretrained(self.model, directory, adapter_name=name)
@@ -188,7 +203,9 @@ class LocalEngine:
                 self.model.load_adapter(directory, adapter_name=name)
         except (RuntimeError, ValueError, KeyError) as error:
             first = str(error).strip().splitlines()[0]
-            raise IntegrityError(f"{directory}: the adapter does not fit its base: {first}") from error
+            raise IntegrityError(
+                f"{directory}: the adapter does not fit its base: {first}"
+            ) from error
         self._check_keys(name, directory)
         self._adapters.add(name)
 
@@ -197,7 +214,7 @@ class LocalEngine:
         from peft import get_peft_model_state_dict
         from safetensors import safe_open
 
-        with safe_open(directory / "adapter_model.safetensors", framework="pt") as stored:
+        with safe_open(directory / ADAPTER_WEIGHTS, framework="pt") as stored:
             in_file = set(stored.keys())
         in_model = set(
             get_peft_model_state_dict(self.model, adapter_name=name, save_embedding_layers=False)
@@ -220,7 +237,11 @@ class LocalEngine:
 
     def _encode(self, prompts: list[str], sampling: Sampling) -> Any:
         inputs = self.tokenizer(
-            prompts, add_special_tokens=False, padding=True, padding_side="left", return_tensors="pt"
+            prompts,
+            add_special_tokens=False,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
         )
         longest = int(inputs["input_ids"].shape[1])
         if longest + sampling.max_tokens > self.context:
@@ -233,9 +254,19 @@ class LocalEngine:
     def _run(self, inputs: Any, sampling: Sampling, **extra: Any) -> Any:
         """Generated ids without the prompt, shape (B, new tokens)."""
         torch = self._torch
-        options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        options: dict[str, Any] = {
+            "do_sample": False,
+            "temperature": None,
+            "top_p": None,
+            "top_k": None,
+        }
         if sampling.temperature > 0:
-            options = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+            options = {
+                "do_sample": True,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": 0,
+            }
             if sampling.seed is not None:
                 torch.manual_seed(sampling.seed)
         if sampling.stop:
@@ -256,21 +287,26 @@ class LocalEngine:
         return [self._answer(ids[i], inputs, i, sampling) for i in range(len(prompts))]
 
     def _answer(self, ids: Any, inputs: Any, index: int, sampling: Sampling) -> Answer:
-        """One row of generated ids as text; what follows the end token is padding."""
+        """One row of generated ids as text; padding follows the end token or a stop string."""
         tokens: list[int] = ids.tolist()
         ended = next((i for i, token in enumerate(tokens) if token in self._end_ids()), None)
-        if ended is not None:
-            tokens = tokens[: ended + 1]
+        tokens = self._strip_padding(tokens) if ended is None else tokens[:ended]
         text = str(self.tokenizer.decode(tokens, skip_special_tokens=True))
         stopped = [text.find(stop) for stop in sampling.stop if stop in text]
         if stopped:
             text = text[: min(stopped)]
+        # after a stop string the end token is padding too, where a model pads with it
         return Answer(
             text=text,
-            tokens=len(tokens),
+            tokens=len(tokens) + (ended is not None and not stopped),
             prompt_tokens=int(inputs["attention_mask"][index].sum()),
             finish_reason="stop" if ended is not None or stopped else "length",
         )
+
+    def _strip_padding(self, tokens: list[int]) -> list[int]:
+        while tokens and tokens[-1] == self.tokenizer.pad_token_id:
+            tokens = tokens[:-1]
+        return tokens
 
     def _end_ids(self) -> set[int]:
         configured = self.model.generation_config.eos_token_id
@@ -288,7 +324,9 @@ class LocalEngine:
             ids[row, :length] = torch.tensor(prompt + response)
             mask[row, :length] = 1
         with torch.inference_mode():
-            logits = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(self.device)).logits
+            logits = self.model(
+                input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
+            ).logits
         scores = []
         for row, (prompt, response) in enumerate(pairs):
             begin, end = len(prompt), len(prompt) + len(response)
@@ -298,7 +336,7 @@ class LocalEngine:
         return scores
 
 
-class quiet_loading:  # noqa: N801 - reads as a statement, like contextlib's own
+class quiet_loading:
     """Silences transformers' own weight-loading bar: ours shows progress."""
 
     def __enter__(self) -> None:

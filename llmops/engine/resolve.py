@@ -81,7 +81,9 @@ def _adapter(uri: str, adapter_digest: str) -> Path:
         with bases.staging() as folder:
             staged = Path(registry.download(uri, str(folder))) / ADAPTER_FOLDER
             if not staged.is_dir():
-                raise UsageError(f"{uri}: holds no {ADAPTER_FOLDER}/ folder, so llmops did not log it")
+                raise UsageError(
+                    f"{uri}: holds no {ADAPTER_FOLDER}/ folder, so llmops did not log it"
+                )
             _check(staged, adapter_digest, uri)
             try:
                 staged.rename(target)

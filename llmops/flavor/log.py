@@ -165,4 +165,6 @@ def _forget(model_id: str) -> None:
     except MlflowException as error:  # the first failure matters more than this one
         from llmops.progress import say
 
-        say(f"warning: the unfinished logged model {model_id} could not be removed: {error.message}")
+        say(
+            f"warning: the unfinished logged model {model_id} could not be removed: {error.message}"
+        )

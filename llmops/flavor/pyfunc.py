@@ -126,7 +126,9 @@ def _request(row: Any, params: Mapping[str, Any]) -> tuple[list[Message], Sampli
     options = {**params, **{key: row[key] for key in PARAMETERS if row.get(key) is not None}}
     unknown = sorted(set(options) - set(PARAMETERS))
     if unknown:
-        raise UsageError(f"unknown parameter {', '.join(unknown)}; allowed: {', '.join(PARAMETERS)}")
+        raise UsageError(
+            f"unknown parameter {', '.join(unknown)}; allowed: {', '.join(PARAMETERS)}"
+        )
     if "stop" in options:
         stop = options["stop"]
         options["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)

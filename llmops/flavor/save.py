@@ -68,7 +68,9 @@ def check_adapter(adapter_dir: Path) -> dict[str, Any]:
 
     for name in ADAPTER_FILES:
         if not (adapter_dir / name).is_file():
-            raise NotFoundError(f"{adapter_dir}: no {name}; a PEFT adapter directory has {' and '.join(ADAPTER_FILES)}")
+            raise NotFoundError(
+                f"{adapter_dir}: no {name}; a PEFT adapter directory has {' and '.join(ADAPTER_FILES)}"
+            )
     try:
         config = json.loads((adapter_dir / ADAPTER_FILES[0]).read_text(encoding="utf-8"))
         with safe_open(adapter_dir / ADAPTER_FILES[1], framework="np") as tensors:
@@ -84,6 +86,8 @@ def _write_adapter(adapter_dir: Path, base: BaseModel, target: Path) -> dict[str
     folder.mkdir()
     # The directory on the training machine means nothing elsewhere; the pin says which base.
     config["base_model_name_or_path"] = base.name
+    if isinstance(config.get("target_modules"), list):
+        config["target_modules"].sort()  # PEFT writes a set in random order; same adapter, same bytes
     (folder / ADAPTER_FILES[0]).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     shutil.copyfile(adapter_dir / ADAPTER_FILES[1], folder / ADAPTER_FILES[1])
     return {

@@ -3,7 +3,7 @@
 from llmops._callable import make_callable
 from llmops.gate.evidence import record
 from llmops.gate.policy import gate
-from llmops.gate.promote import promote
+from llmops.gate.promotion import promote
 
 __all__ = ["gate", "promote", "record"]
 

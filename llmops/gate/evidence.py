@@ -78,20 +78,15 @@ def links_of(comparison: Comparison) -> dict[str, str]:
         "Download evidence": f"get-artifact?path={EVIDENCE_FILE}&run_uuid={run}",
     }
     if comparison.candidate.model_id is not None:
-        links["Model metrics"] = f"#/experiments/{experiment}/models/{comparison.candidate.model_id}"
+        links["Model metrics"] = (
+            f"#/experiments/{experiment}/models/{comparison.candidate.model_id}"
+        )
     return links
 
 
 def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
-    provenance = {
-        "candidate": f"{comparison.candidate.uri}  {comparison.candidate.digest}",
-        "baseline": f"{comparison.baseline.uri}  {comparison.baseline.digest}",
-        "base model": f"{comparison.candidate.base.uri}  {comparison.candidate.base.digest}",
-        "suite": f"{comparison.suite_name}  {comparison.suite_digest}",
-        "evidence": decision.evidence_digest,
-        "MLflow run": comparison.run_id,
-        "llmops": llmops.__version__,
-    }
+    base = comparison.candidate.base
+    provenance = {"base model": f"{base.uri} {base.digest}", "llmops": llmops.__version__}
     content = json.dumps(decision.evidence, indent=2, sort_keys=True)
     with registry.store_errors("writing the evidence"):
         client = registry.client()

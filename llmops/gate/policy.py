@@ -33,7 +33,7 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
     checks = tuple(_check(comparison, requirement, policy) for requirement in policy.require)
     passed = all(check.passed for check in checks)
     verdict = _overall(checks, passed)
-    leading = _leading(checks, verdict)
+    leading = _leading(checks)
     line = sentence(comparison, leading.metric, verdict)
     evidence = evidence_of(comparison, policy, checks, verdict, passed)
     return Decision(
@@ -66,30 +66,27 @@ def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Ch
 
 def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | None]:
     """Verdict and outcome of one requirement, read off its interval."""
-    improved = Verdict.IMPROVED if test.low > 0 else Verdict.NOT_WORSE
+    improved = test.low > 0
     if requirement.must == "improve":
-        if test.low > requirement.margin:
-            return Verdict.IMPROVED, True
-        if test.high < 0:
-            return Verdict.REGRESSED, False
-        if test.high <= requirement.margin:
-            return improved, False
-        return Verdict.INCONCLUSIVE, None
-    if test.low > -requirement.margin:
-        return improved, True
+        if improved:
+            enough = test.low > requirement.margin
+            undecided = test.high > requirement.margin
+            return Verdict.IMPROVED, True if enough else (None if undecided else False)
+    elif test.low > -requirement.margin:
+        return Verdict.IMPROVED if improved else Verdict.NOT_WORSE, True
     if test.high < 0:
         return Verdict.REGRESSED, False
     return Verdict.INCONCLUSIVE, None
 
 
 def _overall(checks: tuple[Check, ...], passed: bool) -> Verdict:
-    """The primary requirement's verdict if all passed, else that of the first that did not."""
-    if passed:
-        return checks[0].verdict
+    """The primary requirement's verdict if all passed, else that of the one that decided."""
+    leading = _leading(checks)
+    return leading.verdict if passed or leading.passed is False else Verdict.INCONCLUSIVE
+
+
+def _leading(checks: tuple[Check, ...]) -> Check:
+    """The requirement the sentence speaks of: one that failed, else an open one, else the first."""
     failed = [check for check in checks if check.passed is False]
-    return failed[0].verdict if failed else Verdict.INCONCLUSIVE
-
-
-def _leading(checks: tuple[Check, ...], verdict: Verdict) -> Check:
-    """The requirement that the sentence speaks of."""
-    return next(check for check in checks if check.verdict == verdict)
+    undecided = [check for check in checks if check.passed is None]
+    return [*failed, *undecided, *checks][0]

@@ -13,7 +13,11 @@ from llmops.report.wording import clean, metric_name, signed, typeset, visible
 
 TEXT_LIMIT = 800
 """Characters of a prompt or answer: with ``MOST`` it keeps the report of any suite below 2 MB."""
+CONTEXT_LIMIT = 400
+"""Of the messages before the last: mostly the same system prompt every time."""
 MOST = {"losses": 30, "wins": 20, "ties": 10}
+DIGITS = 12
+"""As in the paired test, so that both count the same ties: 0.3 - 0.2 equals 0.9 - 0.8."""
 OPEN_LOSSES = 3
 """Shown without a click."""
 
@@ -66,16 +70,17 @@ def differences(comparison: Comparison, metric: str) -> list[float]:
 
 
 def _difference(row: Row, metric: str) -> float:
-    return row.candidate_scores[metric] - row.baseline_scores[metric]
+    return round(row.candidate_scores[metric] - row.baseline_scores[metric], DIGITS)
 
 
 def _card(difference: float, row: Row) -> dict[str, object]:
-    prompt = _prompt(row.example.messages)
+    *context, prompt = row.example.messages or ({"content": ""},)
     old, new = word_diff(shorten(row.baseline.text), shorten(row.candidate.text))
     return {
         "id": clean(row.example.id, 80),
         "difference": typeset(signed(difference)),
-        "prompt": shorten(prompt),
+        "prompt": shorten(prompt["content"]),
+        "context": shorten(_dialogue(context), CONTEXT_LIMIT),
         "expected": shorten(row.example.expected),
         "baseline": old,
         "candidate": new,
@@ -88,10 +93,8 @@ def _card(difference: float, row: Row) -> dict[str, object]:
     }
 
 
-def _prompt(messages: Sequence[Mapping[str, str]]) -> str:
-    if len(messages) == 1:
-        return messages[0]["content"]
-    return "\n\n".join(f"{m['role']}: {m['content'][:TEXT_LIMIT]}" for m in messages[:20])
+def _dialogue(messages: Sequence[Mapping[str, str]]) -> str:
+    return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
 
 
 def _end(answer: Answer) -> str:
@@ -99,17 +102,19 @@ def _end(answer: Answer) -> str:
     return tokens + (", stopped by the limit" if answer.finish_reason == "length" else "")
 
 
-def shorten(text: str) -> Shown:
+def shorten(text: str, limit: int = TEXT_LIMIT) -> Shown:
     """The beginning of a text, invisible characters spelled out."""
-    start = visible(text[:TEXT_LIMIT])[:TEXT_LIMIT]
-    cut = "" if len(text) <= TEXT_LIMIT else f"cut here: {len(text):,} characters in all"
+    spelled = visible(text[:limit])
+    whole = len(text) <= limit and len(spelled) <= limit
+    start, cut = spelled[:limit], "" if whole else f"cut here: {len(text):,} characters in all"
     return Shown(((start, False),), cut)
 
 
 def word_diff(old: Shown, new: Shown) -> tuple[Shown, Shown]:
     """Marks the words of each text that the other does not have in that place."""
     before, after = (re.findall(r"\S+\s*|\s+", side.text) for side in (old, new))
-    matcher = difflib.SequenceMatcher(None, _words(before), _words(after), autojunk=False)
+    # difflib passes over words that fill a long text: repetition would cost it seconds.
+    matcher = difflib.SequenceMatcher(None, _words(before), _words(after))
     old_chunks: list[tuple[str, bool]] = []
     new_chunks: list[tuple[str, bool]] = []
     for tag, i, i_end, j, j_end in matcher.get_opcodes():

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from llmops.report import scale, wording
 from llmops.report.template import render
 
-WIDTH, HEIGHT = 800, 230
-LEFT, RIGHT = 24.0, 776.0
+WIDTH, HEIGHT = 784, 230
+LEFT, RIGHT = 20.0, 764.0
 CEILING, FLOOR = 30.0, 172.0
 SIDE_BINS = 10
 """Bars left of zero, and right of it; ties have a bar of their own between them."""

@@ -58,6 +58,7 @@ def _head(comparison: Comparison, decision: Decision, result: MetricResult) -> d
         "baseline": old,
         "candidate": new,
         "primary": metric_name(result.metric),
+        "columns": [clean(label, 10) for label in (old, new)],
         "summary": (
             f"{metric_name(result.metric)} {typeset(wording.points(test.difference))} points,"
             f" {wording.percent(test.confidence)} CI {typeset(wording.points(test.low))} to"
@@ -105,7 +106,7 @@ def _provenance(
         "candidate": f"{new.uri} · {new.digest}",
         "baseline": f"{old.uri} · {old.digest}",
         "suite": f"{comparison.suite_name} · {comparison.suite_digest}",
-        "evidence SHA-256": decision.evidence_digest,
+        "evidence": decision.evidence_digest,
         "MLflow run": comparison.run_id,
         "time": f"{comparison.seconds:,.0f} s",
     }

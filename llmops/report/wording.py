@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llmops import errors
-from llmops.records import Check, Comparison, Decision, MetricResult, ModelFiles, Verdict
+from llmops.records import (
+    Check,
+    Comparison,
+    Decision,
+    MetricResult,
+    ModelFiles,
+    PairedTest,
+    Verdict,
+)
 
 METRIC_NAMES = {
     "token_f1": "token F1",
@@ -52,17 +60,22 @@ def finding(result: MetricResult, decision: Decision | None = None) -> Finding:
     """The gate's verdict on a metric it demands, else what the interval alone says."""
     test = result.test
     check = _check_of(result.metric, decision)
-    verdict = check.verdict if check else _verdict_of_interval(test.low, test.high)
+    verdict = _verdict(test, check)
     if verdict is Verdict.IMPROVED:
         return IMPROVED
     if verdict is Verdict.REGRESSED:
         return WORSE
-    margin = f"margin {check.margin:g}" if check and check.margin else ""
     if verdict is Verdict.NOT_WORSE:
-        return Finding("not worse", "◆", "fine", margin)
-    beyond_zero = test.low > 0 or test.high < 0
-    detail = margin if margin and beyond_zero else f"would see ±{_size(test.detectable)}"
-    return Finding("not shown", "●", "open", detail)
+        return Finding("not worse", "◆", "fine", f"margin {check.margin:g}" if check else "")
+    return Finding("not shown", "●", "open", _not_shown(test, check))
+
+
+def _not_shown(test: PairedTest, check: Check | None) -> str:
+    """What is missing: beyond zero only the margin is in doubt, else any difference is."""
+    if check and check.margin and (test.low > 0 or test.high < 0):
+        bound = "a gain above" if check.must == "improve" else "a loss below"
+        return f"{bound} {check.margin:g}"
+    return f"would see ±{_size(test.detectable)}"
 
 
 def _check_of(metric: str, decision: Decision | None) -> Check | None:
@@ -70,10 +83,14 @@ def _check_of(metric: str, decision: Decision | None) -> Check | None:
     return next((check for check in checks if check.metric == metric), None)
 
 
-def _verdict_of_interval(low: float, high: float) -> Verdict:
-    if low > 0:
+def _verdict(test: PairedTest, check: Check | None) -> Verdict:
+    # NOT_WORSE is said of a tolerated loss, and a demand to improve names none.
+    untold = check and check.must == "improve" and check.verdict is Verdict.NOT_WORSE
+    if check and not untold:
+        return check.verdict
+    if test.low > 0:
         return Verdict.IMPROVED
-    return Verdict.REGRESSED if high < 0 else Verdict.INCONCLUSIVE
+    return Verdict.REGRESSED if test.high < 0 else Verdict.INCONCLUSIVE
 
 
 def primary(comparison: Comparison, decision: Decision | None = None) -> MetricResult:

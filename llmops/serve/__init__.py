@@ -7,5 +7,6 @@
 from llmops.serve.client import ask
 from llmops.serve.process import create, delete, run
 from llmops.serve.state import get, list_all, status
+from llmops.serve.trial import trial
 
-__all__ = ["ask", "create", "delete", "get", "list_all", "run", "status"]
+__all__ = ["ask", "create", "delete", "get", "list_all", "run", "status", "trial"]

@@ -79,7 +79,12 @@ class _Api:
         return JSONResponse({"status": "ready", "deployment": self._deployment})
 
     async def models(self, _: HttpRequest) -> Response:
-        entry = {"id": self._model, "object": "model", "created": self._created, "owned_by": "llmops"}
+        entry = {
+            "id": self._model,
+            "object": "model",
+            "created": self._created,
+            "owned_by": "llmops",
+        }
         return JSONResponse({"object": "list", "data": [entry]}, headers=self._headers)
 
     async def chat(self, http: HttpRequest) -> Response:

@@ -75,9 +75,7 @@ def delete(name: str) -> None:
         state.forget(name)
 
 
-def run(
-    name: str, uri: str, *, host: str = LOOPBACK, port: int = 0, engine: str = "local"
-) -> None:
+def run(name: str, uri: str, *, host: str = LOOPBACK, port: int = 0, engine: str = "local") -> None:
     """Serves in the foreground: like ``create``, until Ctrl-C, SIGTERM or the server's end."""
     with suppress(ValueError):  # a supervisor's SIGTERM; only a main thread may ask for it
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""What is deployed on this machine: one JSON file per deployment, checked against live processes."""
+"""What is deployed on this machine: a JSON file per deployment, checked against live processes."""
 
 from __future__ import annotations
 

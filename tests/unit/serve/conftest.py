@@ -1,0 +1,57 @@
+"""The tiny model as files and as an engine; the long one never ends an answer by itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from llmops import digest
+from llmops.records import BaseModel, ModelFiles
+from llmops.serve.generation import ServingEngine
+
+
+def files_of(base: Path, adapter: Path | None) -> ModelFiles:
+    return ModelFiles(
+        label="v3",
+        uri="models:/bot/3",
+        base=BaseModel("tiny", "models:/tiny/1", digest.of_model(base), base),
+        adapter_dir=adapter,
+        adapter_digest=None if adapter is None else digest.of_model(adapter),
+        model_id=None,
+    )
+
+
+@pytest.fixture(scope="session")
+def files(tiny_model: Path, tiny_adapter: Path) -> ModelFiles:
+    return files_of(tiny_model, tiny_adapter)
+
+
+@pytest.fixture(scope="session")
+def engine(files: ModelFiles) -> ServingEngine:
+    return ServingEngine([files])
+
+
+@pytest.fixture(scope="session")
+def long_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("long") / "base"
+    shutil.copytree(tiny_model, directory)
+    for name in ("config.json", "generation_config.json"):
+        path = directory / name
+        settings = json.loads(path.read_text()) | {"eos_token_id": None}
+        if name == "config.json":
+            settings["max_position_embeddings"] = 32_768
+        path.write_text(json.dumps(settings))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def long_files(long_model: Path) -> ModelFiles:
+    return files_of(long_model, None)
+
+
+@pytest.fixture(scope="session")
+def long_engine(long_files: ModelFiles) -> ServingEngine:
+    return ServingEngine([long_files])

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from llmops import errors
+
+
+def tree_of(root: type[errors.LlmopsError]) -> dict[str, type[errors.LlmopsError]]:
+    found = {root.__name__: root}
+    for child in root.__subclasses__():
+        if child.__module__ == errors.__name__:
+            found |= tree_of(child)
+    return found
+
+
+def test_the_docstring_shows_the_tree_that_the_classes_form() -> None:
+    drawn: dict[str, tuple[str | None, int | None]] = {}
+    parents: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.search(r"^    ([│├└─ ]*)(\w+Error)\s*(?:exit (\d))?", line)
+        if match:
+            depth = len(match[1]) // 4
+            parents[depth:] = [match[2]]
+            parent = parents[depth - 1] if depth else None
+            drawn[match[2]] = (parent, int(match[3]) if match[3] else None)
+    classes = tree_of(errors.LlmopsError)
+    assert set(drawn) == set(classes)
+    for name, (parent, exit_code) in drawn.items():
+        if parent is not None:
+            assert classes[name].__bases__ == (classes[parent],), name
+        if exit_code is None:  # not drawn: inherited
+            assert parent is not None
+            exit_code = classes[parent].exit_code
+        assert classes[name].exit_code == exit_code, name
+
+
+def test_exit_codes_tell_a_failure_from_a_verdict() -> None:
+    codes = [
+        errors.EXIT_OK,
+        errors.EXIT_FAILURE,
+        errors.EXIT_USAGE,
+        errors.EXIT_REJECTED,
+        errors.EXIT_INCONCLUSIVE,
+        errors.EXIT_INTERRUPTED,
+    ]
+    assert codes == [0, 1, 2, 3, 4, 130]  # CI files of users name these numbers
+    verdicts = {errors.EXIT_OK, errors.EXIT_REJECTED, errors.EXIT_INCONCLUSIVE}
+    assert not verdicts & {kind.exit_code for kind in tree_of(errors.LlmopsError).values()}
+
+
+def test_an_error_ends_with_the_next_command() -> None:
+    told = errors.NotFoundError("bot: no such model", next_command="llmops base ls")
+    assert str(told) == "bot: no such model\n  Next: llmops base ls"
+    assert str(errors.NotFoundError("bot: no such model")) == "bot: no such model"
+
+
+def test_a_config_error_keeps_its_problems_apart() -> None:
+    with pytest.raises(errors.UsageError) as caught:
+        raise errors.ConfigError(["r.yaml:1: a", "r.yaml:2: b"], next_command="see")
+    assert isinstance(caught.value, errors.ConfigError)
+    assert caught.value.problems == ["r.yaml:1: a", "r.yaml:2: b"]
+    assert str(caught.value) == "r.yaml:1: a\nr.yaml:2: b\n  Next: see"
