@@ -95,7 +95,10 @@ def use_experiment(name: str) -> str:
         if os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return os.environ["MLFLOW_EXPERIMENT_ID"]
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
-        return str(mlflow.set_experiment(name).experiment_id)
+        experiment = mlflow.set_experiment(name)
+        # MLflow exports its choice, which the next recipe of this process would take for the user's.
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+        return str(experiment.experiment_id)
 
 
 def parse(uri: str) -> tuple[str, str]:

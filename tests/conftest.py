@@ -127,7 +127,30 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _empty_database: Path
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("tests")
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")  # set_experiment exports it
     yield uri
     while mlflow.active_run():
         mlflow.end_run()
     mlflow.set_tracking_uri(before)
+
+
+RECIPE = """\
+schema_version: 1
+name: own
+data: {{path: own.csv, prompt: q, completion: a}}
+train: {{base: {base}, max_steps: 6, batch_size: 4, learning_rate: 1.0e-2, save_steps: 2, lora: {{rank: 4}}}}
+flavor: {{model: own}}
+compare: {{scorers: [token_f1, likelihood], max_tokens: 8}}
+gate: {{require: [{{metric: likelihood, must: not_regress, margin: 0.1}}], min_prompts: 5}}
+serve: {{max_tokens: 4}}
+"""
+
+
+@pytest.fixture
+def own_recipe(tiny_model: Path, tmp_path: Path) -> Path:
+    """A recipe on the tiny model and sixty rows of a user's own, in the working directory."""
+    rows = [f"Split a pathname {i}.,Return the last access time {i}." for i in range(60)]
+    (tmp_path / "own.csv").write_text("\n".join(["q,a", *rows]) + "\n")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE.format(base=tiny_model))
+    return path

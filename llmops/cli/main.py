@@ -86,10 +86,8 @@ def _guarded(debug: bool) -> int:
     """Runs the command line; returns the exit code."""
     try:
         return int(cli.main(standalone_mode=False, prog_name="llmops") or 0)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # click turns the first into the second
         click.echo("Interrupted. The same command goes on where it stopped.", err=True)
-        return EXIT_INTERRUPTED
-    except click.Abort:
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()

@@ -87,7 +87,9 @@ def _write_adapter(adapter_dir: Path, base: BaseModel, target: Path) -> dict[str
     # The directory on the training machine means nothing elsewhere; the pin says which base.
     config["base_model_name_or_path"] = base.name
     if isinstance(config.get("target_modules"), list):
-        config["target_modules"].sort()  # PEFT writes a set in random order; same adapter, same bytes
+        config[
+            "target_modules"
+        ].sort()  # PEFT writes a set in random order; same adapter, same bytes
     (folder / ADAPTER_FILES[0]).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     shutil.copyfile(adapter_dir / ADAPTER_FILES[1], folder / ADAPTER_FILES[1])
     return {

@@ -7,8 +7,8 @@ independent (Miller 2024, arXiv:2411.00640, section 2.2), so the unit is the clu
   J. Econometrics 232, 272-299) and the t distribution has one degree of freedom less than
   there are effective clusters, (sum of sizes)^2 / sum of squares (Carter, Schnepel &
   Steigerwald 2017, REStat 99, 698-709). With clusters of one size this is the paired t test.
-  Where sizes are as unequal as those of Python modules, the plain sandwich with G-1 degrees
-  of freedom rejects a true null in 8 to 15% of simulated suites; this one keeps to 5%.
+  In simulated suites of 6 to 30 clusters with log-normal sizes (sigma 1 to 1.3) the plain
+  sandwich with G-1 degrees of freedom rejects a true null in 8 to 15%; this keeps to 5%.
 - A t interval is too short where nearly all clusters agree: four gains among a hundred ties
   would be "significant". There the interval is also to cover what exact binomial bounds
   leave possible (``_rare``).

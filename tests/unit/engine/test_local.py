@@ -15,9 +15,6 @@ from llmops.records import Answer, BaseModel, ModelFiles, Sampling
 if TYPE_CHECKING:
     from llmops.engine.local import LocalEngine
 
-pytestmark = pytest.mark.filterwarnings(  # PEFT reads the old name of a transformers attribute
-    "ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"
-)
 PROMPTS = [
     "def wrap(text, width=70):",
     "Split a pathname.",
@@ -57,11 +54,34 @@ def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Matrices of 32 x 32 gain nothing from threads, which wait for each other on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def write_adapter(base: Path, folder: Path, *, seed: int, rank: int) -> Path:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=rank, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    model.save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def adapter(folder: Path) -> Path:
-    from conftest import build_tiny_adapter
-
-    return build_tiny_adapter(folder, folder.with_name("adapter"))
+    return write_adapter(folder, folder.with_name("adapter"), seed=1, rank=4)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +96,7 @@ def tuned(folder: Path, adapter: Path) -> ModelFiles:
 
 @pytest.fixture(scope="module")
 def other(folder: Path) -> ModelFiles:
-    from conftest import build_tiny_adapter
-
-    return side_of(folder, build_tiny_adapter(folder, folder.with_name("other"), seed=2, rank=2))
+    return side_of(folder, write_adapter(folder, folder.with_name("other"), seed=2, rank=2))
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +230,7 @@ def test_log_likelihood_is_that_of_torch(
         found = engine.log_likelihood(side, CONVERSATIONS, responses)
         for i, response in enumerate(responses):
             prompt = engine.token_ids(engine.render(CONVERSATIONS[i]))
-            wanted = engine.token_ids(response) + [engine.tokenizer.eos_token_id]
+            wanted = [*engine.token_ids(response), engine.tokenizer.eos_token_id]
             with torch.no_grad():
                 logits = model(torch.tensor([prompt + wanted])).logits[0].double()
             steps = torch.log_softmax(logits, dim=-1)[len(prompt) - 1 :]
@@ -238,7 +256,9 @@ def test_closing_a_stream_stops_the_generation(engine: LocalEngine, tuned: Model
     steps: list[int] = []
     model = engine.model.base_model.model
     hook = model.register_forward_hook(lambda *_: steps.append(1))
-    pieces = engine.stream(tuned, CONVERSATIONS[0], Sampling(max_tokens=400, temperature=1.5, seed=3))
+    pieces = engine.stream(
+        tuned, CONVERSATIONS[0], Sampling(max_tokens=400, temperature=1.5, seed=3)
+    )
     next(pieces)
     assert len(streams()) == 1
     pieces.close()  # type: ignore[attr-defined]
@@ -322,13 +342,8 @@ def test_a_pickled_adapter_is_not_opened(folder: Path, adapter: Path, tmp_path: 
         LocalEngine([side_of(folder, tmp_path / "adapter")])
 
 
-def test_sides_of_different_bases_are_refused(
-    base: ModelFiles, tuned: ModelFiles, tmp_path: Path
-) -> None:
-    from conftest import build_tiny_model
-
+def test_sides_of_different_bases_are_refused(tuned: ModelFiles, tiny_model: Path) -> None:
     from llmops.engine.local import LocalEngine
 
-    stranger = side_of(build_tiny_model(tmp_path / "base", seed=5))
     with pytest.raises(UsageError, match="different base models"):
-        LocalEngine([tuned, stranger])
+        LocalEngine([tuned, side_of(tiny_model)])

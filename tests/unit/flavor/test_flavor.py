@@ -16,7 +16,6 @@ from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundErro
 from llmops.records import BaseModel, ModelVersion
 
 
-
 @pytest.fixture
 def base(store: str, tiny_model: Path) -> BaseModel:
     return flavor.add_base(tiny_model, "tiny")
@@ -25,7 +24,9 @@ def base(store: str, tiny_model: Path) -> BaseModel:
 @pytest.fixture
 def version(base: BaseModel, tiny_adapter: Path) -> ModelVersion:
     with mlflow.start_run():
-        return flavor.log_adapter(tiny_adapter, base, name="bot", alias="champion", params={"rank": 4})
+        return flavor.log_adapter(
+            tiny_adapter, base, name="bot", alias="champion", params={"rank": 4}
+        )
 
 
 def versions() -> list[str]:
@@ -49,7 +50,9 @@ def test_a_version_stores_the_adapter_and_not_the_base(
     folder = Path(mlflow.artifacts.download_artifacts(version.uri))
     stored = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"MLmodel", "base.json", "adapter/adapter_model.safetensors"} <= stored
-    assert not any("model.safetensors" in Path(name).name and "adapter" not in name for name in stored)
+    assert not any(
+        "model.safetensors" in Path(name).name and "adapter" not in name for name in stored
+    )
     adapter = (tiny_adapter / "adapter_model.safetensors").read_bytes()
     assert (folder / "adapter/adapter_model.safetensors").read_bytes() == adapter
     assert str(tiny_model) not in "".join(p.read_text() for p in folder.rglob("*.json"))
@@ -85,8 +88,12 @@ def test_round_trip_is_exact_without_the_original_base(
     from transformers import AutoModelForCausalLM
 
     ids = torch.tensor([[5, 6, 7, 8]])
-    plain = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), tiny_adapter)
-    shutil.rmtree(bases.cache_dir(base.digest))  # this machine forgets the base: the registry has it
+    plain = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(tiny_model), tiny_adapter
+    )
+    shutil.rmtree(
+        bases.cache_dir(base.digest)
+    )  # this machine forgets the base: the registry has it
     loaded = flavor.load_model(version.uri)
     with torch.no_grad():
         assert torch.equal(plain.eval()(ids).logits, loaded.engine.model(ids).logits)

@@ -24,6 +24,10 @@ def files_of(base: Path, adapter: Path | None) -> ModelFiles:
     )
 
 
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 @pytest.fixture(scope="session")
 def files(tiny_model: Path, tiny_adapter: Path) -> ModelFiles:
     return files_of(tiny_model, tiny_adapter)
@@ -38,12 +42,9 @@ def engine(files: ModelFiles) -> ServingEngine:
 def long_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("long") / "base"
     shutil.copytree(tiny_model, directory)
-    for name in ("config.json", "generation_config.json"):
-        path = directory / name
-        settings = json.loads(path.read_text()) | {"eos_token_id": None}
-        if name == "config.json":
-            settings["max_position_embeddings"] = 32_768
-        path.write_text(json.dumps(settings))
+    settings = json.loads((directory / "config.json").read_text())
+    edit(directory / "config.json", max_position_embeddings=32_768)
+    edit(directory / "generation_config.json", suppress_tokens=[settings["eos_token_id"]])
     return directory
 
 

@@ -93,6 +93,7 @@ def drain(deployment: Deployment) -> list[str | Answer]:
     answers.append(next(stream))
     reader = threading.Thread(target=answers.extend, args=(stream,))
     reader.start()
+    assert not isinstance(answers[-1], Answer)
     serve.delete(deployment.name)
     reader.join(10)
     deployment.log.parent.mkdir(exist_ok=True)

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import pytest
+
+from llmops.config import Gate
+from llmops.errors import UsageError
+from llmops.gate import gate
+from llmops.records import (
+    BaseModel,
+    Comparison,
+    MetricResult,
+    ModelFiles,
+    PairedTest,
+    Verdict,
+)
+
+
+def side(label: str, digest: str) -> ModelFiles:
+    from pathlib import Path
+
+    base = BaseModel("tiny", "models:/tiny/1", "b" * 64, Path("nowhere"))
+    return ModelFiles(
+        label, f"models:/bot/{label[1:]}", base, Path("nowhere"), digest, f"m-{digest[:3]}"
+    )
+
+
+def comparison(
+    *intervals: tuple[str, float, float], n: int = 100, same: bool = False
+) -> Comparison:
+    metrics = tuple(
+        MetricResult(
+            name,
+            0.5,
+            0.5 + (low + high) / 2,
+            PairedTest((low + high) / 2, low, high, 0.5, n, n, 1, n - 2, 1, 0.95, 0.05),
+        )
+        for name, low, high in intervals
+    )
+    return Comparison(
+        baseline=side("v1", "a" * 64),
+        candidate=side("v2", "a" * 64 if same else "c" * 64),
+        suite_name="s",
+        suite_digest="d" * 64,
+        metrics=metrics,
+        rows=(),
+        nll=(2.0, 1.5),
+        notes=(),
+        seconds=1.0,
+        run_id="r",
+        experiment_id="1",
+        child_run_ids=("x", "y"),
+    )
+
+
+def policy(*require: dict[str, object], min_prompts: int = 50) -> Gate:
+    return Gate.model_validate({"require": list(require), "min_prompts": min_prompts})
+
+
+NOT_REGRESS = {"metric": "token_f1", "must": "not_regress", "margin": 0.05}
+IMPROVE = {"metric": "token_f1", "must": "improve", "margin": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("requirement", "low", "high", "verdict", "code"),
+    [
+        (NOT_REGRESS, 0.01, 0.09, Verdict.IMPROVED, 0),
+        (NOT_REGRESS, -0.04, 0.09, Verdict.NOT_WORSE, 0),
+        (NOT_REGRESS, -0.04, -0.01, Verdict.NOT_WORSE, 0),  # worse, but within what is tolerated
+        (NOT_REGRESS, -0.06, 0.09, Verdict.INCONCLUSIVE, 4),
+        (NOT_REGRESS, -0.05, 0.09, Verdict.INCONCLUSIVE, 4),  # exactly the margin is not shown
+        (NOT_REGRESS, -0.09, -0.01, Verdict.REGRESSED, 3),
+        (IMPROVE, 0.03, 0.09, Verdict.IMPROVED, 0),
+        (IMPROVE, 0.01, 0.09, Verdict.INCONCLUSIVE, 4),
+        (IMPROVE, 0.001, 0.015, Verdict.IMPROVED, 3),  # better, but by less than demanded
+        (IMPROVE, -0.04, 0.09, Verdict.INCONCLUSIVE, 4),
+        (IMPROVE, -0.5, 0.01, Verdict.INCONCLUSIVE, 4),  # never "not worse": that was not asked
+        (IMPROVE, -0.09, -0.01, Verdict.REGRESSED, 3),
+    ],
+)
+def test_the_interval_decides(
+    requirement: dict[str, object], low: float, high: float, verdict: Verdict, code: int
+) -> None:
+    decision = gate(comparison(("token_f1", low, high)), policy(requirement))
+    assert (decision.verdict, decision.exit_code) == (verdict, code)
+    assert decision.passed is (code == 0)
+    assert decision.sentence.startswith(str(verdict))
+
+
+def test_all_requirements_must_hold() -> None:
+    second = {"metric": "rouge_l", "must": "not_regress", "margin": 0.05}
+    good, bad, unclear = ("token_f1", 0.1, 0.2), ("rouge_l", -0.2, -0.1), ("rouge_l", -0.2, 0.1)
+    assert gate(comparison(good, bad), policy(NOT_REGRESS, second)).exit_code == 3
+    assert gate(comparison(good, unclear), policy(NOT_REGRESS, second)).exit_code == 4
+    rejected = gate(comparison(("token_f1", -0.2, 0.1), bad), policy(NOT_REGRESS, second))
+    assert rejected.exit_code == 3, "a proven regression outweighs an open question"
+    assert rejected.verdict == Verdict.REGRESSED
+
+
+def test_too_few_prompts_never_pass() -> None:
+    decision = gate(comparison(("token_f1", 0.3, 0.4), n=49), policy(NOT_REGRESS))
+    assert (decision.verdict, decision.exit_code) == (Verdict.INCONCLUSIVE, 4)
+
+
+def test_the_same_bytes_are_as_good_and_no_better() -> None:
+    wide = comparison(("token_f1", -0.2, 0.2), same=True)
+    assert gate(wide, policy(NOT_REGRESS)).verdict == Verdict.NOT_WORSE
+    assert gate(wide, policy(IMPROVE)).passed is False
+
+
+def test_a_metric_that_was_not_computed_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="'token_f1' was not computed; available: rouge_l"):
+        gate(comparison(("rouge_l", 0.1, 0.2)), policy(NOT_REGRESS))
+
+
+def test_evidence_changes_with_every_byte_it_is_about() -> None:
+    import dataclasses
+
+    first = comparison(("token_f1", 0.1, 0.2))
+    digests = {
+        gate(first, policy(NOT_REGRESS)).evidence_digest,
+        gate(first, policy({**NOT_REGRESS, "margin": 0.06})).evidence_digest,
+        gate(
+            dataclasses.replace(first, suite_digest="e" * 64), policy(NOT_REGRESS)
+        ).evidence_digest,
+        gate(
+            dataclasses.replace(first, candidate=side("v2", "f" * 64)), policy(NOT_REGRESS)
+        ).evidence_digest,
+        gate(comparison(("token_f1", 0.1, 0.21)), policy(NOT_REGRESS)).evidence_digest,
+    }
+    assert len(digests) == 5
+    again = gate(first, policy(NOT_REGRESS)).evidence_digest
+    assert again in digests
