@@ -119,7 +119,7 @@ def parse(uri: str) -> tuple[str, str]:
         if version is None:
             raise NotFoundError(
                 f"{uri}: no version has the alias {alias!r}",
-                next_command=f"`mlflow server` shows the aliases of {name}; `llmops run` creates @champion",
+                next_command=f"name a version, such as models:/{name}/1; `llmops run` makes a @champion",
             )
         return name, version
     name, _, version = rest.partition("/")
@@ -208,6 +208,12 @@ def find_base(*, name: str | None = None, base_digest: str | None = None) -> Any
         found = client().search_model_versions(condition)
     ready = [version for version in found if version.status == "READY"]
     return max(ready, key=lambda version: int(version.version), default=None)
+
+
+def base_digest_of(name: str, version: str) -> str | None:
+    """Digest of a version that is a base model, ``None`` if it is not one."""
+    tags: Mapping[str, str] = _version(name, version).tags
+    return tags[BASE_DIGEST] if tags.get(KIND) == "base" else None
 
 
 def list_bases() -> list[Any]:

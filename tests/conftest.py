@@ -9,6 +9,9 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # tiny matrices: more threads only get in each other's way
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 CORPUS = [

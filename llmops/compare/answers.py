@@ -48,7 +48,9 @@ def likelihoods(
     engine: LocalEngine, side: ModelFiles, examples: Sequence[Example], cache: ResultCache
 ) -> list[tuple[float, int]]:
     """Log-likelihood and token count of each expected answer under one side."""
-    keys = [key(side, "likelihood", example.messages, example.expected) for example in examples]
+    keys = [
+        key(side, "turn-likelihood", example.messages, example.expected) for example in examples
+    ]
     found: dict[int, tuple[float, int]] = {}
     for i, stored in enumerate(map(cache.get, keys)):
         if stored is not None:

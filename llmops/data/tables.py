@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read_table(config: Data) -> list[dict[str, str]]:
     missing = [column for column in wanted if column not in frame.columns]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, map(str, frame.columns)))}",
+            f"{path}: no column {_listed(missing)}; it has {_listed(frame.columns)}",
             next_command="llmops run RECIPE data.prompt=COLUMN data.completion=COLUMN",
         )
     if frame.empty:
@@ -50,6 +51,10 @@ def read_table(config: Data) -> list[dict[str, str]]:
         {"id": str(i), "prompt": str(prompt), "completion": str(completion), "group": str(group)}
         for i, prompt, completion, group in columns
     ]
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(repr(str(name)) for name in names)
 
 
 def _frame(path: Path) -> Any:

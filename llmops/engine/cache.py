@@ -1,5 +1,6 @@
-"""Generations and likelihoods, kept by content: a killed comparison resumes, a baseline that
-did not change costs nothing.
+"""Generations and likelihoods, kept by content.
+
+A killed comparison resumes, and a baseline that did not change costs nothing.
 """
 
 from __future__ import annotations

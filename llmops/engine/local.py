@@ -153,15 +153,14 @@ class LocalEngine:
     def log_likelihood(
         self, side: ModelFiles, conversations: Sequence[Messages], responses: Sequence[str]
     ) -> list[tuple[float, int]]:
-        """Log-likelihood of given responses, their end token included.
+        """Log-likelihood of given responses as the chat template writes them, end of turn included.
 
         Returns:
             For each response the sum of natural-log token probabilities, and the token count.
         """
         self._select(side)
-        end = self.tokenizer.eos_token
         pairs = [
-            (self.token_ids(self.render(messages)), self.token_ids(response + end))
+            (self.token_ids(self.render(messages)), self.token_ids(self._turn(messages, response)))
             for messages, response in zip(conversations, responses, strict=True)
         ]
         order = sorted(range(len(pairs)), key=lambda i: sum(map(len, pairs[i])))
@@ -177,9 +176,20 @@ class LocalEngine:
         Raises:
             UsageError: The chat template refuses the messages.
         """
+        return self._template(messages, add_generation_prompt=True)
+
+    def _turn(self, messages: Messages, response: str) -> str:
+        """The assistant's turn as training sees it: what the template adds to the prompt."""
+        whole = self._template([*messages, {"role": "assistant", "content": response}])
+        prompt = self.render(messages)
+        if whole.startswith(prompt):
+            return whole[len(prompt) :]
+        return f"{response}{self.tokenizer.eos_token}"  # templates that rewrite earlier turns
+
+    def _template(self, messages: Messages, **options: bool) -> str:
         try:
             text = self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages], tokenize=False, add_generation_prompt=True
+                [dict(message) for message in messages], tokenize=False, **options
             )
         except Exception as error:
             raise UsageError(f"the chat template refuses the messages: {error}") from error
@@ -276,6 +286,7 @@ class LocalEngine:
                 **inputs,
                 max_new_tokens=sampling.max_tokens,
                 pad_token_id=self.tokenizer.pad_token_id,
+                eos_token_id=sorted(self._end_ids()),
                 **options,
                 **extra,
             )

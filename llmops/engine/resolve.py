@@ -22,9 +22,9 @@ def resolve(uri: str) -> ModelFiles:
         IntegrityError: The bytes differ from the recorded digests.
     """
     name, version = registry.parse(uri)
-    base = registry.find_base(name=name)
-    if base is not None:
-        return of_base(bases.fetch(base.tags[registry.BASE_DIGEST]))
+    base_digest = registry.base_digest_of(name, version)
+    if base_digest is not None:
+        return of_base(bases.fetch(base_digest))
     return resolve_version(name, version)
 
 

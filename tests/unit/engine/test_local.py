@@ -230,7 +230,7 @@ def test_log_likelihood_is_that_of_torch(
         found = engine.log_likelihood(side, CONVERSATIONS, responses)
         for i, response in enumerate(responses):
             prompt = engine.token_ids(engine.render(CONVERSATIONS[i]))
-            wanted = [*engine.token_ids(response), engine.tokenizer.eos_token_id]
+            wanted = engine.token_ids(f"{response}<|im_end|>\n")  # what the template writes
             with torch.no_grad():
                 logits = model(torch.tensor([prompt + wanted])).logits[0].double()
             steps = torch.log_softmax(logits, dim=-1)[len(prompt) - 1 :]
