@@ -5,24 +5,18 @@ Each stage is a function of its own; this is the order in which they are called.
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from llmops import digest, home, registry
+from llmops import digest, registry
 from llmops.compare import compare, load_suite
 from llmops.config import Recipe
 from llmops.data import prepare
 from llmops.engine.resolve import of_base, resolve
-from llmops.errors import UsageError
 from llmops.flavor import ensure_base, log_adapter
 from llmops.gate import gate, promote, record
+from llmops.progress import say
 from llmops.records import (
     Comparison,
     Decision,
@@ -35,6 +29,7 @@ from llmops.records import (
 )
 from llmops.serve import trial
 from llmops.train import train
+from llmops.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -69,6 +64,7 @@ def run(recipe: Recipe) -> Outcome:
         answer = None
         if decision.passed:
             promote(version.uri, alias=recipe.gate.on_pass)
+            say(f"gate: {version.uri} is @{recipe.gate.on_pass} now")
             answer = serve(recipe, version.uri, data)
     seconds = time.monotonic() - begun
     return Outcome(recipe, data, trained, version, comparison, decision, answer, seconds)
@@ -77,6 +73,8 @@ def run(recipe: Recipe) -> Outcome:
 def fine_tune(recipe: Recipe, work: Path) -> tuple[PreparedData, TrainResult, ModelVersion]:
     """Data, training and registration."""
     data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
+    counts = ", ".join(f"{split.rows} {split.name}" for split in data.splits)
+    say(f"data: {counts} examples from {data.source}")
     base = ensure_base(recipe.train.base)
     key = digest.of_record([data.digest, base.digest])[:12]
     trained = train(recipe, data, base, work / f"train-{key}")
@@ -103,6 +101,7 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
             step=trained.steps,
         )
     registry.set_alias(model, recipe.flavor.alias, version.version)
+    say(f"flavor: registered {version.uri} @{recipe.flavor.alias}")
     registry.rename_run(trained.run_id, f"v{version.version} train")
     return version
 
@@ -110,7 +109,9 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
 def judge(recipe: Recipe, candidate: str, suite: Suite) -> tuple[Comparison, Decision]:
     """Comparison, decision, and the record of both; no alias moves."""
     files = resolve(candidate)
-    comparison = compare(baseline(recipe, files), files, suite, recipe.compare)
+    other = baseline(recipe, files)
+    say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
+    comparison = compare(other, files, suite, recipe.compare)
     decision = gate(comparison, recipe.gate)
     record(comparison, decision)
     return comparison, decision
@@ -140,31 +141,3 @@ def serve(recipe: Recipe, uri: str, data: PreparedData) -> str | None:
         return None
     prompt = recipe.serve.prompt or load_suite(data.test.path).examples[0].messages[0]["content"]
     return trial(recipe.name, uri, prompt, Sampling(max_tokens=recipe.serve.max_tokens))
-
-
-@contextmanager
-def workspace(recipe: Recipe) -> Iterator[Path]:
-    """A folder of this recipe and store, kept after a failure so that the next call resumes.
-
-    Raises:
-        UsageError: The same recipe is running already.
-    """
-    store = registry.connect()
-    registry.use_experiment(recipe.name)
-    key = digest.of_record([recipe.digest(), store, str(Path.cwd())])[:12]
-    work = home.folder("runs") / f"{recipe.name}-{key}"
-    lock = FileLock(f"{work}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UsageError(
-            f"recipe {recipe.name}: another process runs it at this moment",
-            next_command="wait for it, or change the recipe: llmops run RECIPE seed=8",
-        ) from None
-    try:
-        work.mkdir(exist_ok=True)
-        (work / "recipe.json").write_text(json.dumps(recipe.model_dump(mode="json")))
-        yield work
-        shutil.rmtree(work)
-    finally:
-        lock.release()

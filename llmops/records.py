@@ -89,7 +89,6 @@ class TrainResult:
     steps: int
     tokens: int
     seconds: float
-    train_loss: float
     validation_loss: float
     peak_memory: int
     resumed_at: int

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
-from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
+from llmops.cli import expected
+from llmops.cli.options import emit, output_option, recipe_argument
+from llmops.config import load_recipe
+from llmops.recipes import find
 
 if TYPE_CHECKING:
     from llmops.pipeline import Outcome
@@ -23,13 +27,15 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
 
     Example: llmops run quickstart train.epochs=2
     """
-    resolved = read_recipe(recipe, overrides)
+    path = find(recipe)
+    resolved = load_recipe(path, overrides)
+    bounds = {} if overrides else expected.tolerances(path)
     from llmops import pipeline
     from llmops.report import to_json
 
     outcome = pipeline.run(resolved)
-    record = {**summary(outcome), **to_json(outcome.comparison, outcome.decision)}
-    emit(output, text(outcome), record)
+    comparison = to_json(outcome.comparison, outcome.decision)
+    emit(output, text(outcome, bounds), {**summary(outcome), "comparison": comparison})
     return outcome.decision.exit_code
 
 
@@ -40,37 +46,53 @@ def summary(outcome: Outcome) -> dict[str, object]:
         "tokens": outcome.trained.tokens,
         "seconds": round(outcome.seconds, 1),
         "train_seconds": round(outcome.trained.seconds, 1),
-        "cost_usd": round(outcome.seconds / 3600 * outcome.recipe.cost.usd_per_hour, 4),
+        "cost_usd": round(cost(outcome), 4),
         "peak_memory_bytes": outcome.trained.peak_memory,
         "validation_loss": round(outcome.trained.validation_loss, 4),
         "answer": outcome.answer,
     }
 
 
-def text(outcome: Outcome) -> str:
+def cost(outcome: Outcome) -> float:
+    """Estimated price of this run in US dollars."""
+    return outcome.seconds / 3600 * outcome.recipe.cost.usd_per_hour
+
+
+def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
     """The run as a person reads it: table, verdict, links, next command."""
-    from llmops import registry
     from llmops.report import comparison_table
 
-    numbers = summary(outcome)
     trained, version = outcome.trained, outcome.version
-    size = (trained.adapter_dir.name, version.uri)
-    lines = [
-        comparison_table(outcome.comparison, outcome.decision),
-        "",
-        f"Trained    {size[1]}: LoRA on {trained.base.name}, {outcome.data.train.rows} examples, "
-        f"{trained.tokens:,} tokens, {trained.steps} steps",
-        f"Took       {outcome.seconds / 60:.1f} min, peak memory {trained.peak_memory / 2**30:.1f} GiB, "
-        f"about ${numbers['cost_usd']:.2f} at ${outcome.recipe.cost.usd_per_hour:.2f} per hour",
-        f"Verdict    {outcome.decision.sentence}",
+    facts = [
+        (
+            "Trained",
+            f"{version.uri}: LoRA on {trained.base.name}, {outcome.data.train.rows} examples,"
+            f" {trained.tokens:,} tokens, {trained.steps} steps",
+        ),
+        (
+            "Took",
+            f"{outcome.seconds / 60:.1f} min, peak memory {trained.peak_memory / 2**30:.1f} GiB,"
+            f" about ${cost(outcome):.2f} at ${outcome.recipe.cost.usd_per_hour:.2f} per hour",
+        ),
+        ("Verdict", outcome.decision.sentence),
+        *(("Expected", line) for line in expected.report(outcome.comparison, bounds)),
+        *([("Served", f"{version.uri} answered: {outcome.answer}")] if outcome.answer else []),
+        *links(outcome),
+        ("Next", next_command(outcome)),
     ]
-    if outcome.answer is not None:
-        lines.append(f"Served     {version.uri} answered: {outcome.answer}")
-    lines += [f"Look       {registry.ui(f'/models/{version.name}/versions/{version.version}')}"]
-    if registry.ui_hint() is not None:
-        lines.append(f"           after: {registry.ui_hint()}")
-    lines.append(f"Next       {next_command(outcome)}")
-    return "\n".join(lines)
+    table = comparison_table(outcome.comparison, outcome.decision)
+    return "\n".join([table, "", *(f"{word:<10} {fact}" for word, fact in facts)])
+
+
+def links(outcome: Outcome) -> list[tuple[str, str]]:
+    """Where to look, and what shows it if no server runs yet."""
+    from llmops import registry
+
+    version, comparison = outcome.version, outcome.comparison
+    page = registry.ui(f"/models/{version.name}/versions/{version.version}")
+    run = registry.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    hint = registry.ui_hint()
+    return [("Version", page), ("Run", run), *([("", f"after: {hint}")] if hint else [])]
 
 
 def next_command(outcome: Outcome) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -12,9 +11,8 @@ from typing import Any
 from transformers import TrainerCallback
 
 from llmops.progress import Progress
+from llmops.train import checkpoints
 
-MARK = "llmops.json"
-"""Written last into a checkpoint, so a checkpoint without it is not whole."""
 METRICS = {
     "loss": "train/loss",
     "learning_rate": "train/learning_rate",
@@ -73,7 +71,7 @@ class LoopCallback(TrainerCallback):  # type: ignore[misc]
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Marks the checkpoint as whole, with the time spent so far."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        (folder / MARK).write_text(json.dumps({"seconds": self.seconds}))
+        checkpoints.mark(folder, self.seconds)
 
     def close(self) -> None:
         """Ends the bar, however training ended."""

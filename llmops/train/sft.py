@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from llmops import registry
 from llmops.config import Recipe, Train
-from llmops.errors import DataError
 from llmops.progress import say
 from llmops.records import BaseModel, PreparedData, TrainResult
+from llmops.train import checkpoints
+from llmops.train.dataset import conversations, read_rows
 
 STATE = "train.json"
-Row = Mapping[str, str]
 
 
 def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> TrainResult:
@@ -36,19 +36,24 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     """
     import mlflow
 
+    # `mlflow run` makes a run and names it here. It becomes the training run; left in place it
+    # would also swallow the comparison's.
+    given = os.environ.pop("MLFLOW_RUN_ID", None)
     work.mkdir(parents=True, exist_ok=True)
     state = _read(work / STATE)
     if "result" in state:
         return _result(state["result"], base)
     with registry.store_errors("training run"):
-        run = mlflow.start_run(run_id=state.get("run_id") or os.environ.get("MLFLOW_RUN_ID"))
+        run = mlflow.start_run(run_id=state.get("run_id") or given)
     status = "FAILED"
     try:
-        if "run_id" not in state:
+        _write(work / STATE, {**state, "run_id": run.info.run_id})
+        if not state.get("inputs_logged"):
             _log_inputs(recipe, data, base)
-            _write(work / STATE, {"run_id": run.info.run_id})
+            state = {"run_id": run.info.run_id, "inputs_logged": True}
+            _write(work / STATE, state)
         result = _fit(recipe, data, base, work, run.info.run_id)
-        _write(work / STATE, {"run_id": run.info.run_id, "result": result})
+        _write(work / STATE, {**state, "result": result})
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
@@ -58,14 +63,6 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     return _result(result, base)
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole, ``None`` if there is none."""
-    from llmops.train.callback import MARK
-
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{MARK}")]
-    return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
 def _fit(
     recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, run_id: str
 ) -> dict[str, Any]:
@@ -73,19 +70,16 @@ def _fit(
 
     from llmops.train.callback import LoopCallback, peak_memory_bytes
 
-    checkpoint = last_checkpoint(work / "checkpoints")
-    _drop_torn(work / "checkpoints")
-    first_step = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
+    checkpoint = checkpoints.last(work / "checkpoints")
+    first_step = checkpoints.step(checkpoint) if checkpoint else 0
+    seconds = checkpoints.seconds(checkpoint) if checkpoint else 0.0
     if checkpoint is not None:
         say(f"train: resuming at step {first_step} of run {run_id}")
         mlflow.set_tag("llmops.resumed_at_step", str(first_step))
-    from llmops.train.callback import MARK
-
-    seconds = float(_read(checkpoint / MARK)["seconds"]) if checkpoint else 0.0
     callback = LoopCallback(seconds=seconds, first_step=first_step)
     trainer = _trainer(recipe, data, base, work, callback)
     try:
-        output = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = callback.seconds
     finally:
         callback.close()
@@ -98,7 +92,6 @@ def _fit(
         "steps": trainer.state.global_step,
         "tokens": int(trainer.state.num_input_tokens_seen),
         "seconds": seconds,
-        "train_loss": float(output.training_loss),
         "validation_loss": validation_loss,
         "peak_memory": peak_memory_bytes(),
         "resumed_at": first_step,
@@ -119,8 +112,8 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
 
     config, cuda = recipe.train, torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base.directory)
-    train_set = _dataset(data.train.path, tokenizer, config.max_length)
-    validation_set = _dataset(data.validation.path, tokenizer, config.max_length)
+    train_set = conversations(data.train.path, tokenizer, config.max_length)
+    validation_set = conversations(data.validation.path, tokenizer, config.max_length)
     torch.manual_seed(recipe.seed)
     with quiet_loading():
         model = AutoModelForCausalLM.from_pretrained(
@@ -170,49 +163,6 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
     return trainer
 
 
-def _dataset(path: Path, tokenizer: Any, max_length: int) -> Any:
-    """Conversations as prompt and completion, so that TRL takes the loss on the completion only."""
-    from datasets import Dataset
-
-    rows = read_rows(path)
-    _refuse_long(rows, tokenizer, max_length)
-    return Dataset.from_list(
-        [
-            {
-                "prompt": [{"role": "user", "content": row["prompt"]}],
-                "completion": [{"role": "assistant", "content": row["completion"]}],
-            }
-            for row in rows
-        ]
-    )
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a split."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
-    """TRL would cut long examples silently, their end first."""
-    chats = [
-        [
-            {"role": "user", "content": row["prompt"]},
-            {"role": "assistant", "content": row["completion"]},
-        ]
-        for row in rows
-    ]
-    texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
-    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-    longest = max(range(len(rows)), key=lambda i: lengths[i])
-    too_long = sum(length > max_length for length in lengths)
-    if too_long:
-        raise DataError(
-            f"{too_long} example(s) exceed train.max_length={max_length} tokens;"
-            f" the longest, {rows[longest]['id']!r}, has {lengths[longest]}",
-            next_command=f"llmops run RECIPE train.max_length={lengths[longest]}, or shorten the examples",
-        )
-
-
 def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
     """Parameters, datasets with digests, and the files themselves, once for each run."""
     import mlflow
@@ -259,15 +209,6 @@ def _save_adapter(model: Any, work: Path) -> Path:
     model.save_pretrained(temporary, save_embedding_layers=False)
     temporary.rename(target)
     return target
-
-
-def _drop_torn(folder: Path) -> None:
-    """Removes checkpoints that a kill left half written."""
-    from llmops.train.callback import MARK
-
-    for path in folder.glob("checkpoint-*"):
-        if not (path / MARK).is_file():
-            shutil.rmtree(path)
 
 
 def _result(stored: Mapping[str, Any], base: BaseModel) -> TrainResult:

@@ -66,16 +66,17 @@ def run(seed: int) -> dict[str, float]:
 
 
 def figures(record: dict) -> dict[str, float]:
-    metrics = {metric["metric"]: metric for metric in record["metrics"]}
+    comparison = record["comparison"]
+    metrics = {metric["metric"]: metric for metric in comparison["metrics"]}
     return {
-        "nll_base": record["nll"]["baseline"],
-        "nll_tuned": record["nll"]["candidate"],
+        "nll_base": comparison["nll_per_token"]["baseline"],
+        "nll_tuned": comparison["nll_per_token"]["candidate"],
         "f1_base": metrics["token_f1"]["baseline"],
         "f1_tuned": metrics["token_f1"]["candidate"],
         "one_line": metrics["one_line"]["candidate"],
         "train_s": record["train_seconds"],
         "tokens": record["tokens"],
-        "passed": float(record["decision"]["passed"]),
+        "passed": float(comparison["decision"]["passed"]),
     }
 
 

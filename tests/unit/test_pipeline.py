@@ -14,6 +14,7 @@ from llmops.config import load_recipe
 from llmops.errors import UsageError
 from llmops.gate import promote
 from llmops.records import Verdict
+from llmops.workspace import workspace
 
 
 def test_the_loop_runs_twice_and_the_second_meets_the_first(store: str, own_recipe: Path) -> None:
@@ -85,7 +86,7 @@ def test_promotion_needs_evidence_about_these_bytes_and_this_champion(
     store: str, own_recipe: Path
 ) -> None:
     recipe = load_recipe(own_recipe)
-    with pipeline.workspace(recipe) as work:
+    with workspace(recipe) as work:
         data, _, version = pipeline.fine_tune(recipe, work)
         suite = pipeline.test_suite(recipe, data)
         with pytest.raises(UsageError, match="has no evidence"):
@@ -123,9 +124,9 @@ def test_a_rejected_version_leaves_the_champion_alone(store: str, own_recipe: Pa
 def test_the_same_recipe_does_not_run_twice_at_once(store: str, own_recipe: Path) -> None:
     recipe = load_recipe(own_recipe)
     with (
-        pipeline.workspace(recipe),
+        workspace(recipe),
         pytest.raises(UsageError, match="another process runs it"),
-        pipeline.workspace(recipe),
+        workspace(recipe),
     ):
         pass
 

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from llmops import registry
-from llmops.train.callback import MARK
-from llmops.train.sft import last_checkpoint
+from llmops.train import checkpoints
+from llmops.train.checkpoints import MARK
 
 STEPS = ["train.max_steps=40", "train.save_steps=4"]
 PATIENCE_SECONDS = 120
@@ -97,5 +97,5 @@ def test_a_torn_checkpoint_is_not_resumed_from(tmp_path: Path) -> None:
         folder.mkdir()
         if whole:
             (folder / MARK).write_text("{}")
-    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
-    assert last_checkpoint(tmp_path / "nothing") is None
+    assert checkpoints.last(tmp_path) == tmp_path / "checkpoint-10"
+    assert checkpoints.last(tmp_path / "nothing") is None

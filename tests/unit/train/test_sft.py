@@ -10,7 +10,8 @@ from llmops.config import load_recipe
 from llmops.data import prepare
 from llmops.errors import DataError
 from llmops.train import train
-from llmops.train.sft import _dataset, _trainer
+from llmops.train.dataset import conversations
+from llmops.train.sft import _trainer
 
 
 def test_the_loss_is_on_the_completion_only(
@@ -41,7 +42,7 @@ def test_examples_that_do_not_fit_are_refused_not_cut(tmp_path: Path, tiny_model
     ]
     path.write_text("\n".join(map(json.dumps, rows)))
     with pytest.raises(DataError, match=r"1 example\(s\) exceed train.max_length=64 .* 'long'"):
-        _dataset(path, AutoTokenizer.from_pretrained(tiny_model), 64)
+        conversations(path, AutoTokenizer.from_pretrained(tiny_model), 64)
 
 
 def test_a_finished_training_is_not_repeated(store: str, own_recipe: Path, tmp_path: Path) -> None:

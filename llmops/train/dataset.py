@@ -1,0 +1,55 @@
+"""Training examples as TRL wants them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import DataError
+
+Row = Mapping[str, str]
+
+
+def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
+    """Conversations as prompt and completion, so that TRL takes the loss on the completion only."""
+    from datasets import Dataset
+
+    rows = read_rows(path)
+    _refuse_long(rows, tokenizer, max_length)
+    return Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": row["prompt"]}],
+                "completion": [{"role": "assistant", "content": row["completion"]}],
+            }
+            for row in rows
+        ]
+    )
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a split."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
+    """TRL would cut long examples silently, their end first."""
+    chats = [
+        [
+            {"role": "user", "content": row["prompt"]},
+            {"role": "assistant", "content": row["completion"]},
+        ]
+        for row in rows
+    ]
+    texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
+    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    longest = max(range(len(rows)), key=lambda i: lengths[i])
+    too_long = sum(length > max_length for length in lengths)
+    if too_long:
+        raise DataError(
+            f"{too_long} example(s) exceed train.max_length={max_length} tokens;"
+            f" the longest, {rows[longest]['id']!r}, has {lengths[longest]}",
+            next_command=f"llmops run RECIPE train.max_length={lengths[longest]}, or shorten the examples",
+        )

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import mlflow
+import pytest
+from tiny_models import build_tiny_adapter, build_tiny_model
+
+from llmops import flavor, registry
+from llmops.compare import compare, load_suite
+from llmops.config import Compare
+from llmops.engine.local import LocalEngine
+from llmops.errors import DataError, IntegrityError, NotFoundError, UsageError
+
+CONFIG = Compare(max_tokens=6, batch_size=4)
+ROWS = [
+    {"id": f"q{i}", "prompt": f"Split {i}.", "completion": f"Return {i}.", "group": f"g{i % 5}"}
+    for i in range(12)
+]
+
+
+def write_suite(path: Path, rows: list[dict[str, str]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return write_suite(tmp_path / "test.jsonl", ROWS)
+
+
+@pytest.fixture
+def bot(store: str, tiny_model: Path, tiny_adapter: Path) -> str:
+    """A registered version of the tiny model's adapter; its base is registered too."""
+    base = flavor.add_base(tiny_model, "tiny")
+    with mlflow.start_run():
+        return flavor.log_adapter(tiny_adapter, base, name="bot").uri
+
+
+def test_every_row_is_there_and_the_pairs_are_right(bot: str, suite: Path) -> None:
+    found = compare("models:/tiny/1", bot, suite, CONFIG)
+    assert [row.example.id for row in found.rows] == [row["id"] for row in ROWS]
+    assert found.metric("token_f1").test.n == 12
+    assert found.metric("token_f1").test.clusters == 5
+    for result in found.metrics:
+        before = [row.baseline_scores[result.metric] for row in found.rows]
+        after = [row.candidate_scores[result.metric] for row in found.rows]
+        assert result.test.difference == pytest.approx(sum(after) / 12 - sum(before) / 12)
+    assert found.nll[0] != found.nll[1]
+
+
+def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
+    found = compare("models:/tiny/1", bot, suite, CONFIG)
+    client = registry.client()
+    parent = client.get_run(found.run_id)
+    assert parent.info.run_name == "v1 vs base"
+    assert {"delta/token_f1", "lo/token_f1", "hi/token_f1", "p/token_f1"} <= set(
+        parent.data.metrics
+    )
+    for child, label in zip(found.child_run_ids, ("base", "v1"), strict=True):
+        run = client.get_run(child)
+        assert run.info.run_name == label
+        assert run.data.tags["mlflow.parentRunId"] == found.run_id
+        table = mlflow.load_table("answers.json", run_ids=[child])
+        assert list(table["id"]) == [row["id"] for row in ROWS]
+
+
+def test_nothing_is_generated_twice(bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generated: list[str] = []
+    real = LocalEngine._generate_batch
+
+    def counting(self: LocalEngine, prompts: list[str], sampling: object) -> object:
+        if len(generated) >= 8 and not counting.resumed:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        generated.extend(prompts)
+        return real(self, prompts, sampling)
+
+    counting.resumed = False  # type: ignore[attr-defined]
+    monkeypatch.setattr(LocalEngine, "_generate_batch", counting)
+    with pytest.raises(KeyboardInterrupt):
+        compare("models:/tiny/1", bot, suite, CONFIG)
+    assert len(generated) == 8
+    counting.resumed = True  # type: ignore[attr-defined]
+    first = compare("models:/tiny/1", bot, suite, CONFIG)
+    assert len(generated) == 24, "12 prompts, 2 sides, each once over both sittings"
+    again = compare("models:/tiny/1", bot, suite, CONFIG)
+    assert len(generated) == 24
+    assert again.rows == first.rows
+    assert again.metrics == first.metrics
+
+
+def test_the_same_bytes_are_said_to_be_the_same(bot: str, suite: Path) -> None:
+    found = compare(bot, bot, suite, CONFIG)
+    assert "the same bytes" in found.notes[0]
+    assert found.metric("token_f1").test.difference == 0
+
+
+def test_an_adapter_without_effect_is_an_alarm_not_a_tie(
+    bot: str, suite: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    # The adapter was not applied, or is empty: both look like "no difference" to a statistic.
+    from safetensors.numpy import load_file, save_file
+
+    silent = build_tiny_adapter(tiny_model, tmp_path / "silent", seed=3)
+    weights = load_file(silent / "adapter_model.safetensors")
+    save_file(
+        {name: value * 0 for name, value in weights.items()}, silent / "adapter_model.safetensors"
+    )
+    with mlflow.start_run():
+        version = flavor.log_adapter(silent, flavor.ensure_base("tiny"), name="silent")
+    with pytest.raises(IntegrityError, match="the adapter has no effect"):
+        compare("models:/tiny/1", version.uri, suite, CONFIG)
+
+
+def test_sides_of_different_bases_are_refused(bot: str, suite: Path, tmp_path: Path) -> None:
+    flavor.add_base(build_tiny_model(tmp_path / "second", seed=9), "second")
+    with pytest.raises(UsageError, match="different base models"):
+        compare("models:/second/1", bot, suite, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "holds no prompts"),
+        (b"\n\n", "holds no prompts"),
+        (b"{", ":1: not JSON"),
+        (b"[1]", ":1: expected an object, received list"),
+        (b'{"id": "a", "prompt": "p"}', ":1: `completion` is missing"),
+        (b'{"id": "a", "prompt": "p", "completion": "c"}\n' * 2, "id 'a' occurs more than once"),
+        (b'{"id": "\xff"}', "not UTF-8"),
+    ],
+)
+def test_unusable_suites(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "suite.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        load_suite(path)
+    assert says in str(caught.value)
+    with pytest.raises(NotFoundError):
+        load_suite(tmp_path / "none.jsonl")
