@@ -96,8 +96,8 @@ class Train(Section):
     method: Literal["lora"] = "lora"
     lora: Lora = Lora()
     epochs: float = Field(default=1.0, gt=0)
-    max_steps: int = Field(default=-1, ge=-1)
-    """Optimizer steps; -1 trains for ``epochs``."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Optimizer steps; without it training goes on for ``epochs``."""
     batch_size: int = Field(default=8, ge=1)
     gradient_accumulation: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)

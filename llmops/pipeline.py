@@ -16,6 +16,7 @@ from llmops.data import prepare
 from llmops.engine.resolve import of_base, resolve
 from llmops.flavor import ensure_base, log_adapter
 from llmops.gate import gate, promote, record
+from llmops.heldout import refuse_contaminated
 from llmops.progress import say
 from llmops.records import (
     Comparison,
@@ -109,6 +110,7 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
 def judge(recipe: Recipe, candidate: str, suite: Suite) -> tuple[Comparison, Decision]:
     """Comparison, decision, and the record of both; no alias moves."""
     files = resolve(candidate)
+    refuse_contaminated(files, suite)
     other = baseline(recipe, files)
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
     comparison = compare(other, files, suite, recipe.compare)

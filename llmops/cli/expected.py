@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from llmops.config import Recipe
 from llmops.records import Comparison
 
 EXPECTED_FILE = "expected.json"
@@ -13,13 +14,19 @@ AGAINST_BASE = ("nll_drop", "f1_gain")
 """Figures that mean something only where the baseline is the bare base."""
 
 
-def tolerances(recipe: Path) -> Mapping[str, float]:
-    """Bounds beside a recipe, such as ``f1_gain_at_least``; empty if there are none."""
-    path = recipe.parent / EXPECTED_FILE
-    if recipe.name != "recipe.yaml" or not path.is_file():
+def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
+    """Bounds that were measured for exactly this recipe, such as ``f1_gain_at_least``.
+
+    Args:
+        path: The recipe's file; ``expected.json`` lies beside it.
+        recipe: The recipe as it is to run; empty if the figures are another one's.
+    """
+    beside = path.parent / EXPECTED_FILE
+    if not beside.is_file():
         return {}
-    bounds: Mapping[str, float] = json.loads(path.read_text(encoding="utf-8"))["tolerances"]
-    return bounds
+    content = json.loads(beside.read_text(encoding="utf-8"))
+    bounds: Mapping[str, float] = content["tolerances"]
+    return bounds if content["recipe_digest"] == recipe.digest() else {}
 
 
 def report(comparison: Comparison, bounds: Mapping[str, float]) -> list[str]:

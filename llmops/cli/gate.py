@@ -15,7 +15,7 @@ from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
 @click.option(
     "--suite",
     type=click.Path(path_type=Path),
-    help="Held-out prompts; by default the recipe's test split.",
+    help="Held-out prompts; by default the test split kept by the candidate's training run.",
 )
 @output_option
 def command(
@@ -28,20 +28,17 @@ def command(
     resolved = read_recipe(recipe, overrides)
     import tempfile
 
-    from llmops import pipeline, registry
+    from llmops import heldout, pipeline, registry
     from llmops.compare import load_suite
-    from llmops.data import prepare
+    from llmops.engine.resolve import resolve
     from llmops.report import comparison_table, to_json
 
     registry.connect()
     registry.use_experiment(resolved.name)
     uri = candidate or f"models:/{resolved.flavor.model}@{resolved.flavor.alias}"
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        if suite is None:
-            data = prepare(resolved.data, Path(folder), name=resolved.name, seed=resolved.seed)
-            held_out = pipeline.test_suite(resolved, data)
-        else:
-            held_out = load_suite(suite)
+        path = suite or heldout.test_file(resolve(uri), Path(folder))
+        held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
         comparison, decision = pipeline.judge(resolved, uri, held_out)
     emit(output, comparison_table(comparison, decision), to_json(comparison, decision))
     return decision.exit_code

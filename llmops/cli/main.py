@@ -74,7 +74,7 @@ def cli(debug: bool) -> None:
 
 def main() -> NoReturn:
     """The console script."""
-    debug = "--debug" in sys.argv[1:2] or bool(os.environ.get("LLMOPS_DEBUG"))
+    debug = "--debug" in sys.argv[1:2] or os.environ.get("LLMOPS_DEBUG", "0") not in ("", "0")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     signal.signal(signal.SIGTERM, _interrupt)

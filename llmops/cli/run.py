@@ -29,7 +29,7 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     """
     path = find(recipe)
     resolved = load_recipe(path, overrides)
-    bounds = {} if overrides else expected.tolerances(path)
+    bounds = expected.tolerances(path, resolved)
     from llmops import pipeline
     from llmops.report import to_json
 

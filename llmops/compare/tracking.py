@@ -56,7 +56,7 @@ def _dataset(suite: Suite) -> Any:
     )
     name = suite.name[:DATASET_NAME]
     return mlflow.data.from_pandas(
-        frame, source=suite.path.as_uri(), name=name, digest=suite.digest[:32]
+        frame, source=suite.path.resolve().as_uri(), name=name, digest=suite.digest[:32]
     )
 
 

@@ -18,6 +18,8 @@ from llmops.records import DataSplit, PreparedData
 Row = dict[str, str]
 FEWEST_ROWS = 10
 """Below this no split is left with something to learn from and something to test on."""
+LARGE_SHARE = 0.25
+"""A group that would fill more of the test split leaves too few independent ones beside it."""
 
 
 def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedData:
@@ -106,12 +108,13 @@ def _deduplicate(rows: list[Row]) -> list[Row]:
 
 
 def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, list[Row]]:
-    """Deals whole groups, in shuffled order, to test, then validation, then train."""
+    """Deals whole groups, in shuffled order, to test, then validation, then train; large ones last."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["group"]].append(row)
     names = sorted(groups)
     random.Random(seed).shuffle(names)
+    names.sort(key=lambda name: len(groups[name]) > LARGE_SHARE * config.test_fraction * len(rows))
     wanted = {
         "test": round(config.test_fraction * len(rows)),
         "validation": round(config.validation_fraction * len(rows)),

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from llmops import bases, digest, home, registry
+from llmops.config import MODEL_NAME
 from llmops.errors import IntegrityError, NotFoundError, UsageError
 from llmops.records import BaseModel, ModelFiles
 
@@ -15,12 +16,15 @@ BASE_FILE = registry.PIN
 
 
 def resolve(uri: str) -> ModelFiles:
-    """Resolves a side: ``models:/name/version``, ``models:/name@alias`` of a version or a base.
+    """Resolves a side: ``models:/name/version`` or ``models:/name@alias``, or a base by its name.
 
     Raises:
         NotFoundError: No such version, or its base is nowhere.
         IntegrityError: The bytes differ from the recorded digests.
     """
+    base = bases.find(uri) if MODEL_NAME.fullmatch(uri) else None
+    if base is not None:
+        return of_base(base)
     name, version = registry.parse(uri)
     base_digest = registry.base_digest_of(name, version)
     if base_digest is not None:

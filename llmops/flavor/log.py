@@ -125,6 +125,9 @@ def log_adapter(
         step=step,
     )
     version = registry.get_version(name, str(info.registered_model_version))
+    registry.annotate_logged_model(
+        version.model_id, registry.ADAPTER_DIGEST, version.adapter_digest
+    )
     if alias is not None:
         registry.set_alias(name, alias, version.version)
     return version

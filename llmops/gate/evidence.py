@@ -51,7 +51,7 @@ def _side(side: ModelFiles) -> dict[str, str | None]:
 def record(comparison: Comparison, decision: Decision) -> None:
     """Writes report and evidence into the comparison's run, and the card onto the version.
 
-    The tags come last: a version without them has no evidence.
+    The version comes last: a version that bears a verdict has its evidence in place.
     """
     name, version = registry.parse(comparison.candidate.uri)
     links = links_of(comparison)

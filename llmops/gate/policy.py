@@ -68,10 +68,10 @@ def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | 
     """Verdict and outcome of one requirement, read off its interval."""
     improved = test.low > 0
     if requirement.must == "improve":
-        if improved:
-            enough = test.low > requirement.margin
-            undecided = test.high > requirement.margin
-            return Verdict.IMPROVED, True if enough else (None if undecided else False)
+        if test.low > requirement.margin:
+            return Verdict.IMPROVED, True
+        if 0 <= test.high <= requirement.margin:  # a gain that large is excluded
+            return Verdict.IMPROVED if improved else Verdict.INCONCLUSIVE, False
     elif test.low > -requirement.margin:
         return Verdict.IMPROVED if improved else Verdict.NOT_WORSE, True
     if test.high < 0:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from llmops import digest, home, registry
 from llmops.errors import UsageError
 from llmops.gate.evidence import EVIDENCE_FILE, EVIDENCE_TAG
+from llmops.records import ModelVersion
 
 LOCK_SECONDS = 30
 
@@ -29,10 +31,10 @@ def promote(uri: str, *, alias: str = "champion") -> str:
             bytes, or the champion it was compared with, are not what they were.
     """
     name, version = registry.parse(uri)
-    with FileLock(home.folder("deployments").parent / f"promote-{name}.lock", timeout=LOCK_SECONDS):
+    with _alone(name):
         found = registry.get_version(name, version)
         evidence = _evidence(name, version)
-        _refuse_stale(evidence, found.uri, found.adapter_digest, name, alias)
+        _refuse_stale(evidence, found, alias)
         if not evidence["passed"]:
             raise UsageError(
                 f"{found.uri}: its evidence says {evidence['verdict']}, which the policy does not accept",
@@ -40,6 +42,23 @@ def promote(uri: str, *, alias: str = "champion") -> str:
             )
         registry.set_alias(name, alias, version)
     return found.uri
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """One promotion of a model at a time on this machine: the second sees what the first did."""
+    lock = FileLock(home.folder("locks") / f"promote-{name}", timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UsageError(
+            f"{name}: another promotion is still running after {LOCK_SECONDS} s",
+            next_command="wait for it, then the same command again",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _evidence(name: str, version: str) -> Mapping[str, Any]:
@@ -59,22 +78,23 @@ def _evidence(name: str, version: str) -> Mapping[str, Any]:
     return evidence
 
 
-def _refuse_stale(
-    evidence: Mapping[str, Any], uri: str, adapter_digest: str, name: str, alias: str
-) -> None:
-    again = f"llmops gate RECIPE --candidate {uri}"
-    if evidence["candidate"]["adapter_digest"] != adapter_digest:
-        raise UsageError(f"{uri}: the evidence is about other adapter bytes", next_command=again)
-    current = registry.version_of_alias(name, alias)
+def _refuse_stale(evidence: Mapping[str, Any], found: ModelVersion, alias: str) -> None:
+    """The evidence must be about these bytes, and about the champion of this moment."""
+    again = f"llmops gate RECIPE --candidate {found.uri}"
+    judged = evidence["candidate"]
+    if (judged["adapter_digest"], judged["base_digest"]) != (
+        found.adapter_digest,
+        found.base_digest,
+    ):
+        raise UsageError(f"{found.uri}: the evidence is about other bytes", next_command=again)
+    current = registry.version_of_alias(found.name, alias)
     if current is None:
         return  # there is no champion whose place would be taken
-    champion = registry.get_version(name, current)
+    champion = registry.get_version(found.name, current)
     compared = evidence["baseline"]
-    if (
-        compared["adapter_digest"] != champion.adapter_digest
-        and champion.adapter_digest != adapter_digest
-    ):
+    if champion.adapter_digest not in (compared["adapter_digest"], found.adapter_digest):
         raise UsageError(
-            f"{uri}: the evidence is stale: it compares with {compared['uri']}, but {alias} is {champion.uri} now",
+            f"{found.uri}: the evidence is stale: it compares with {compared['uri']},"
+            f" but @{alias} is {champion.uri} now",
             next_command=again,
         )

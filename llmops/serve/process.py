@@ -83,9 +83,12 @@ def run(name: str, uri: str, *, host: str = LOOPBACK, port: int = 0, engine: str
     try:
         say("Ctrl-C stops it")
         psutil.Process(deployment.pid).wait()
-        say(f"{name}: the server has ended; log: {deployment.log}")
     except KeyboardInterrupt:
         delete(name)
+        return
+    raise ServeError(
+        f"{name}: the server has ended by itself", next_command=f"see {deployment.log}"
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -122,7 +122,7 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
     arguments = SFTConfig(
         output_dir=str(work / "checkpoints"),
         num_train_epochs=config.epochs,
-        max_steps=config.max_steps,
+        max_steps=config.max_steps or -1,
         per_device_train_batch_size=config.batch_size,
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
@@ -197,6 +197,9 @@ def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:
         "max_steps": config.max_steps,
         "batch_size": config.batch_size * config.gradient_accumulation,
         "learning_rate": config.learning_rate,
+        "warmup_fraction": config.warmup_fraction,
+        "max_length": config.max_length,
+        "target_modules": config.lora.target_modules,
         "seed": seed,
     }
 

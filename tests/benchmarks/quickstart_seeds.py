@@ -20,6 +20,8 @@ from pathlib import Path
 
 import psutil
 
+from llmops.config import load_recipe
+
 RECIPE = Path(__file__).parents[2] / "recipes" / "quickstart"
 SEEDS = (7, 8, 9)
 COLUMNS = ("nll_base", "nll_tuned", "f1_base", "f1_tuned", "one_line", "minutes", "train_s", "gib")
@@ -90,6 +92,7 @@ def expected(measured: dict[int, dict[str, float]]) -> dict[str, object]:
     drops = [f["nll_base"] - f["nll_tuned"] for f in measured.values()]
     gains = [f["f1_tuned"] - f["f1_base"] for f in measured.values()]
     return {
+        "recipe_digest": load_recipe(RECIPE / "recipe.yaml").digest(),
         "measured": {
             str(seed): {column: round(value, 4) for column, value in figures.items()}
             for seed, figures in measured.items()

@@ -71,15 +71,12 @@ def _assert_recorded(outcome: pipeline.Outcome) -> None:
 
 
 def _assert_nothing_runs_or_stays() -> None:
-    assert not [
-        p
-        for p in psutil.Process().children(recursive=True)
-        if p.is_running() and "worker" in str(p.cmdline())
+    alive = [
+        p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE
     ]
+    assert not [p.pid for p in alive if "llmops.serve.worker" in p.cmdline()]
     assert not [path for path in home.folder("runs").iterdir() if path.is_dir()]
-    assert not [
-        path for path in home.folder("models").iterdir() if path.name.startswith(".staging")
-    ]
+    assert not [p for p in home.folder("models").iterdir() if p.name.startswith(".staging")]
 
 
 def test_promotion_needs_evidence_about_these_bytes_and_this_champion(

@@ -156,6 +156,9 @@ def test_every_stage_is_a_verb_of_its_own(
     judged = llmops("gate", recipe, "--output", "json")
     assert judged.returncode == 0, judged.stderr
     assert llmops("promote", "models:/own@challenger").stdout == "models:/own/1 is @champion now\n"
-    compared = llmops("compare", "tiny", "models:/own/1", "--suite", "out/test.jsonl")
-    assert compared.returncode == 2
-    assert "expected models:/NAME/VERSION" in compared.stderr
+    compared = llmops("compare", "base", "models:/own/1", "--suite", "out/test.jsonl")
+    assert compared.returncode == 0, compared.stderr
+    assert "v1 (models:/own/1) vs the bare base (models:/base/1)" in compared.stdout
+    seen = llmops("gate", recipe, "--suite", "out/train.jsonl")
+    assert seen.returncode == 2
+    assert "40 of 40 prompts are in the training data" in seen.stderr
