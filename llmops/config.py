@@ -7,9 +7,8 @@ names from closed lists, so that a recipe can execute no code.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import (
@@ -18,12 +17,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
 from llmops import digest
-from llmops.errors import ConfigError, NotFoundError
+from llmops.errors import ConfigError
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
@@ -64,7 +62,9 @@ class Data(Section):
     group: str | None = None
     """Column whose equal values stay in one split and count as one cluster."""
     validation_fraction: Fraction = 0.14
+    """Share of the examples that measures the validation loss."""
     test_fraction: Fraction = 0.2
+    """Share of the examples that is held out as the suite."""
     limit: int | None = Field(default=None, ge=10)
     """Use only so many examples (smoke runs)."""
 
@@ -83,9 +83,13 @@ class Lora(Section):
     """Size of the adapter."""
 
     rank: int = Field(default=16, ge=1, le=512)
+    """Rank of the adapter's matrices."""
     alpha: int = Field(default=32, ge=1)
+    """The adapter's output is scaled by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the adapter's inputs that is dropped while training."""
     target_modules: Literal["all-linear"] | list[str] = "all-linear"
+    """Layers that get an adapter: all linear ones, or those named."""
 
 
 class Train(Section):
@@ -94,14 +98,20 @@ class Train(Section):
     base: str
     """Base model: a name added with ``llmops base add``, a directory, or a hub id."""
     method: Literal["lora"] = "lora"
+    """How the base is adapted."""
     lora: Lora = Lora()
     epochs: float = Field(default=1.0, gt=0)
+    """Passes over the training split."""
     max_steps: int | None = Field(default=None, ge=1)
     """Optimizer steps; without it training goes on for ``epochs``."""
     batch_size: int = Field(default=8, ge=1)
+    """Examples in one forward pass."""
     gradient_accumulation: int = Field(default=1, ge=1)
+    """Forward passes in one optimizer step."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
+    """Peak of a cosine schedule."""
     warmup_fraction: float = Field(default=0.03, ge=0, lt=1)
+    """Share of the steps in which the learning rate rises to its peak."""
     max_length: int = Field(default=512, ge=16)
     """Tokens; longer examples are refused, not cut."""
     save_steps: int = Field(default=10, ge=1)
@@ -114,6 +124,7 @@ class Flavor(Section):
     model: ModelName
     """Registered model."""
     alias: Alias = "challenger"
+    """Alias that the new version gets when it is registered."""
 
 
 class Compare(Section):
@@ -125,17 +136,22 @@ class Compare(Section):
     scorers: tuple[Metric, ...] = Field(
         default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
     )
+    """Scores that are computed and tested; see [metrics](metrics.md)."""
     max_tokens: int = Field(default=64, ge=1, le=4096)
     """Tokens an answer may have."""
     batch_size: int = Field(default=32, ge=1)
+    """Prompts that are answered at once."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    """Of the two-sided intervals, on which the gate decides."""
 
 
 class Requirement(Section):
     """One demand of the policy."""
 
     metric: Metric
+    """A scorer of ``compare.scorers``."""
     must: Literal["improve", "not_regress"] = "not_regress"
+    """What the interval has to show."""
     margin: float = Field(default=0.0, ge=0, lt=1)
     """``not_regress``: a loss up to this is tolerated; ``improve``: the gain must exceed it."""
 
@@ -152,6 +168,7 @@ class Gate(Section):
     """The policy: what must hold before an alias moves."""
 
     require: tuple[Requirement, ...] = Field(min_length=1)
+    """The demands; all of them must hold."""
     min_prompts: int = Field(default=50, ge=2)
     """With fewer pairs the verdict is INCONCLUSIVE, whatever the numbers say."""
     on_pass: Alias = "champion"
@@ -162,23 +179,29 @@ class Serve(Section):
     """The endpoint that proves that the winner answers."""
 
     engine: Literal["local"] = "local"
+    """What generates."""
     prompt: str | None = None
     """Question asked after promotion; the first held-out prompt if absent."""
     max_tokens: int = Field(default=64, ge=1, le=4096)
+    """Tokens the answer may have."""
 
 
 class Cost(Section):
     """What a machine costs, to estimate what the run cost."""
 
     usd_per_hour: float = Field(default=0.10, ge=0)
+    """US dollars for an hour of this machine."""
 
 
 class Recipe(Section):
     """The whole loop in one file."""
 
     schema_version: Literal[1]
+    """Version of this format."""
     name: ModelName
+    """Name of the MLflow experiment and, with a suffix, of the datasets."""
     seed: int = Field(default=7, ge=0, lt=2**31)
+    """Decides the splits, the order of training and the adapter's first weights."""
     data: Data
     train: Train
     flavor: Flavor
@@ -206,48 +229,6 @@ class Recipe(Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads, overrides and checks a recipe.
-
-    Args:
-        path: A YAML file.
-        overrides: ``key.sub=value`` pairs; values are YAML.
-
-    Returns:
-        The resolved recipe; relative data paths are made absolute.
-
-    Raises:
-        NotFoundError: No such file.
-        ConfigError: All problems at once, each with its line.
-    """
-    if not path.is_file():
-        raise NotFoundError(f"{path}: no such recipe", next_command="llmops recipes ls")
-    check = f"llmops recipes show {path}"
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 (byte {error.start})"]) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        what = getattr(error, "problem", None) or str(error)
-        raise ConfigError([f"{path}{line}: not valid YAML: {what}"]) from error
-    if not isinstance(content, dict) or tree is None:
-        raise ConfigError([f"{path}: a recipe is a mapping of stages, received {_kind(content)}"])
-    if twice := _duplicate_keys(path, tree):
-        raise ConfigError(twice, next_command=check)
-    for override in overrides:
-        _apply(content, override)
-    _anchor_data_path(content, path.parent)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        problems = {_problem(path, tree, details) for details in _causes(error)}
-        raise ConfigError(sorted(problems, key=_by_line), next_command=check) from error
-
-
 def check_model_name(name: str) -> str:
     """Returns a registered model's name if it is one.
 
@@ -262,129 +243,3 @@ def check_model_name(name: str) -> str:
             ]
         )
     return name
-
-
-def _apply(content: dict[str, Any], override: str) -> None:
-    """Sets one dotted key; the schema judges the result."""
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(
-            [f"override {override!r}: expected key=value, such as train.epochs=2"],
-        )
-    try:
-        parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError([f"override {override!r}: the value is not valid YAML"]) from error
-    if isinstance(parsed, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", parsed):
-        parsed = float(parsed)  # YAML 1.1 reads 3e-4 as text
-    *parents, last = key.split(".")
-    node = content
-    for parent in parents:
-        child = node.setdefault(parent, {})
-        if not isinstance(child, dict):
-            raise ConfigError([f"override {override!r}: `{parent}` has no keys below it"])
-        node = child
-    node[last] = parsed
-
-
-def _anchor_data_path(content: dict[str, Any], folder: Path) -> None:
-    data = content.get("data")
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = str((folder / Path(data["path"]).expanduser()).resolve())
-
-
-def _duplicate_keys(path: Path, node: yaml.Node) -> list[str]:
-    """Keys that a mapping holds twice: YAML forbids them, but PyYAML keeps the last in silence."""
-    if isinstance(node, yaml.SequenceNode):
-        return [found for child in node.value for found in _duplicate_keys(path, child)]
-    if not isinstance(node, yaml.MappingNode):
-        return []
-    found, seen = [], set()
-    for key, value in node.value:
-        if key.value in seen:
-            found.append(f"{path}:{key.start_mark.line + 1}: {key.value}: this key is here twice")
-        seen.add(key.value)
-        found += _duplicate_keys(path, value)
-    return found
-
-
-def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
-    """Pydantic's problems without those that only follow from others."""
-    problems: list[Mapping[str, Any]] = list(error.errors())
-
-    def follows(problem: Mapping[str, Any]) -> bool:
-        place = problem["loc"]
-        deeper = (p for p in problems if len(p["loc"]) > len(place))
-        return problem["type"] == "too_short" and any(
-            p["loc"][: len(place)] == place for p in deeper
-        )
-
-    return [problem for problem in problems if not follows(problem)]
-
-
-def _problem(path: Path, tree: yaml.Node, details: Mapping[str, Any]) -> str:
-    """One line: file, line, key, what was received, what is allowed."""
-    # pydantic adds the member of a union, such as list[str], to the place
-    location = tuple(part for part in details["loc"] if not str(part).endswith("]"))
-    key = ".".join(str(part) for part in location) or "recipe"
-    line = _line_of(tree, location)
-    message = str(details["msg"]).removeprefix("Value error, ")
-    if details["type"] == "extra_forbidden":
-        allowed = ", ".join(_allowed_keys(location[:-1]))
-        message = f"unknown key; allowed here: {allowed}"
-    elif details["type"] == "missing":
-        message = "required, but absent"
-    elif isinstance(details.get("input"), (str, int, float, bool)):
-        message = f"received {details['input']!r}; {message[0].lower()}{message[1:]}"
-    return f"{path}:{line}: {key}: {message}"
-
-
-def _line_of(node: yaml.Node, location: Sequence[str | int]) -> int:
-    """Line (from 1) of a key, or of the deepest parent that is in the file."""
-    line = int(node.start_mark.line) + 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
-            if part not in pairs:
-                return line
-            key, node = pairs[part]
-            line = int(key.start_mark.line) + 1
-        elif (
-            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
-        ):
-            node = node.value[part]
-            line = int(node.start_mark.line) + 1
-        else:
-            return line
-    return line
-
-
-def _allowed_keys(location: Sequence[str | int]) -> list[str]:
-    """Keys that the section at a location knows."""
-    section: Any = Recipe
-    for part in location:
-        if isinstance(part, int):
-            continue
-        field = section.model_fields.get(part)
-        section = next(iter(_sections(field.annotation)), None) if field else None
-        if section is None:
-            return []
-    return sorted(section.model_fields)
-
-
-def _sections(annotation: Any) -> list[type[Section]]:
-    """The Section classes named in a type annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        return [annotation]
-    return [
-        found for argument in getattr(annotation, "__args__", ()) for found in _sections(argument)
-    ]
-
-
-def _by_line(problem: str) -> tuple[int, str]:
-    match = re.search(r":(\d+): ", problem)
-    return (int(match.group(1)) if match else 0, problem)
-
-
-def _kind(value: object) -> str:
-    return "nothing" if value is None else type(value).__name__

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from llmops.config import Recipe, load_recipe
+from llmops.config import Recipe
+from llmops.recipe_file import load_recipe
 from llmops.recipes import find
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -9,7 +9,7 @@ import click
 
 from llmops.cli import expected
 from llmops.cli.options import emit, output_option, recipe_argument
-from llmops.config import load_recipe
+from llmops.recipe_file import load_recipe
 from llmops.recipes import find
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import yaml
 
 from llmops import recipes
 from llmops.cli.expected import AGAINST_BASE, tolerances
-from llmops.config import load_recipe
+from llmops.recipe_file import load_recipe
 
 FOLDERS = [recipes.folder() / name for name in recipes.names()]
 HEADER = ("# Purpose:", "# Needs:", "# Run:")

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 import llmops
-from llmops.config import Recipe, check_model_name, load_recipe
+from llmops.config import Recipe, check_model_name
 from llmops.errors import ConfigError, NotFoundError
+from llmops.recipe_file import load_recipe
 
 RECIPES = Path(llmops.__file__).parents[1] / "recipes"
 FOUND = sorted(RECIPES.rglob("*.yaml"))

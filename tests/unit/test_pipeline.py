@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from llmops import home, pipeline, registry
-from llmops.config import load_recipe
 from llmops.errors import UsageError
 from llmops.gate import promote
+from llmops.recipe_file import load_recipe
 from llmops.records import Verdict
 from llmops.workspace import workspace
 
