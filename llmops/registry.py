@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.records import ModelVersion
@@ -308,11 +308,6 @@ def read_json(run_id: str, path: str) -> dict[str, Any]:
 
     with store_errors(f"reading {path} of run {run_id}"):
         return dict(mlflow.artifacts.load_dict(f"runs:/{run_id}/{path}"))
-
-
-def page(path: str, **query: str) -> str:
-    """A page of MLflow's UI, relative to any other page of it."""
-    return f"#{path}?{urlencode(query, quote_via=quote)}"
 
 
 def ui(path: str) -> str:

@@ -10,7 +10,9 @@ from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, ModelFiles, Suite
 
 ANSWERS = "answers.json"
-"""The same table in each child, so that MLflow shows them side by side."""
+"""Answers and scores of one side, the same table in each child run."""
+SIDE_BY_SIDE = "rows.json"
+"""Both sides' answers to each prompt, in the parent run."""
 DATASET_NAME = 15
 """Longer dataset names are cut in MLflow's model tables."""
 
@@ -35,6 +37,8 @@ def log_comparison(comparison: Comparison, suite: Suite) -> Comparison:
                 _log_side(comparison, which, dataset) for which in ("candidate", "baseline")
             ]
             _log_differences(comparison, dataset)
+            mlflow.log_table(_side_by_side(comparison), artifact_file=SIDE_BY_SIDE)
+        _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(comparison.rows))
     return replace(
         comparison,
         run_id=parent.info.run_id,
@@ -73,7 +77,7 @@ def _log_side(comparison: Comparison, which: str, dataset: Any) -> str:
         mlflow.log_params({"model": side.uri, "digest": side.digest})
         mlflow.log_table(_table(comparison, which), artifact_file=ANSWERS)
         run_id = str(child.info.run_id)
-    _verify_rows(run_id, len(comparison.rows))
+    _verify_rows(run_id, ANSWERS, len(comparison.rows))
     return run_id
 
 
@@ -89,6 +93,25 @@ def _table(comparison: Comparison, which: str) -> dict[str, list[Any]]:
             result.metric: [round(s[result.metric], 4) for s in scores]
             for result in comparison.metrics
         },
+    }
+
+
+def _side_by_side(comparison: Comparison) -> dict[str, list[Any]]:
+    """One row a prompt, the largest loss of the first metric first."""
+    metric = comparison.metrics[0].metric
+    changed = {
+        row.example.id: row.candidate_scores[metric] - row.baseline_scores[metric]
+        for row in comparison.rows
+    }
+    rows = sorted(comparison.rows, key=lambda row: changed[row.example.id])
+    before, after = comparison.baseline.label, comparison.candidate.label
+    return {
+        "id": [row.example.id for row in rows],
+        f"{metric} change": [round(changed[row.example.id], 4) for row in rows],
+        "prompt": [row.example.messages[-1]["content"] for row in rows],
+        "expected": [row.example.expected for row in rows],
+        before: [row.baseline.text for row in rows],
+        after if after != before else f"{after} (candidate)": [row.candidate.text for row in rows],
     }
 
 
@@ -109,10 +132,10 @@ def _log_differences(comparison: Comparison, dataset: Any) -> None:
     mlflow.log_metrics(metrics, dataset=dataset, model_id=comparison.candidate.model_id)
 
 
-def _verify_rows(run_id: str, expected: int) -> None:
+def _verify_rows(run_id: str, table: str, expected: int) -> None:
     """MLflow has lost rows silently before: what was written is counted."""
     import mlflow
 
-    found = len(mlflow.load_table(ANSWERS, run_ids=[run_id]))
+    found = len(mlflow.load_table(table, run_ids=[run_id]))
     if found != expected:
-        raise StoreError(f"run {run_id}: {ANSWERS} holds {found} rows, {expected} were written")
+        raise StoreError(f"run {run_id}: {table} holds {found} rows, {expected} were written")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -156,6 +157,9 @@ def register(
             if created:
                 client.delete_registered_model(name)
             raise
+        # What `mlflow.register_model` does too: the logged model's page lists its versions.
+        versions = json.dumps([{"name": name, "version": str(found.version)}])
+        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
     return str(found.version)
 
 

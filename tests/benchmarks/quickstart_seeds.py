@@ -33,12 +33,23 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write expected.json")
     arguments = parser.parse_args()
     print("seed  " + "".join(f"{column:>11}" for column in COLUMNS), flush=True)
-    measured = {}
+    measured = earlier()
     for seed in arguments.seeds:
-        measured[seed] = figures = run(seed)
+        measured[str(seed)] = figures = run(seed)
         print(f"{seed:<6}" + "".join(f"{figures[column]:>11.3f}" for column in COLUMNS), flush=True)
     if arguments.write:
         (RECIPE / "expected.json").write_text(json.dumps(expected(measured), indent=2) + "\n")
+
+
+def earlier() -> dict[str, dict[str, float]]:
+    """Figures of other seeds, if they were measured for the recipe as it is now."""
+    path = RECIPE / "expected.json"
+    content = json.loads(path.read_text()) if path.is_file() else {}
+    return content["measured"] if content.get("recipe_digest") == recipe_digest() else {}
+
+
+def recipe_digest() -> str:
+    return load_recipe(RECIPE / "recipe.yaml").digest()
 
 
 def run(seed: int) -> dict[str, float]:
@@ -82,7 +93,7 @@ def figures(record: dict) -> dict[str, float]:
     }
 
 
-def expected(measured: dict[int, dict[str, float]]) -> dict[str, object]:
+def expected(measured: dict[str, dict[str, float]]) -> dict[str, object]:
     """Bounds that every measured seed keeps, with the observed range again as slack."""
 
     def ends(column: str) -> tuple[float, float, float]:
@@ -92,10 +103,10 @@ def expected(measured: dict[int, dict[str, float]]) -> dict[str, object]:
     drops = [f["nll_base"] - f["nll_tuned"] for f in measured.values()]
     gains = [f["f1_tuned"] - f["f1_base"] for f in measured.values()]
     return {
-        "recipe_digest": load_recipe(RECIPE / "recipe.yaml").digest(),
+        "recipe_digest": recipe_digest(),
         "measured": {
-            str(seed): {column: round(value, 4) for column, value in figures.items()}
-            for seed, figures in measured.items()
+            seed: {column: round(value, 4) for column, value in figures.items()}
+            for seed, figures in sorted(measured.items())
         },
         "tolerances": {
             "nll_tuned_at_most": round(ends("nll_tuned")[1] + ends("nll_tuned")[2], 3),

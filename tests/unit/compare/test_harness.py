@@ -64,6 +64,10 @@ def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
         assert run.data.tags["mlflow.parentRunId"] == found.run_id
         table = mlflow.load_table("answers.json", run_ids=[child])
         assert list(table["id"]) == [row["id"] for row in ROWS]
+    both = mlflow.load_table("rows.json", run_ids=[found.run_id])
+    assert set(both["id"]) == {row["id"] for row in ROWS}
+    assert list(both["token_f1 change"]) == sorted(both["token_f1 change"])
+    assert {"base", "v1"} <= set(both.columns)
 
 
 def test_nothing_is_generated_twice(bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:

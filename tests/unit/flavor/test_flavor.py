@@ -63,6 +63,9 @@ def test_the_pin_names_base_and_adapter_by_content(version: ModelVersion, base: 
     assert pin["digest"] == base.digest
     assert pin["adapter_digest"] == version.adapter_digest
     assert registry.version_of_alias("bot", "champion") == "1"
+    logged = registry.client().get_logged_model(version.model_id)
+    assert '"name": "bot"' in logged.tags["mlflow.modelVersions"], "its page lists its versions"
+    assert logged.tags["llmops.adapter_digest"] == version.adapter_digest
 
 
 def test_the_same_weights_have_the_same_digest_however_peft_orders_its_sets(
