@@ -76,6 +76,10 @@ def fine_tune(recipe: Recipe, work: Path) -> tuple[PreparedData, TrainResult, Mo
     data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
     counts = ", ".join(f"{split.rows} {split.name}" for split in data.splits)
     say(f"data: {counts} examples from {data.source}")
+    if data.test.rows < recipe.gate.min_prompts:
+        say(
+            f"data: fewer test rows than gate.min_prompts={recipe.gate.min_prompts}: no version can pass"
+        )
     base = ensure_base(recipe.train.base)
     key = digest.of_record([data.digest, base.digest])[:12]
     trained = train(recipe, data, base, work / f"train-{key}")

@@ -23,6 +23,7 @@ class Progress:
         self.total, self.label, self.done = total, label, initial
         self._detail = ""
         self._last_line = time.monotonic()
+        self._printed = -1
         self._bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
@@ -45,11 +46,11 @@ class Progress:
         """Ends the bar, or says in a line how far the work got."""
         if self._bar is not None:
             self._bar.close()
-        else:
+        elif self._printed != self.done:
             self._line()
 
     def _line(self) -> None:
-        self._last_line = time.monotonic()
+        self._last_line, self._printed = time.monotonic(), self.done
         tail = f"  {self._detail}" if self._detail else ""
         print(f"{self.label}: {self.done}/{self.total}{tail}", file=sys.stderr, flush=True)
 

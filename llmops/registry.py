@@ -46,6 +46,7 @@ def connect() -> str:
     import mlflow
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # ours say what matters
     for uri in dict.fromkeys((mlflow.get_tracking_uri(), mlflow.get_registry_uri())):
         if uri.startswith(("http://", "https://")):
             _reach(uri)

@@ -46,5 +46,7 @@ def cp(recipe: str, target: Path | None) -> None:
 
 
 def _purpose(name: str) -> str:
-    first = packaged.find(name).read_text(encoding="utf-8").partition("\n")[0]
-    return first.removeprefix("# Purpose:").strip()
+    """The ``# Purpose:`` of the header, up to its first full stop."""
+    header = packaged.find(name).read_text(encoding="utf-8").partition("# Needs:")[0]
+    words = " ".join(header.replace("#", " ").split()).removeprefix("Purpose:").strip()
+    return words.partition(". ")[0]

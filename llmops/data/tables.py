@@ -35,7 +35,7 @@ def read_table(config: Data) -> list[dict[str, str]]:
     if missing:
         raise DataError(
             f"{path}: no column {_listed(missing)}; it has {_listed(frame.columns)}",
-            next_command="llmops run RECIPE data.prompt=COLUMN data.completion=COLUMN",
+            next_command=f"llmops data RECIPE {_overrides(config, missing)}",
         )
     if frame.empty:
         raise DataError(f"{path}: holds no rows")
@@ -51,6 +51,12 @@ def read_table(config: Data) -> list[dict[str, str]]:
         {"id": str(i), "prompt": str(prompt), "completion": str(completion), "group": str(group)}
         for i, prompt, completion, group in columns
     ]
+
+
+def _overrides(config: Data, missing: list[str]) -> str:
+    """The keys of a recipe that name the missing columns."""
+    keys = ("prompt", "completion", "group")
+    return " ".join(f"data.{key}=COLUMN" for key in keys if getattr(config, key) in missing)
 
 
 def _listed(names: Iterable[object]) -> str:
