@@ -211,6 +211,16 @@ class Recipe(Section):
     cost: Cost = Cost()
 
     @model_validator(mode="after")
+    def _only_the_gate_promotes(self) -> Recipe:
+        guarded = {self.gate.on_pass.lower(), self.compare.baseline.lower()}
+        if self.flavor.alias.lower() in guarded:
+            raise ValueError(
+                f"flavor.alias {self.flavor.alias!r} is what the gate guards and compares with"
+                " (gate.on_pass, compare.baseline); choose another, such as challenger"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _gate_reads_what_compare_writes(self) -> Recipe:
         missing = sorted({r.metric for r in self.gate.require} - set(self.compare.scorers))
         if missing:

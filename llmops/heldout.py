@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from llmops import registry
+from llmops import jsonl, registry
 from llmops.errors import DataError, StoreError, UsageError
 from llmops.records import ModelFiles, Suite
 
@@ -45,8 +45,8 @@ def refuse_contaminated(side: ModelFiles, suite: Suite) -> None:
             path = registry.download(f"runs:/{side.run_id}/data/train.jsonl", folder)
         except (StoreError, OSError):
             return  # not trained by us: there is nothing to compare with
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    trained = {str(json.loads(line)["prompt"]).strip() for line in lines}
+        text = Path(path).read_text(encoding="utf-8")
+    trained = {str(json.loads(line)["prompt"]).strip() for _, line in jsonl.lines(text)}
     seen = [e.id for e in suite.examples if e.messages[-1]["content"].strip() in trained]
     if seen:
         raise DataError(

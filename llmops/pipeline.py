@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmops import digest, registry
+from llmops.baseline import baseline, remembered
 from llmops.compare import compare, load_suite
 from llmops.config import Recipe
 from llmops.data import prepare
-from llmops.engine.resolve import of_base, resolve
+from llmops.engine.resolve import resolve
 from llmops.flavor import ensure_base, log_adapter
 from llmops.gate import gate, promote, record
 from llmops.heldout import refuse_contaminated
@@ -21,7 +22,6 @@ from llmops.progress import say
 from llmops.records import (
     Comparison,
     Decision,
-    ModelFiles,
     ModelVersion,
     PreparedData,
     Sampling,
@@ -61,7 +61,8 @@ def run(recipe: Recipe) -> Outcome:
     begun = time.monotonic()
     with workspace(recipe) as work:
         data, trained, version = fine_tune(recipe, work)
-        comparison, decision = judge(recipe, version.uri, test_suite(recipe, data))
+        against = remembered(work / f"baseline-of-v{version.version}", recipe, version)
+        comparison, decision = judge(recipe, version.uri, test_suite(recipe, data), against)
         answer = None
         if decision.passed:
             promote(version.uri, alias=recipe.gate.on_pass)
@@ -91,49 +92,40 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
     model = recipe.flavor.model
     existing = registry.version_of_run(model, trained.run_id)
     if existing is not None:
-        return registry.get_version(model, existing)
-    with registry.resumed_run(trained.run_id):
-        version = log_adapter(
-            trained.adapter_dir,
-            trained.base,
-            name=model,
-            params={
-                **recipe.train.lora.model_dump(),
-                "base": trained.base.name,
-                "seed": recipe.seed,
-            },
-            tags={registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest},
-            step=trained.steps,
-        )
+        version = registry.get_version(model, existing)
+    else:
+        with registry.resumed_run(trained.run_id):
+            version = _log(recipe, data, trained)
     registry.set_alias(model, recipe.flavor.alias, version.version)
     say(f"flavor: registered {version.uri} @{recipe.flavor.alias}")
     registry.rename_run(trained.run_id, f"v{version.version} train")
     return version
 
 
-def judge(recipe: Recipe, candidate: str, suite: Suite) -> tuple[Comparison, Decision]:
+def _log(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersion:
+    lora = recipe.train.lora.model_dump()
+    return log_adapter(
+        trained.adapter_dir,
+        trained.base,
+        name=recipe.flavor.model,
+        params={**lora, "base": trained.base.name, "seed": recipe.seed},
+        tags={registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest},
+        step=trained.steps,
+    )
+
+
+def judge(
+    recipe: Recipe, candidate: str, suite: Suite, against: str | None = None
+) -> tuple[Comparison, Decision]:
     """Comparison, decision, and the record of both; no alias moves."""
     files = resolve(candidate)
     refuse_contaminated(files, suite)
-    other = baseline(recipe, files)
+    other = resolve(against or baseline(recipe, files.base))
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
     comparison = compare(other, files, suite, recipe.compare)
     decision = gate(comparison, recipe.gate)
     record(comparison, decision)
     return comparison, decision
-
-
-def baseline(recipe: Recipe, candidate: ModelFiles) -> ModelFiles:
-    """What ``compare.baseline`` names; the bare base stands in for a champion there is not yet."""
-    named = recipe.compare.baseline
-    if named == "base":
-        return of_base(candidate.base)
-    if named.startswith("models:/"):
-        return resolve(named)
-    version = registry.version_of_alias(recipe.flavor.model, named)
-    if version is None:
-        return of_base(candidate.base)
-    return resolve(f"models:/{recipe.flavor.model}/{version}")
 
 
 def test_suite(recipe: Recipe, data: PreparedData) -> Suite:

@@ -33,6 +33,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     check = f"llmops recipes show {path}"
     try:
         text = path.read_text(encoding="utf-8")
+        _refuse_aliases(path, text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
     except UnicodeDecodeError as error:
@@ -42,6 +43,8 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         line = f":{mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or str(error)
         raise ConfigError([f"{path}{line}: not valid YAML: {what}"]) from error
+    except (ValueError, AttributeError, RecursionError, OSError) as error:  # of odd scalars
+        raise ConfigError([f"{path}: cannot be read as YAML: {error}"]) from error
     if not isinstance(content, dict) or tree is None:
         raise ConfigError([f"{path}: a recipe is a mapping of stages, received {_kind(content)}"])
     if twice := _duplicate_keys(path, tree):
@@ -65,7 +68,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
         )
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         raise ConfigError([f"override {override!r}: the value is not valid YAML"]) from error
     if isinstance(parsed, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", parsed):
         parsed = float(parsed)  # YAML 1.1 reads 3e-4 as text
@@ -83,6 +86,14 @@ def _anchor_data_path(content: dict[str, Any], folder: Path) -> None:
     data = content.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
         data["path"] = str((folder / Path(data["path"]).expanduser()).resolve())
+
+
+def _refuse_aliases(path: Path, text: str) -> None:
+    """A recipe needs no YAML aliases, and a few lines of them can unfold to gigabytes."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            place = f"{path}:{event.start_mark.line + 1}" if event.start_mark else str(path)
+            raise ConfigError([f"{place}: YAML aliases (*{event.anchor}) are not allowed"])
 
 
 def _duplicate_keys(path: Path, node: yaml.Node) -> list[str]:

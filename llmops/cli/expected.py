@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llmops.config import Recipe
+from llmops.progress import say
 from llmops.records import Comparison
 
 EXPECTED_FILE = "expected.json"
@@ -24,9 +25,13 @@ def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
     beside = path.parent / EXPECTED_FILE
     if not beside.is_file():
         return {}
-    content = json.loads(beside.read_text(encoding="utf-8"))
-    bounds: Mapping[str, float] = content["tolerances"]
-    return bounds if content.get("recipe_digest") == recipe.digest() else {}
+    try:
+        content = json.loads(beside.read_text(encoding="utf-8"))
+        bounds = {str(name): float(bound) for name, bound in content["tolerances"].items()}
+        return bounds if content["recipe_digest"] == recipe.digest() else {}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        say(f"warning: {beside} is not readable, so no figures are expected")
+        return {}
 
 
 def report(comparison: Comparison, bounds: Mapping[str, float]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -33,12 +34,17 @@ QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "TOKENIZERS_PARALLELISM": "false",
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-"""Libraries' own bars and notices; ours say what matters. A user's setting wins."""
+"""Libraries' own bars and notices; ours say what matters. MLflow's seven retries of every request
+are minutes of silence after a server died. A user's setting wins."""
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class Verbs(click.Group):
@@ -102,7 +108,19 @@ def _guarded(debug: bool) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return _no_room(error)
         return _unexpected(error)
+
+
+def _no_room(error: OSError) -> int:
+    from llmops import home
+
+    click.echo(
+        f"Error: {error.filename or home.home()}: cannot be written: {error.strerror}", err=True
+    )
+    click.echo("  Next: make room there, then the same command again: it resumes", err=True)
+    return EXIT_FAILURE
 
 
 def _unexpected(error: Exception) -> int:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llmops import digest
+from llmops import digest, jsonl
 from llmops.errors import DataError, NotFoundError
 from llmops.records import Example, Suite
 
@@ -29,9 +29,7 @@ def load_suite(path: str | Path, *, name: str | None = None) -> Suite:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"suite {path}: not UTF-8 (byte {error.start})") from error
-    examples = tuple(
-        _example(path, i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()
-    )
+    examples = tuple(_example(path, number, line) for number, line in jsonl.lines(text))
     if not examples:
         raise DataError(f"suite {path}: holds no prompts")
     ids = [example.id for example in examples]

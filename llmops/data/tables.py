@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from llmops import jsonl
 from llmops.config import Data
 from llmops.errors import DataError, NotFoundError
 
@@ -71,18 +72,29 @@ def _frame(path: Path) -> Any:
         raise DataError(f"{path}: unknown format {suffix!r}; allowed: {', '.join(READERS)}")
     try:
         if suffix == ".csv":
-            return pd.read_csv(path, dtype=str, keep_default_na=False)
+            return _csv(path)
         if suffix == ".parquet":
             return pd.read_parquet(path)
-        text = path.read_text(encoding="utf-8")
-        lines = text.splitlines() if suffix == ".jsonl" else []
-        rows = [json.loads(line) for line in lines if line.strip()] if lines else json.loads(text)
-        return pd.DataFrame.from_records(rows)
+        text = path.read_text(encoding="utf-8-sig")
+        if suffix == ".json":
+            return pd.DataFrame.from_records(json.loads(text))
+        return pd.DataFrame.from_records([json.loads(line) for _, line in jsonl.lines(text)])
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
     except (ValueError, OSError, TypeError, AttributeError) as error:  # what parsers raise
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path}: cannot be read as {suffix}: {first}") from error
+
+
+def _csv(path: Path) -> Any:
+    """A CSV file whose rows all have the header's fields."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not isinstance(frame.index, pd.RangeIndex):
+        # pandas takes the first fields for row names, and every column shifts in silence.
+        raise ValueError("rows have more fields than the header")
+    return frame
 
 
 def _refuse_empty_cells(path: Path, frame: Any, columns: list[str]) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from llmops import digest, home
+from llmops.progress import say
 from llmops.records import ModelFiles
 
 
@@ -24,17 +25,26 @@ class ResultCache:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._db = sqlite3.connect(path or home.folder("cache") / "results.sqlite", timeout=30)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute(
-            "create table if not exists result (key text primary key, value text not null)"
-        )
-        self._db.commit()
+        path = path or home.folder("cache") / "results.sqlite"
+        try:
+            self._db = _open(path)
+        except sqlite3.OperationalError:
+            raise  # locked, or no room: the file itself may be sound
+        except sqlite3.DatabaseError as error:
+            aside = path.with_suffix(".damaged")
+            say(
+                f"warning: {path} is damaged ({error}); kept as {aside.name}, starting an empty one"
+            )
+            path.replace(aside)
+            self._db = _open(path)
 
     def get(self, key: str) -> Any | None:
         """The stored value, ``None`` if there is none."""
         row = self._db.execute("select value from result where key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        try:
+            return None if row is None else json.loads(row[0])
+        except ValueError:
+            return None  # it is only a cache
 
     def put(self, entries: Mapping[str, Any]) -> None:
         """Stores several values in one transaction."""
@@ -56,6 +66,20 @@ class ResultCache:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """A connection whose file was read through once."""
+    db = sqlite3.connect(path, timeout=30)
+    try:
+        db.execute("pragma journal_mode=wal")
+        db.execute("create table if not exists result (key text primary key, value text not null)")
+        db.execute("select count(*) from result").fetchone()
+        db.commit()
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
 
 
 def key(side: ModelFiles, kind: str, messages: Sequence[Mapping[str, str]], detail: object) -> str:

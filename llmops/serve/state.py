@@ -15,7 +15,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 from llmops import config, home
-from llmops.errors import NotFoundError, ServeError, UsageError
+from llmops.errors import LlmopsError, NotFoundError, ServeError, UsageError
+from llmops.progress import say
 from llmops.records import Deployment
 from llmops.serve import client
 
@@ -111,8 +112,17 @@ def get(name: str) -> Deployment:
 def list_all() -> list[Deployment]:
     """All deployments of this machine, by name; stopped ones too."""
     states = sorted(home.folder("deployments").glob(f"*/{STATE_FILE}"))
-    found = [find(path.parent.name) for path in states]
+    found = [_readable(path.parent.name) for path in states]
     return [deployment for deployment in found if deployment is not None]
+
+
+def _readable(name: str) -> Deployment | None:
+    """One damaged state must not hide the other deployments."""
+    try:
+        return find(name)
+    except LlmopsError as error:
+        say(f"warning: {error.message}")
+        return None
 
 
 def process_of(deployment: Deployment) -> psutil.Process | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+import psutil
+
 from llmops.errors import ServeError
 from llmops.progress import say
 from llmops.records import Answer, Sampling
 from llmops.serve.client import ask
 from llmops.serve.process import create, delete
+from llmops.serve.state import list_all
 
 STEM = 100
 """Characters of the name that are kept: names of deployments are limited."""
@@ -29,6 +32,7 @@ def trial(name: str, uri: str, prompt: str, sampling: Sampling) -> str:
     Raises:
         ServeError: It does not start, answers nothing, or streams something else.
     """
+    _end_abandoned(name[:STEM])
     deployment = create(f"{name[:STEM]}-trial-{os.getpid()}", uri)
     try:
         messages = [{"role": "user", "content": prompt}]
@@ -43,3 +47,11 @@ def trial(name: str, uri: str, prompt: str, sampling: Sampling) -> str:
         raise ServeError(f"{uri}: answered {whole!r}, but streamed {streamed!r}")
     say(f"serve: {deployment.model} answered at {deployment.endpoint}, whole and streamed")
     return whole
+
+
+def _end_abandoned(stem: str) -> None:
+    """Ends trials whose parent was killed before it could."""
+    for deployment in list_all():
+        name, _, parent = deployment.name.rpartition("-trial-")
+        if name == stem and parent.isdigit() and not psutil.pid_exists(int(parent)):
+            delete(deployment.name)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llmops import jsonl
 from llmops.errors import DataError
 
 Row = Mapping[str, str]
@@ -31,7 +32,7 @@ def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of a split."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for _, line in jsonl.lines(path.read_text(encoding="utf-8"))]
 
 
 def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:

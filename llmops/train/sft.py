@@ -52,7 +52,8 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
             _log_inputs(recipe, data, base)
             state = {"run_id": run.info.run_id, "inputs_logged": True}
             _write(work / STATE, state)
-        result = _fit(recipe, data, base, work, run.info.run_id)
+        with registry.store_errors("training"):
+            result = _fit(recipe, data, base, work, run.info.run_id)
         _write(work / STATE, {**state, "result": result})
         status = "FINISHED"
     except KeyboardInterrupt:

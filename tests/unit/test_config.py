@@ -225,7 +225,7 @@ def test_aliases_that_mlflow_refuses(recipe: Path, key: str, alias: str) -> None
     assert f"{key}: received" in problems(recipe, f"{key}='{alias}'")[0]
 
 
-@pytest.mark.parametrize("alias", ["champion", "v1x", "latest-eu", "prod_2"])
+@pytest.mark.parametrize("alias", ["staging", "v1x", "latest-eu", "prod_2"])
 def test_aliases(recipe: Path, alias: str) -> None:
     assert load_recipe(recipe, [f"flavor.alias={alias}"]).flavor.alias == alias
 
@@ -284,3 +284,21 @@ def test_a_recipe_cannot_be_changed_once_read(recipe: Path) -> None:
     loaded: Recipe = load_recipe(recipe)
     with pytest.raises(ValueError, match="frozen"):
         loaded.seed = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["name: 2020-13-45", "name: !!int abc", "name: " + "[" * 3000, "x: &a [*a]", "a: &b 1\nc: *b"],
+)
+def test_odd_yaml_is_a_recipe_error_not_a_crash(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"schema_version: 1\n{line}\n")
+    with pytest.raises(ConfigError, match=r"recipe\.yaml"):
+        load_recipe(path)
+
+
+def test_only_the_gate_moves_its_alias() -> None:
+    from llmops import recipes
+
+    with pytest.raises(ConfigError, match="choose another, such as challenger"):
+        load_recipe(recipes.find("quickstart"), ["flavor.alias=Champion"])

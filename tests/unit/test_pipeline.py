@@ -128,6 +128,45 @@ def test_the_same_recipe_does_not_run_twice_at_once(store: str, own_recipe: Path
         pass
 
 
+def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
+    store: str, own_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The champion is this run's own version by then: meeting itself would be "not improved".
+    recipe = load_recipe(
+        own_recipe, ["gate.require=[{metric: likelihood, must: improve}]", "serve=null"]
+    )
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pipeline, "serve", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(recipe)
+    assert registry.version_of_alias("own", "champion") == "1"
+    outcome = pipeline.run(recipe)
+    assert outcome.decision.passed
+    assert outcome.comparison.baseline.label == "base"
+    assert registry.client().get_model_version("own", "1").tags["llmops.verdict"] == "IMPROVED"
+
+
+def test_a_run_killed_before_the_alias_was_set_sets_it(
+    store: str, own_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(own_recipe, ["serve=null"])
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "set_alias", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(recipe)
+    outcome = pipeline.run(recipe)
+    assert outcome.version.version == "1"
+    assert registry.version_of_alias("own", "challenger") == "1"
+
+
 def test_a_failure_after_registration_does_not_register_again(
     store: str, own_recipe: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,29 @@ def test_unusable_files_are_named_with_the_reason(
     assert str(path) in str(caught.value)
 
 
+def test_fields_beyond_the_header_are_refused(tmp_path: Path) -> None:
+    # pandas would take the first field for a row name and shift every column in silence.
+    path = write_csv(tmp_path / "own.csv", [(f"p{i}", f"a{i}", f"x{i}") for i in range(20)], "q,a")
+    with pytest.raises(DataError, match="more fields than the header"):
+        prepare(Data(path=path, prompt="q", completion="a"), tmp_path / "out", name="o", seed=1)
+
+
+def test_unicode_line_separators_stay_inside_their_row(tmp_path: Path) -> None:
+    # str.splitlines() splits at these, json.dumps leaves them as they are.
+    from llmops.compare import load_suite
+    from llmops.train.dataset import read_rows
+
+    rows = [{"prompt": f"a\u2028b\x85 {i}", "completion": f"c\u2029 {i}"} for i in range(20)]
+    path = tmp_path / "own.jsonl"
+    path.write_text(
+        "\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
+    )
+    prepared = prepare(Data(path=path), tmp_path / "out", name="o", seed=1)
+    read = [row for split in prepared.splits for row in read_rows(split.path)]
+    assert {row["prompt"] for row in read} == {row["prompt"] for row in rows}
+    assert len(load_suite(prepared.test.path).examples) == prepared.test.rows
+
+
 def test_a_missing_file_and_an_unknown_format(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such file"):
         prepare(Data(path=tmp_path / "none.csv"), tmp_path, name="own", seed=1)
