@@ -208,7 +208,7 @@ def test_the_version_page_shows_why_it_is_champion(
     page = dom(f"{server}/#/models/quickstart-smoke/versions/1", folder)
     decision = outcome["comparison"]["decision"]
     assert decision["sentence"] in page.replace("&amp;", "&")
-    assert "champion" in page
+    assert "champion" in dom(f"{server}/#/models/quickstart-smoke", folder)
     assert "llmops.verdict" in page
     assert decision["evidence_digest"] in page
     assert re.search(r'<img[^>]+src="get-artifact\?path=report/forest\.svg', page)
