@@ -74,8 +74,12 @@ def test_two_commands_on_one_deployment_exclude_each_other() -> None:
     serve.delete("bot")
 
 
-def test_a_damaged_state_file_is_named(tmp_path: Path) -> None:
-    path = Path(deployment().log).with_name("state.json")
-    path.write_text("{")
+def test_a_damaged_state_file_is_named_and_hides_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = deployment()
+    Path(damaged.log).with_name("state.json").write_text("{")
+    assert serve.list_all() == []
+    assert "not a state file" in capsys.readouterr().err
     with pytest.raises(ServeError, match="not a state file"):
-        serve.list_all()
+        serve.get(damaged.name)
