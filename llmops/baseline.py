@@ -7,8 +7,8 @@ from pathlib import Path
 from llmops import registry
 from llmops.bases import fetch
 from llmops.config import Recipe
+from llmops.home import write_whole
 from llmops.records import BaseModel, ModelVersion
-from llmops.workspace import write_whole
 
 
 def baseline(recipe: Recipe, base: BaseModel) -> str:

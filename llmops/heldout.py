@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -45,8 +44,7 @@ def refuse_contaminated(side: ModelFiles, suite: Suite) -> None:
             path = registry.download(f"runs:/{side.run_id}/data/train.jsonl", folder)
         except (StoreError, OSError):
             return  # not trained by us: there is nothing to compare with
-        text = Path(path).read_text(encoding="utf-8")
-    trained = {str(json.loads(line)["prompt"]).strip() for _, line in jsonl.lines(text)}
+        trained = {str(row["prompt"]).strip() for row in jsonl.read(Path(path))}
     seen = [e.id for e in suite.examples if e.messages[-1]["content"].strip() in trained]
     if seen:
         raise DataError(

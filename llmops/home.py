@@ -26,3 +26,10 @@ def folder(name: str) -> Path:
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file so that a reader finds all of it, or none."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
@@ -14,3 +17,8 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, line
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The records of a file that this package wrote itself."""
+    return [json.loads(line) for _, line in lines(path.read_text(encoding="utf-8"))]

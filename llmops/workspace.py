@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +41,3 @@ def workspace(recipe: Recipe) -> Iterator[Path]:
         shutil.rmtree(work)
     finally:
         lock.release()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that a reader finds all of it, or none."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

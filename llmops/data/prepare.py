@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections import defaultdict
 from pathlib import Path
 
-from llmops import digest
+from llmops import digest, home, jsonl
 from llmops.config import Data
 from llmops.data.stdlib import stdlib_docstrings
 from llmops.data.tables import read_table
@@ -66,8 +65,7 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
 
 def read_split(split: DataSplit) -> list[Row]:
     """The rows of a written split."""
-    with split.path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return jsonl.read(split.path)
 
 
 def _refuse_repeated_ids(rows: list[Row], source: str) -> None:
@@ -136,7 +134,5 @@ def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, l
 
 def _write(path: Path, name: str, rows: list[Row]) -> DataSplit:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    home.write_whole(path, text)
     return DataSplit(name=name, path=path, digest=digest.of_bytes(text.encode()), rows=len(rows))

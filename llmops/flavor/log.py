@@ -149,17 +149,20 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             created = False
+        found = None
         try:
             found = client.create_model_version(
                 name, f"models:/{model_id}", run_id=run_id, tags=dict(tags or {}), model_id=model_id
             )
-        except BaseException:
+            # What `mlflow.register_model` does too: the logged model's page lists its versions.
+            versions = json.dumps([{"name": name, "version": str(found.version)}])
+            client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
+        except BaseException:  # the caller removes the logged model: no version may point to it
             if created:
                 client.delete_registered_model(name)
+            elif found is not None:
+                client.delete_model_version(name, found.version)
             raise
-        # What `mlflow.register_model` does too: the logged model's page lists its versions.
-        versions = json.dumps([{"name": name, "version": str(found.version)}])
-        client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
     return str(found.version)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
     """Conversations as prompt and completion, so that TRL takes the loss on the completion only."""
     from datasets import Dataset
 
-    rows = read_rows(path)
+    rows = jsonl.read(path)
     _refuse_long(rows, tokenizer, max_length)
     return Dataset.from_list(
         [
@@ -28,11 +27,6 @@ def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
             for row in rows
         ]
     )
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a split."""
-    return [json.loads(line) for _, line in jsonl.lines(path.read_text(encoding="utf-8"))]
 
 
 def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:

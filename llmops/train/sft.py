@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmops import registry
+from llmops import home, jsonl, registry
 from llmops.config import Recipe, Train
 from llmops.progress import say
 from llmops.records import BaseModel, PreparedData, TrainResult
 from llmops.train import checkpoints
-from llmops.train.dataset import conversations, read_rows
+from llmops.train.dataset import conversations
 
 STATE = "train.json"
 
@@ -174,7 +174,7 @@ def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
     mlflow.log_params(parameters(recipe.train, recipe.seed, base))
     mlflow.log_text(recipe.to_yaml(), "recipe.yaml")
     for split in data.splits:
-        frame = pd.DataFrame(read_rows(split.path))
+        frame = pd.DataFrame(jsonl.read(split.path))
         dataset = mlflow.data.from_pandas(
             frame,
             source=str(split.path),
@@ -224,6 +224,4 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2))
-    os.replace(temporary, path)
+    home.write_whole(path, json.dumps(content, indent=2))

@@ -118,7 +118,6 @@ def test_fields_beyond_the_header_are_refused(tmp_path: Path) -> None:
 def test_unicode_line_separators_stay_inside_their_row(tmp_path: Path) -> None:
     # str.splitlines() splits at these, json.dumps leaves them as they are.
     from llmops.compare import load_suite
-    from llmops.train.dataset import read_rows
 
     rows = [{"prompt": f"a\u2028b\x85 {i}", "completion": f"c\u2029 {i}"} for i in range(20)]
     path = tmp_path / "own.jsonl"
@@ -126,7 +125,7 @@ def test_unicode_line_separators_stay_inside_their_row(tmp_path: Path) -> None:
         "\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
     )
     prepared = prepare(Data(path=path), tmp_path / "out", name="o", seed=1)
-    read = [row for split in prepared.splits for row in read_rows(split.path)]
+    read = [row for split in prepared.splits for row in read_split(split)]
     assert {row["prompt"] for row in read} == {row["prompt"] for row in rows}
     assert len(load_suite(prepared.test.path).examples) == prepared.test.rows
 
