@@ -1,25 +1,30 @@
 """Base models at rest: a cache on this machine, addressed by content.
 
 ``LLMOPS_HOME/models/<digest>/`` appears by an atomic rename, so that a reader sees a whole
-model or none. A version pins its base by digest; where the bytes come from does not matter.
+model or none. A version pins its base by digest; where the bytes come from does not matter: the
+cache, the registry, the hub, or a directory of ``LLMOPS_BASES``, in this order.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from llmops import digest, home, registry
-from llmops.errors import IntegrityError, NotFoundError, UsageError
+from llmops import checkpoints, digest, home, hub, registry
+from llmops.errors import IntegrityError, NotFoundError
+from llmops.pin import Pin
 from llmops.records import BaseModel
+from llmops.staging import lock, staging
 
 MODEL_FOLDER = "model"
 """Folder of a logged base model that holds its files."""
-UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+MANIFEST = ".manifest.json"
+ROOTS = "LLMOPS_BASES"
+"""Environment variable: directories, separated like ``PATH``, that hold base models by name."""
 
 
 def cache_dir(base_digest: str) -> Path:
@@ -27,30 +32,20 @@ def cache_dir(base_digest: str) -> Path:
     return home.folder("models") / base_digest
 
 
-@contextmanager
-def staging() -> Iterator[Path]:
-    """An empty folder on the cache's own disk, removed at the end."""
-    path = Path(tempfile.mkdtemp(prefix=".staging-", dir=home.folder("models")))
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def keep(staged: Path) -> tuple[str, Path]:
-    """Moves a staged model into the cache.
+def keep(staged: Path, *, origin: str | None = None) -> tuple[str, Path]:
+    """Moves a checked model into the cache.
 
     Args:
         staged: A folder inside ``staging()`` that holds one whole model.
+        origin: See ``BaseModel``.
 
     Returns:
         Its digest and its place in the cache.
     """
-    check_safe(staged)
     base_digest = digest.of_model(staged)
     target = cache_dir(base_digest)
     if not target.exists():
-        _write_manifest(staged)
+        _write_manifest(staged, origin)
         try:
             staged.rename(target)
         except OSError:
@@ -59,54 +54,38 @@ def keep(staged: Path) -> tuple[str, Path]:
     return base_digest, target
 
 
-def check_safe(directory: Path) -> None:
-    """Refuses what cannot be a safetensors checkpoint.
+def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = None) -> BaseModel:
+    """A base by digest: from this machine, or from wherever its bytes are.
+
+    Args:
+        base_digest: Digest of configuration, weights and tokenizer.
+        pin: The pin that names it; helps to find it outside of the registry.
+        location: A directory that the user says it lies in; nothing else is looked at then.
 
     Raises:
-        NotFoundError: No ``config.json`` or no safetensors file.
-        UsageError: A pickle file, which could execute code, or code that config.json names.
+        NotFoundError: It is nowhere.
+        IntegrityError: What was found has another digest.
     """
-    config = directory / "config.json"
-    if not config.is_file() or not any(directory.glob("*.safetensors")):
-        raise NotFoundError(
-            f"{directory}: not a model directory: config.json and *.safetensors are needed",
-            next_command="llmops base add --help",
-        )
-    unsafe = sorted(p.name for p in directory.iterdir() if p.suffix in UNSAFE_SUFFIXES)
-    if unsafe:
-        raise UsageError(
-            f"{directory}: {', '.join(unsafe)} may hold pickled code; only safetensors are read",
-            next_command="save the model with `save_pretrained(…)`, which writes safetensors",
-        )
-    if "auto_map" in json.loads(config.read_text(encoding="utf-8")):
-        raise UsageError(f"{config}: needs remote code (auto_map), which is never executed")
-
-
-def fetch(base_digest: str) -> BaseModel:
-    """A base by digest: from the cache, else from the registry.
-
-    Raises:
-        NotFoundError: Neither has it.
-        IntegrityError: The registry's bytes have another digest.
-    """
-    version = registry.find_base(base_digest=base_digest)
+    if location is not None:
+        return _at(Path(location).expanduser(), base_digest)
     directory = cache_dir(base_digest)
-    if directory.is_dir():
-        verify(directory, base_digest)
-    elif version is None:
-        raise NotFoundError(
-            f"base model {base_digest[:12]}…: neither in {home.folder('models')} nor in the registry",
-            next_command="llmops base add DIRECTORY|HUB_ID",
-        )
-    else:
-        _download(version, base_digest)
-    name = version.name if version is not None else base_digest[:12]
-    uri = (
-        f"models:/{version.name}/{version.version}"
-        if version is not None
-        else f"cache:{base_digest}"
-    )
-    return BaseModel(name=name, uri=uri, digest=base_digest, directory=directory)
+    version = registry.find_base(base_digest=base_digest)
+    if not directory.is_dir():
+        with lock(f"base-{base_digest}"):  # several processes want it: one of them gets it
+            if not directory.is_dir():
+                _get(base_digest, version, pin)
+    verify(directory, base_digest)
+    _touch(directory)
+    uri = f"cache:{base_digest}" if version is None else f"models:/{version.name}/{version.version}"
+    name = base_digest[:12] if version is None else str(version.name)
+    if version is None and pin is not None:
+        name = pin.base
+    return BaseModel(name, uri, base_digest, directory, origin_of(base_digest))
+
+
+def origin_of(base_digest: str) -> str | None:
+    """Where a cached base came from first, ``None`` if nobody wrote it down."""
+    return _manifest(cache_dir(base_digest)).get("origin")
 
 
 def find(name: str) -> BaseModel | None:
@@ -115,35 +94,131 @@ def find(name: str) -> BaseModel | None:
     return None if version is None else fetch(version.tags[registry.BASE_DIGEST])
 
 
-def verify(directory: Path, base_digest: str) -> None:
+def verify(directory: Path, base_digest: str, *, every_byte: bool = False) -> None:
     """Checks a cached model: sizes and times against its manifest, all bytes if those changed.
+
+    Args:
+        directory: The model in the cache.
+        base_digest: What it must have.
+        every_byte: Reads all bytes, whatever the manifest says.
 
     Raises:
         IntegrityError: The bytes are not those of the digest.
     """
-    manifest = directory / ".manifest.json"
-    with suppress(FileNotFoundError, ValueError):  # a torn manifest: its writer was killed
-        if json.loads(manifest.read_text(encoding="utf-8")) == _stamp(directory):
-            return
+    if not every_byte and _manifest(directory).get("files") == _stamp(directory):
+        return
+    _check(directory, base_digest, f"rm -r {directory}, then the same command again")
+    _write_manifest(directory, _manifest(directory).get("origin"))
+
+
+def from_version(uri: str, base_digest: str) -> Path:
+    """The files of a full model or base, downloaded from its version unless they are here."""
+    directory = cache_dir(base_digest)
+    with lock(f"base-{base_digest}"):
+        if not directory.is_dir():
+            _download(uri, base_digest)
+    verify(directory, base_digest)
+    _touch(directory)
+    return directory
+
+
+def _get(base_digest: str, version: Any | None, pin: Pin | None) -> None:
+    """Brings a base into the cache."""
+    if version is not None:
+        return _download(f"models:/{version.name}/{version.version}", base_digest)
+    origin = "" if pin is None or pin.origin is None else pin.origin
+    kind, _, where = origin.partition(":")
+    if kind == "hub":
+        return _copy(hub.download(*where.rsplit("@", 1)).directory, base_digest, origin)
+    if kind == "directory":
+        return _copy(_in_roots(where, pin), base_digest, origin)
+    raise NotFoundError(
+        f"base model {base_digest[:12]}…{f' ({pin.base})' if pin else ''}: neither in"
+        f" {home.folder('models')} nor in the registry",
+        next_command="llmops base add DIRECTORY|HUB_ID",
+    )
+
+
+def _download(uri: str, base_digest: str) -> None:
+    with staging() as folder:
+        staged = Path(registry.download(uri, str(folder))) / MODEL_FOLDER
+        checkpoints.check_inside(staged)
+        _check(staged, base_digest, f"log it again: {uri} is damaged in the store")
+        origin = registry.read_pin(uri).origin
+        keep(staged, origin=origin)
+
+
+def copy(source: Path, folder: Path) -> Path:
+    """Copies the files that define a model into a folder of ``staging()``; links are followed."""
+    staged = folder / MODEL_FOLDER
+    staged.mkdir()
+    for file in digest.model_files(source):
+        shutil.copyfile(file, staged / file.name)
+    return staged
+
+
+def link(base_digest: str, folder: Path) -> Path:
+    """The files of a cached base in a folder of ``staging()``, without a second copy of them."""
+    staged = folder / MODEL_FOLDER
+    staged.mkdir()
+    for file in digest.model_files(cache_dir(base_digest)):
+        os.link(file, staged / file.name)
+    return staged
+
+
+def _copy(source: Path, base_digest: str, origin: str) -> None:
+    with staging() as folder:
+        staged = copy(source, folder)
+        _check(staged, base_digest, "llmops base add DIRECTORY|HUB_ID")
+        keep(staged, origin=origin)
+
+
+def _in_roots(name: str, pin: Pin | None) -> Path:
+    """A directory by its name, in the directories that the user trusts.
+
+    Raises:
+        NotFoundError: None of them has it.
+        IntegrityError: It is a link that leads out of them.
+    """
+    roots = [Path(root) for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
+    for root in roots:
+        directory = root / name
+        if directory.is_dir():
+            if not directory.resolve().is_relative_to(root.resolve()):
+                raise IntegrityError(
+                    f"{directory}: a symbolic link to {directory.resolve()}, outside of {root}: refused"
+                )
+            return directory
+    named = ", ".join(map(str, roots)) or "not set"
+    raise NotFoundError(
+        f"base model {pin.base if pin else name}: neither cached, nor in the registry, nor the"
+        f" directory {name!r} of {ROOTS} ({named})",
+        next_command=f"llmops base add DIRECTORY, or set {ROOTS} to the folder that holds {name}/",
+    )
+
+
+def _at(directory: Path, base_digest: str) -> BaseModel:
+    """A base in a directory of the user's choice; read whole, once for each change of its files."""
+    if not directory.is_dir():
+        raise NotFoundError(f"base location {directory}: no such directory")
+    record = home.folder("verified") / f"{digest.of_bytes(str(directory.resolve()).encode())}.json"
+    expected = {"digest": base_digest, "files": _stamp(directory)}
+    with suppress(OSError, ValueError):
+        if json.loads(record.read_text()) == expected:
+            return BaseModel(directory.name, str(directory), base_digest, directory)
+    _check(directory, base_digest, "name the directory that holds the pinned base")
+    home.write_whole(record, json.dumps(expected))
+    return BaseModel(directory.name, str(directory), base_digest, directory)
+
+
+def _check(directory: Path, base_digest: str, next_command: str) -> None:
+    """All bytes."""
     found = digest.of_model(directory)
     if found != base_digest:
         raise IntegrityError(
-            f"{directory}: expected digest {base_digest[:16]}…, found {found[:16]}…: the files changed",
-            next_command=f"rm -r {directory}, then the same command again",
+            f"{directory}: expected digest {base_digest[:16]}…, found {found[:16]}…: other bytes",
+            next_command=next_command,
         )
-    _write_manifest(directory)
-
-
-def _download(version: object, base_digest: str) -> None:
-    uri = f"models:/{version.name}/{version.version}"  # type: ignore[attr-defined]
-    with staging() as folder:
-        staged = Path(registry.download(uri, str(folder))) / MODEL_FOLDER
-        found = digest.of_model(staged)
-        if found != base_digest:
-            raise IntegrityError(
-                f"{uri}: expected digest {base_digest[:16]}…, the registry holds {found[:16]}…"
-            )
-        keep(staged)
 
 
 def _stamp(directory: Path) -> dict[str, list[int]]:
@@ -154,5 +229,18 @@ def _stamp(directory: Path) -> dict[str, list[int]]:
     }
 
 
-def _write_manifest(directory: Path) -> None:
-    (directory / ".manifest.json").write_text(json.dumps(_stamp(directory)))
+def _manifest(directory: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):  # a torn manifest: its writer was killed
+        return dict(json.loads((directory / MANIFEST).read_text(encoding="utf-8")))
+    return {}
+
+
+def _write_manifest(directory: Path, origin: str | None) -> None:
+    record = {"files": _stamp(directory), "origin": origin}
+    home.write_whole(directory / MANIFEST, json.dumps(record))
+
+
+def _touch(directory: Path) -> None:
+    """Remembers that the model is in use, for ``llmops cache gc``."""
+    with suppress(OSError):
+        (directory / MANIFEST).touch()

@@ -20,8 +20,9 @@ def folder(name: str) -> Path:
     """A folder of the home, created.
 
     Args:
-        name: ``models`` and ``adapters`` (addressed by content), ``runs`` (state of unfinished
-            runs), ``cache`` (generations) or ``deployments``.
+        name: ``models`` and ``adapters`` (addressed by content), ``staging`` (work in progress),
+            ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (bases
+            elsewhere that were read whole), ``locks`` or ``deployments``.
     """
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
@@ -30,6 +31,6 @@ def folder(name: str) -> Path:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes a file so that a reader finds all of it, or none."""
-    temporary = path.with_name(f"{path.name}.tmp")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

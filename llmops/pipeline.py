@@ -15,7 +15,7 @@ from llmops.compare import compare, load_suite
 from llmops.config import Recipe
 from llmops.data import prepare
 from llmops.engine.resolve import resolve
-from llmops.flavor import ensure_base, log_adapter
+from llmops.flavor import ensure_base, log_model
 from llmops.gate import gate, promote, record
 from llmops.heldout import refuse_contaminated
 from llmops.progress import say
@@ -104,14 +104,15 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
 
 def _log(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersion:
     lora = recipe.train.lora.model_dump()
-    return log_adapter(
+    info = log_model(
         trained.adapter_dir,
-        trained.base,
-        name=recipe.flavor.model,
+        base=trained.base,
+        registered_model_name=recipe.flavor.model,
         params={**lora, "base": trained.base.name, "seed": recipe.seed},
         tags={registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest},
         step=trained.steps,
     )
+    return registry.get_version(recipe.flavor.model, str(info.registered_model_version))
 
 
 def judge(

@@ -61,12 +61,15 @@ class BaseModel:
         uri: ``models:/name/version``.
         digest: Of configuration, weights and tokenizer.
         directory: Where the verified files lie on this machine.
+        origin: Where the bytes came from first: ``hub:OWNER/NAME@REVISION``, ``package:NAME``,
+            ``directory:PATH``; ``None`` if nobody wrote it down.
     """
 
     name: str
     uri: str
     digest: str
     directory: Path
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,15 +103,22 @@ class ModelVersion:
 
     name: str
     version: str
-    model_id: str
+    model_id: str | None
     run_id: str | None
-    adapter_digest: str
+    adapter_digest: str | None
+    """``None`` for a full model."""
     base_digest: str
+    """Of the base, or of the full model itself."""
 
     @property
     def uri(self) -> str:
         """``models:/name/version``."""
         return f"models:/{self.name}/{self.version}"
+
+    @property
+    def digest(self) -> str:
+        """What identifies the bytes that answer: adapter digest, or base digest."""
+        return self.adapter_digest or self.base_digest
 
 
 @dataclass(frozen=True)
@@ -118,9 +128,11 @@ class ModelFiles:
     Attributes:
         label: Short name for tables: ``v3`` or ``base``.
         uri: Immutable URI, aliases resolved.
-        adapter_dir: ``None`` for the bare base.
-        adapter_digest: ``None`` for the bare base.
+        adapter_dir: ``None`` for the bare base and for a full model, which is its own base.
+        adapter_digest: Of adapter and ``tokenizer_dir`` together; ``None`` without an adapter.
         model_id: LoggedModel id, ``None`` if the side is not a logged model.
+        tokenizer_dir: The version's own tokenizer, chat template or generation configuration,
+            ``None`` if it uses those of its base.
     """
 
     label: str
@@ -130,6 +142,7 @@ class ModelFiles:
     adapter_digest: str | None
     model_id: str | None
     run_id: str | None = None
+    tokenizer_dir: Path | None = None
 
     @property
     def digest(self) -> str:
@@ -176,6 +189,26 @@ class Sampling:
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is brought into memory.
+
+    Attributes:
+        dtype: A torch dtype such as ``bfloat16``; ``auto`` is float32 on CPU, bfloat16 on CUDA.
+        device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``, or ``balanced``:
+            spread over all GPUs.
+        attention: ``eager``, ``sdpa``, ``flash_attention_2`` …; ``None`` lets transformers choose.
+        quantization: ``8bit`` or ``4bit`` (bitsandbytes), ``None`` for none.
+        base: A directory to take the base model from; its bytes must have the pinned digest.
+    """
+
+    dtype: str = "auto"
+    device: str = "auto"
+    attention: str | None = None
+    quantization: str | None = None
+    base: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,19 @@ the store refuses or cannot be reached.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
+from llmops import pin as pins
 from llmops.errors import NotFoundError, StoreError, UsageError
+from llmops.pin import Pin
 from llmops.records import ModelVersion
 
 REACH_SECONDS = 5.0
@@ -27,7 +28,7 @@ DEFAULT_UI = "http://127.0.0.1:5000"
 KIND = "llmops.kind"
 BASE_DIGEST = "llmops.base_digest"
 ADAPTER_DIGEST = "llmops.adapter_digest"
-PIN = "base.json"
+SERVABLE = "llmops.servable_vllm"
 RECIPE_DIGEST = "llmops.recipe_digest"
 DATA_DIGEST = "llmops.data_digest"
 VERDICT = "llmops.verdict"
@@ -149,39 +150,59 @@ def get_version(name: str, version: str) -> ModelVersion:
     Raises:
         NotFoundError: No such version.
         UsageError: It was not logged by ``llmops.flavor``.
+        IntegrityError: Its pin is damaged.
     """
+    return pinned_version(name, version)[0]
+
+
+def pinned_version(name: str, version: str) -> tuple[ModelVersion, Pin]:
+    """A registered version with its pin; see ``get_version``."""
     found = _version(name, version)
-    uri = f"models:/{name}/{version}"
-    pin = read_pin(uri)
-    if "adapter_digest" not in pin:
-        raise UsageError(
-            f"{uri} is not a fine-tuned version that llmops logged",
-            next_command="log the model with `llmops.log_model`, or name a version that `llmops run` registered",
-        )
+    pin = read_pin(f"models:/{name}/{version}")
     return ModelVersion(
         name=name,
         version=str(found.version),
-        model_id=found.source.removeprefix("models:/"),
+        model_id=_model_id(found),
         run_id=found.run_id or None,
-        adapter_digest=pin["adapter_digest"],
-        base_digest=pin["digest"],
-    )
+        adapter_digest=pin.adapter_digest,
+        base_digest=pin.digest,
+    ), pin
 
 
-def read_pin(uri: str) -> dict[str, str]:
-    """The ``base.json`` that lies beside a logged adapter; empty if there is none.
+def read_pin(uri: str) -> Pin:
+    """The pin that lies beside a logged model.
 
     The file, not a tag, is the truth: it travels with a copy to another registry.
+
+    Raises:
+        UsageError: The model was not logged by ``llmops.flavor``.
+        IntegrityError: The pin is damaged.
     """
     import mlflow
-    from mlflow.exceptions import MlflowException
 
-    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        try:
-            path = mlflow.artifacts.download_artifacts(f"{uri}/{PIN}", dst_path=folder)
-        except (MlflowException, OSError):
-            return {}
-        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    with store_errors(f"reading {uri}"), tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+        listed = {
+            Path(file.path).name for file in mlflow.artifacts.list_artifacts(artifact_uri=uri)
+        }
+        if pins.FILE not in listed:
+            raise UsageError(
+                f"{uri} is not a version that llmops logged",
+                next_command="log the model with `llmops.log_model`, or name a version that `llmops run` registered",
+            )
+        file, mlmodel = (
+            Path(mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder))
+            for name in (pins.FILE, "MLmodel")
+        )
+        return pins.confirmed(file, mlmodel, uri)
+
+
+def _model_id(version: Any) -> str | None:
+    """The logged model behind a version, also if the version is a copy of another."""
+    source = str(version.source)
+    while source.startswith("models:/") and not source.startswith("models:/m-"):
+        name, number = parse(source)
+        source = str(_version(name, number).source)
+    return source.removeprefix("models:/") if source.startswith("models:/m-") else None
 
 
 def _version(name: str, version: str) -> Any:
@@ -211,10 +232,9 @@ def find_base(*, name: str | None = None, base_digest: str | None = None) -> Any
     return max(ready, key=lambda version: int(version.version), default=None)
 
 
-def base_digest_of(name: str, version: str) -> str | None:
-    """Digest of a version that is a base model, ``None`` if it is not one."""
-    tags: Mapping[str, str] = _version(name, version).tags
-    return tags[BASE_DIGEST] if tags.get(KIND) == "base" else None
+def is_base(name: str, version: str) -> bool:
+    """Whether a version is a base model."""
+    return str(_version(name, version).tags.get(KIND)) == "base"
 
 
 def list_bases() -> list[Any]:
@@ -328,3 +348,111 @@ def ui_hint() -> str | None:
     if uri.startswith(("http://", "https://")):
         return None
     return f"mlflow server --backend-store-uri {uri}"
+
+
+def delete_unfinished(model_id: str, store: str) -> bool:
+    """Removes a logged model whose files never became whole.
+
+    Args:
+        model_id: The logged model.
+        store: Tracking URI of the store it was begun in.
+
+    Returns:
+        Whether there was one to remove; a whole one stays.
+    """
+    import mlflow
+    from mlflow.entities import LoggedModelStatus
+    from mlflow.exceptions import MlflowException
+
+    own = mlflow.MlflowClient(tracking_uri=store)
+    with store_errors(f"removing logged model {model_id} of {store}"):
+        try:
+            found = own.get_logged_model(model_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+        if found.status == LoggedModelStatus.READY:
+            return False
+        own.delete_logged_model(model_id)
+    return True
+
+
+def version_and_model(name: str, version: str) -> tuple[Any, Any | None]:
+    """MLflow's own records of a version and of its logged model, ``None`` if that is gone.
+
+    Raises:
+        NotFoundError: No such version.
+    """
+    found = _version(name, version)
+    try:
+        model_id = _model_id(found)
+    except NotFoundError:  # a copy whose original was deleted
+        model_id = None
+    return found, None if model_id is None else find_logged_model(model_id)
+
+
+def find_logged_model(model_id: str) -> Any | None:
+    """A logged model, ``None`` if this store has none of this id."""
+    return _existing(f"logged model {model_id}", lambda: client().get_logged_model(model_id))
+
+
+def find_run(run_id: str) -> Any | None:
+    """A run, ``None`` if this store has none of this id."""
+    return _existing(f"run {run_id}", lambda: client().get_run(run_id))
+
+
+def _existing(what: str, read: Callable[[], Any]) -> Any | None:
+    from mlflow.exceptions import MlflowException
+
+    with store_errors(what):
+        try:
+            return read()
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+
+def list_files(uri: str, *folders: str) -> dict[str, int | None]:
+    """Path → bytes of a model's files, and of those in some of its folders."""
+    with store_errors(f"listing {uri}"):
+        repository = _repository(uri)
+        listed = list(repository.list_artifacts(None))
+        for folder in folders:
+            if any(entry.is_dir and entry.path == folder for entry in listed):
+                listed += repository.list_artifacts(folder)
+    return {entry.path: entry.file_size for entry in listed if not entry.is_dir}
+
+
+def run_has_file(run_id: str, name: str) -> bool:
+    """Whether a run has an artifact of this name, not in a folder."""
+    with store_errors(f"listing run {run_id}"):
+        return any(entry.path == name for entry in client().list_artifacts(run_id))
+
+
+def read_text(uri: str, path: str) -> str:
+    """A small file of a model."""
+    with (
+        store_errors(f"reading {path} of {uri}"),
+        tempfile.TemporaryDirectory(prefix="llmops-") as folder,
+    ):
+        file = _repository(uri).download_artifacts(path, folder)
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+
+
+def _repository(uri: str) -> Any:
+    """The files of a model. MLflow takes ``models:/m-ID/PATH`` for a registered model's name."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(uri)
+
+
+def redescribe(name: str, version: str, model_id: str | None, change: Callable[[str], str]) -> None:
+    """Changes the description of a version and of its logged model, each from what it was."""
+    with store_errors(f"description of models:/{name}/{version}"):
+        if model_id is not None:
+            note = client().get_logged_model(model_id).tags.get(NOTE, "")
+            client().set_logged_model_tags(model_id, {NOTE: change(note)})
+        found = client().get_model_version(name, version)
+        client().update_model_version(name, version, description=change(found.description or ""))

@@ -24,7 +24,10 @@ VERBS = {
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
+    "show": "Show what a version is made of and what proves it.",
+    "export": "Write a version for other programs: merged, as an adapter, as GGUF.",
     "base": "Add and list base models.",
+    "cache": "List and clean what llmops keeps on this machine.",
     "recipes": "List, show and copy the recipes that come with llmops.",
     "doctor": "Say what this machine has, and the next command for what is missing.",
 }

@@ -1,50 +1,39 @@
-"""From what a user names (a version, an alias, a base) to verified files on this machine."""
+"""From what a user names (a version, an alias, a base, a directory) to verified files here."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
 
-from llmops import bases, digest, home, registry
+from llmops import adapters, bases, checkpoints, pin, registry
 from llmops.config import MODEL_NAME
-from llmops.errors import IntegrityError, NotFoundError, UsageError
-from llmops.records import BaseModel, ModelFiles
+from llmops.pin import Pin
+from llmops.records import BaseModel, LoadOptions, ModelFiles
 
-ADAPTER_FOLDER = "adapter"
-BASE_FILE = registry.PIN
+NO_OPTIONS = LoadOptions()
 
 
-def resolve(uri: str) -> ModelFiles:
-    """Resolves a side: ``models:/name/version`` or ``models:/name@alias``, or a base by its name.
+def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
+    """Resolves a side.
+
+    Args:
+        uri: ``models:/name/version``, ``models:/name@alias``, ``models:/m-…`` (a logged model that
+            is not registered), ``runs:/…``, a directory that MLflow saved, or a base by its name.
+        options: Its ``base`` says where the base lies.
 
     Raises:
         NotFoundError: No such version, or its base is nowhere.
         IntegrityError: The bytes differ from the recorded digests.
     """
-    base = bases.find(uri) if MODEL_NAME.fullmatch(uri) else None
-    if base is not None:
-        return of_base(base)
+    if MODEL_NAME.fullmatch(uri):
+        base = bases.find(uri)
+        if base is not None:
+            return of_base(base)
+    if Path(uri).is_dir():
+        return of_model_dir(Path(uri), options)
+    if uri.startswith(("models:/m-", "runs:/")):
+        return _logged(uri, options)
     name, version = registry.parse(uri)
-    base_digest = registry.base_digest_of(name, version)
-    if base_digest is not None:
-        return of_base(bases.fetch(base_digest))
-    return resolve_version(name, version)
-
-
-def resolve_version(name: str, version: str) -> ModelFiles:
-    """Files of one registered version; the adapter is downloaded once and checked."""
-    found = registry.get_version(name, version)
-    adapter = _adapter(found.uri, found.adapter_digest)
-    return ModelFiles(
-        label=f"v{version}",
-        uri=found.uri,
-        base=bases.fetch(found.base_digest),
-        adapter_dir=adapter,
-        adapter_digest=found.adapter_digest,
-        model_id=found.model_id,
-        run_id=found.run_id,
-    )
+    return _registered(name, version, options)
 
 
 def of_base(base: BaseModel) -> ModelFiles:
@@ -54,55 +43,71 @@ def of_base(base: BaseModel) -> ModelFiles:
     )
 
 
-def of_model_dir(model_dir: Path) -> ModelFiles:
+def of_model_dir(model_dir: Path, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
     """Files of a logged model's directory (holds ``base.json`` and ``adapter/``, or ``model/``).
 
     Raises:
-        IntegrityError: Adapter bytes and record differ.
+        IntegrityError: Bytes and record differ, or a link leads out of the directory.
     """
-    pin = json.loads((model_dir / BASE_FILE).read_text(encoding="utf-8"))
-    if "adapter_digest" not in pin:
+    checkpoints.check_inside(model_dir)
+    found = pin.read(model_dir)
+    model_id = pin.model_id(model_dir)
+    uri = f"models:/{model_id}" if model_id else model_dir.name
+    if found.adapter_digest is None:
         folder = model_dir / bases.MODEL_FOLDER
-        bases.verify(folder, pin["digest"])
-        base = BaseModel(pin["base"], str(model_dir), pin["digest"], folder)
-        return of_base(base)
-    adapter = model_dir / ADAPTER_FOLDER
-    _check(adapter, pin["adapter_digest"], str(model_dir))
+        bases.verify(folder, found.digest)
+        base = BaseModel(found.base, uri, found.digest, folder, found.origin)
+        return ModelFiles(model_dir.name, uri, base, None, None, model_id)
+    adapters.verify(model_dir, found.adapter_digest, str(model_dir))
+    return _tuned(model_dir.name, uri, found, model_dir, options, model_id)
+
+
+def _registered(name: str, version: str, options: LoadOptions) -> ModelFiles:
+    known, found = registry.pinned_version(name, version)
+    if registry.is_base(name, version):
+        return of_base(bases.fetch(known.base_digest, location=options.base))
+    return _stored(f"v{version}", known.uri, found, options, known.model_id, known.run_id)
+
+
+def _logged(uri: str, options: LoadOptions) -> ModelFiles:
+    model_id = uri.removeprefix("models:/") if uri.startswith("models:/") else None
+    return _stored(uri.rpartition("/")[2], uri, registry.read_pin(uri), options, model_id, None)
+
+
+def _stored(
+    label: str,
+    uri: str,
+    found: Pin,
+    options: LoadOptions,
+    model_id: str | None,
+    run_id: str | None,
+) -> ModelFiles:
+    """Files of a model that lies in the store."""
+    if found.adapter_digest is None:
+        directory = bases.from_version(uri, found.digest)
+        base = BaseModel(found.base, uri, found.digest, directory, found.origin)
+        return ModelFiles(label, uri, base, None, None, model_id, run_id)
+    version_dir = adapters.fetch(uri, found.adapter_digest)
+    return _tuned(label, uri, found, version_dir, options, model_id, run_id)
+
+
+def _tuned(
+    label: str,
+    uri: str,
+    found: Pin,
+    version_dir: Path,
+    options: LoadOptions,
+    model_id: str | None = None,
+    run_id: str | None = None,
+) -> ModelFiles:
+    """An adapter with its base."""
     return ModelFiles(
-        label=model_dir.name,
-        uri=str(model_dir),
-        base=bases.fetch(pin["digest"]),
-        adapter_dir=adapter,
-        adapter_digest=pin["adapter_digest"],
-        model_id=None,
+        label=label,
+        uri=uri,
+        base=bases.fetch(found.digest, found, location=options.base),
+        adapter_dir=version_dir / adapters.ADAPTER_FOLDER,
+        adapter_digest=found.adapter_digest,
+        model_id=model_id,
+        run_id=run_id,
+        tokenizer_dir=adapters.tokenizer_of(version_dir),
     )
-
-
-def _adapter(uri: str, adapter_digest: str) -> Path:
-    """An adapter in the cache, addressed by its digest like the bases."""
-    target = home.folder("adapters") / adapter_digest
-    if not target.is_dir():
-        with bases.staging() as folder:
-            staged = Path(registry.download(uri, str(folder))) / ADAPTER_FOLDER
-            if not staged.is_dir():
-                raise UsageError(
-                    f"{uri}: holds no {ADAPTER_FOLDER}/ folder, so llmops did not log it"
-                )
-            _check(staged, adapter_digest, uri)
-            try:
-                staged.rename(target)
-            except OSError as error:
-                if not target.is_dir():
-                    raise NotFoundError(f"{target}: cannot be written ({error})") from error
-    _check(target, adapter_digest, uri)
-    return target
-
-
-def _check(adapter: Path, expected: str, uri: str) -> None:
-    found = digest.of_model(adapter)
-    if found != expected:
-        if adapter.is_relative_to(home.home()):
-            shutil.rmtree(adapter)  # our copy, not the user's: the next try downloads it anew
-        raise IntegrityError(
-            f"{uri}: adapter digest {found[:16]}… differs from the recorded {expected[:16]}…"
-        )

@@ -5,17 +5,19 @@ The names that MLflow expects of a flavor module live here: ``save_model``, ``lo
 """
 
 from llmops.flavor.base import add_base, ensure_base
-from llmops.flavor.log import log_adapter, log_model
-from llmops.flavor.pyfunc import _load_pyfunc, load_model
+from llmops.flavor.load import LoadedModel, load_model, load_models
+from llmops.flavor.log import log_model
+from llmops.flavor.pyfunc import _load_pyfunc
 from llmops.flavor.save import FLAVOR_NAME, save_model
 
 __all__ = [
     "FLAVOR_NAME",
+    "LoadedModel",
     "_load_pyfunc",
     "add_base",
     "ensure_base",
     "load_model",
-    "log_adapter",
+    "load_models",
     "log_model",
     "save_model",
 ]

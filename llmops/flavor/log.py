@@ -4,134 +4,133 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Unpack
 
-from llmops import digest, registry
+from llmops import adapters, registry, staging
 from llmops.config import check_model_name
 from llmops.errors import LlmopsError
-from llmops.flavor.save import check_adapter
-from llmops.records import BaseModel, ModelVersion
+from llmops.flavor.describe import describe
+from llmops.flavor.save import SaveOptions, pin_of
+from llmops.flavor.source import Source, collect
+from llmops.records import BaseModel
 
 
 def log_model(
-    adapter_dir: str | Path | None = None,
+    model: Any,
+    name: str | None = None,
     *,
     base: str | BaseModel | None = None,
-    base_dir: str | Path | None = None,
-    name: str,
+    tokenizer: Any = None,
+    adapter_name: str | None = None,
+    revision: str | None = None,
     registered_model_name: str | None = None,
+    alias: str | None = None,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
-    version_tags: Mapping[str, str] | None = None,
     step: int = 0,
+    **options: Unpack[SaveOptions],
 ) -> Any:
     """Logs a model into the active MLflow run, and registers it if asked.
 
     Args:
-        adapter_dir: PEFT adapter directory. The base's weights are not read.
-        base: The adapter's base: a record, or a name as in ``train.base`` of a recipe.
-        base_dir: Directory of a whole model, instead of an adapter.
-        name: Name of the LoggedModel.
+        model: A live ``PeftModel``, a transformers model, a PEFT adapter directory (the base's
+            weights are not read), a model directory, or a hub id ``OWNER/NAME`` of either.
+        name: Name of the LoggedModel; by default made of the registered name, rank and digest.
+        base: Base of an adapter: a record, or a name, a directory or a hub id as ``llmops base
+            add`` takes; by default what its ``adapter_config.json`` names. It is registered, once.
+        tokenizer: A tokenizer or a directory with one, for a full model that has none beside it,
+            or for an adapter that was trained with another chat template than its base's.
+        adapter_name: Which adapter of a PeftModel that has several.
+        revision: Branch, tag or commit of a hub id.
         registered_model_name: Registered model that gets a new version.
-        params: Parameters of the LoggedModel.
+        alias: Alias that moves to the new version.
+        params: Parameters of the LoggedModel, besides those of the run.
         tags: Tags of the LoggedModel.
-        version_tags: Tags of the registered version.
-        step: Training step whose metrics belong to the model.
+        step: Step of the run whose metrics belong to the model.
+        **options: What every MLflow flavor takes, see ``SaveOptions``.
 
     Returns:
         MLflow's ``ModelInfo``; ``registered_model_version`` is set if a version was registered.
 
     Raises:
-        LlmopsError: The model cannot be written or registered; nothing is left behind.
+        UsageError: Not a model, or an argument that does not belong to it.
+        LlmopsError: The model is damaged or unsafe, does not fit its base, or cannot be written
+            or registered; nothing is left behind.
     """
-    import mlflow
-    from mlflow.models import Model
-
-    from llmops.flavor.base import ensure_base
-
     if registered_model_name is not None:
         check_model_name(registered_model_name)
-    if isinstance(base, str):
-        base = ensure_base(base)
-    run = mlflow.active_run()
-    with registry.store_errors(f"logging model {name}"):
-        logged = mlflow.initialize_logged_model(
-            name=name,
-            source_run_id=run.info.run_id if run else None,
-            params={key: str(value) for key, value in (params or {}).items()},
-            tags=dict(tags or {}),
+    with _written(registered_model_name or name or "model"), staging.staging() as folder:
+        source = collect(
+            model,
+            folder,
+            base=base,
+            tokenizer=tokenizer,
+            adapter_name=adapter_name,
+            revision=revision,
         )
-    try:
+        return log_source(
+            source,
+            name=name,
+            registered_model_name=registered_model_name,
+            alias=alias,
+            params=params,
+            tags=tags,
+            step=step,
+            **options,
+        )
+
+
+def log_source(
+    source: Source,
+    *,
+    name: str | None = None,
+    registered_model_name: str | None = None,
+    alias: str | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    version_tags: Mapping[str, str] | None = None,
+    step: int = 0,
+    **options: Unpack[SaveOptions],
+) -> Any:
+    """Logs files that were checked already.
+
+    Args:
+        source: The files.
+        name: See ``log_model``.
+        registered_model_name: See ``log_model``.
+        alias: See ``log_model``.
+        params: See ``log_model``.
+        tags: See ``log_model``.
+        version_tags: Tags of the registered version.
+        step: See ``log_model``.
+        **options: See ``log_model``.
+    """
+    from mlflow.models import Model
+
+    source = replace(source, name=registered_model_name or name or source.name)
+    name = name or _name(source)
+    with _logged_model(name, source, params, tags) as model_id:
         with registry.store_errors(f"logging model {name}"):
             info = Model.log(
                 artifact_path=None,
                 name=name,
                 flavor=sys.modules["llmops.flavor"],
-                model_id=logged.model_id,
+                model_id=model_id,
                 step=step,
-                adapter_dir=adapter_dir,
-                base=base,
-                base_dir=base_dir,
-                base_name=registered_model_name or name,
+                model=source,
+                **options,
             )
         if registered_model_name is not None:
-            version = register(registered_model_name, logged.model_id, info.run_id, version_tags)
+            version = register(
+                registered_model_name, model_id, info.run_id, _version_tags(source, version_tags)
+            )
             info._registered_model_version = int(version)
-    except BaseException as error:
-        _forget(logged.model_id)
-        if isinstance(error, OSError):
-            raise LlmopsError(
-                f"model {name}: cannot be written: {error}; nothing was registered",
-                next_command="free disk space or permissions, then the same command again: it resumes",
-            ) from error
-        raise
+    if registered_model_name is not None:
+        _present(registered_model_name, version, alias)
     return info
-
-
-def log_adapter(
-    adapter_dir: Path,
-    base: BaseModel,
-    *,
-    name: str,
-    alias: str | None = None,
-    params: Mapping[str, Any] | None = None,
-    tags: Mapping[str, str] | None = None,
-    step: int = 0,
-) -> ModelVersion:
-    """Logs an adapter and registers it as a new version of ``name``.
-
-    Args:
-        adapter_dir: PEFT adapter directory.
-        base: Its base model.
-        name: Registered model.
-        alias: Alias that moves to the new version.
-        params: Parameters of the LoggedModel.
-        tags: Tags of the LoggedModel.
-        step: Training step whose metrics belong to the model.
-
-    Returns:
-        The registered version.
-    """
-    config = check_adapter(adapter_dir)
-    short = digest.of_model(adapter_dir)[:6]
-    info = log_model(
-        adapter_dir,
-        base=base,
-        name=f"{name}-r{config['r']}-{short}",
-        registered_model_name=name,
-        params=params,
-        tags={registry.BASE_DIGEST: base.digest, **(tags or {})},
-        step=step,
-    )
-    version = registry.get_version(name, str(info.registered_model_version))
-    registry.annotate_logged_model(
-        version.model_id, registry.ADAPTER_DIGEST, version.adapter_digest
-    )
-    if alias is not None:
-        registry.set_alias(name, alias, version.version)
-    return version
 
 
 def register(
@@ -164,6 +163,70 @@ def register(
                 client.delete_model_version(name, found.version)
             raise
     return str(found.version)
+
+
+@contextmanager
+def _written(name: str) -> Iterator[None]:
+    """Says what could not be written, and that nothing came of it."""
+    try:
+        yield
+    except OSError as error:
+        raise LlmopsError(
+            f"model {name}: cannot be written: {error}; nothing was registered",
+            next_command="free disk space or permissions, then the same command again: it resumes",
+        ) from error
+
+
+@contextmanager
+def _logged_model(
+    name: str, source: Source, params: Mapping[str, Any] | None, tags: Mapping[str, str] | None
+) -> Iterator[str]:
+    """A logged model that is removed again if its files do not become whole."""
+    import mlflow
+
+    run = mlflow.active_run()
+    with registry.store_errors(f"logging model {name}"):
+        logged = mlflow.initialize_logged_model(
+            name=name,
+            source_run_id=run.info.run_id if run else None,
+            params={key: str(value) for key, value in (params or {}).items()},
+            tags={**_model_tags(source), **(tags or {})},
+        )
+    staging.note(model_id=logged.model_id, store=mlflow.get_tracking_uri())
+    try:
+        yield logged.model_id
+    except BaseException:
+        _forget(logged.model_id)
+        raise
+
+
+def _model_tags(source: Source) -> dict[str, str]:
+    """What the logged model is made of, searchable."""
+    found = pin_of(source)
+    tags = {registry.BASE_DIGEST: found.digest}
+    if found.adapter_digest is not None:
+        reason = adapters.unservable(source.config)
+        tags[registry.ADAPTER_DIGEST] = found.adapter_digest
+        tags[registry.SERVABLE] = "yes" if reason is None else f"no: {reason}"
+    return tags
+
+
+def _version_tags(source: Source, tags: Mapping[str, str] | None) -> dict[str, str]:
+    """A version shows few tags: that vLLM refuses it is worth one."""
+    reason = None if source.base is None else adapters.unservable(source.config)
+    return {**(tags or {}), **({} if reason is None else {registry.SERVABLE: f"no: {reason}"})}
+
+
+def _name(source: Source) -> str:
+    rank = f"-r{source.config['r']}" if source.config else ""
+    return f"{source.name}{rank}-{source.digest[:6]}"
+
+
+def _present(name: str, version: str, alias: str | None) -> None:
+    """What a person sees first: the description, and where the alias points."""
+    describe(name, version)
+    if alias is not None:
+        registry.set_alias(name, alias, version)
 
 
 def _forget(model_id: str) -> None:

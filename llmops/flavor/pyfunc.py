@@ -1,77 +1,74 @@
-"""Loading: natively as an engine with its side, or as MLflow's ``python_function``."""
+"""MLflow's ``python_function``: chat messages, prompts or DataFrames in, OpenAI's shape out."""
 
 from __future__ import annotations
 
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import of_model_dir
 from llmops.errors import UsageError
-from llmops.records import Answer, Message, ModelFiles, Sampling
-
-PARAMETERS = ("max_tokens", "temperature", "top_p", "seed", "stop")
-
-
-class LoadedModel:
-    """One version in memory.
-
-    Args:
-        files: Verified files of the version.
-        dtype: See ``LocalEngine``.
-    """
-
-    def __init__(self, files: ModelFiles, *, dtype: str = "auto") -> None:
-        self.files = files
-        self.engine = LocalEngine([files], dtype=dtype)
-
-    def generate(self, conversations: list[list[Message]], sampling: Sampling) -> list[Answer]:
-        """Answers conversations in batches."""
-        return self.engine.generate(self.files, conversations, sampling)
-
-    def stream(self, messages: list[Message], sampling: Sampling) -> Iterator[str | Answer]:
-        """Yields pieces of text, then the whole answer."""
-        return self.engine.stream(self.files, messages, sampling)
+from llmops.flavor import requests
+from llmops.flavor.load import LoadedModel
+from llmops.records import Answer, LoadOptions
 
 
 class PyfuncModel:
-    """What ``mlflow.pyfunc.load_model`` wraps: chat messages or prompts in, OpenAI's shape out."""
+    """What ``mlflow.pyfunc.load_model`` wraps.
+
+    Args:
+        model: The version.
+    """
 
     def __init__(self, model: LoadedModel) -> None:
         self.model = model
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Answers each row.
+    def predict(
+        self, data: Any, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Answers every row, all of them in batches of similar length.
 
         Args:
-            data: A DataFrame with a column ``messages`` or ``prompt``, a list of prompts, or one
-                chat request (``{"messages": […]}``).
-            params: ``max_tokens``, ``temperature``, ``top_p``, ``seed``, ``stop`` for all rows.
+            data: One chat request (``{"messages": […]}``), a list of prompts, of requests or of
+                conversations, or a DataFrame with a column ``messages`` or ``prompt``. A row may
+                carry ``max_tokens``, ``temperature``, ``top_p``, ``n``, ``seed`` and ``stop``.
+            params: The same parameters, for rows that do not carry them.
 
         Returns:
-            One ``chat.completion`` for each row.
+            A ``chat.completion`` for one chat request, a list of them for anything else.
 
         Raises:
             UsageError: Neither messages nor prompts, or an unknown parameter.
         """
-        requests = _requests(data, params)
-        answers: dict[int, Answer] = {}
-        for sampling in dict.fromkeys(sampling for _, sampling in requests):
-            rows = [i for i, (_, wanted) in enumerate(requests) if wanted == sampling]
-            done = self.model.generate([requests[i][0] for i in rows], sampling)
-            answers.update(zip(rows, done, strict=True))
-        return [_completion(answers[i], self.model.files.uri) for i in range(len(requests))]
+        rows = requests.read(data, params)
+        conversations = [row.messages for row in rows for _ in row.samplings]
+        samplings = [sampling for row in rows for sampling in row.samplings]
+        answers = iter(self.model.generate(conversations, samplings))
+        name = self.model.files.uri
+        done = [_completion([next(answers) for _ in row.samplings], name) for row in rows]
+        return done[0] if isinstance(data, Mapping) else done
 
     def predict_stream(
         self, data: Any, params: Mapping[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Streams one row as ``chat.completion.chunk`` objects."""
-        ((messages, sampling),) = _requests(data, params)
+        """Streams one row as ``chat.completion.chunk`` objects.
+
+        Args:
+            data: One row, see ``predict``.
+            params: See ``predict``.
+
+        Raises:
+            UsageError: More than one row or answer, or what ``predict`` refuses.
+        """
+        rows = requests.read(data, params)
+        if len(rows) != 1 or len(rows[0].samplings) != 1:
+            raise UsageError("predict_stream answers one row with n=1; use predict for several")
         identity = _identity(self.model.files.uri)
-        for piece in self.model.stream(messages, sampling):
+        for piece in self.model.stream(rows[0].messages, rows[0].samplings[0]):
             done = isinstance(piece, Answer)
             choice = {
                 "index": 0,
@@ -81,84 +78,43 @@ class PyfuncModel:
             yield {**identity, "object": "chat.completion.chunk", "choices": [choice]}
 
 
-def load_model(model_uri: str, *, dtype: str = "auto") -> LoadedModel:
-    """Loads a version natively.
-
-    Args:
-        model_uri: ``models:/name/version``, ``models:/name@alias``, ``runs:/…`` or a directory.
-        dtype: See ``LocalEngine``.
-
-    Returns:
-        The model, checked against its digests.
-    """
-    from llmops.registry import download
-
-    directory = Path(model_uri)
-    if not directory.is_dir():
-        import tempfile
-
-        directory = Path(download(model_uri, tempfile.mkdtemp(prefix="llmops-")))
-    return LoadedModel(of_model_dir(directory), dtype=dtype)
-
-
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PyfuncModel:
-    """Called by MLflow with the model's directory."""
-    dtype = str((model_config or {}).get("dtype") or "auto")
-    return PyfuncModel(LoadedModel(of_model_dir(Path(path)), dtype=dtype))
+    """Called by MLflow with the model's directory and what ``model_config`` came to."""
+    options = _options(model_config or {})
+    files = of_model_dir(Path(path), options)
+    return PyfuncModel(LoadedModel(files, LocalEngine([files], options=options)))
 
 
-def _requests(data: Any, params: Mapping[str, Any] | None) -> list[tuple[list[Message], Sampling]]:
-    import pandas as pd
-
-    if isinstance(data, pd.DataFrame):
-        rows: list[Any] = data.to_dict(orient="records")
-    elif isinstance(data, (dict, str)):
-        rows = [data]
-    else:
-        rows = list(data)
-    return [_request(row, params or {}) for row in rows]
-
-
-def _request(row: Any, params: Mapping[str, Any]) -> tuple[list[Message], Sampling]:
-    """Messages and sampling of one row; a row's own parameters win."""
-    if isinstance(row, str):
-        row = {"prompt": row}
-    options = {**params, **{key: row[key] for key in PARAMETERS if row.get(key) is not None}}
-    unknown = sorted(set(options) - set(PARAMETERS))
+def _options(config: Mapping[str, Any]) -> LoadOptions:
+    allowed = [field.name for field in fields(LoadOptions)]
+    unknown = sorted(set(config) - set(allowed))
     if unknown:
         raise UsageError(
-            f"unknown parameter {', '.join(unknown)}; allowed: {', '.join(PARAMETERS)}"
+            f"model_config: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}"
         )
-    if "stop" in options:
-        stop = options["stop"]
-        options["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-    if row.get("messages") is not None:
-        messages = [dict(message) for message in row["messages"]]
-    elif row.get("prompt") is not None:
-        messages = [{"role": "user", "content": str(row["prompt"])}]
-    else:
-        raise UsageError(f"a row needs `messages` or `prompt`, received {sorted(row)}")
-    return messages, Sampling(**options)
+    return LoadOptions(**config)
 
 
 def _identity(model: str) -> dict[str, Any]:
     return {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
 
 
-def _completion(answer: Answer, model: str) -> dict[str, Any]:
+def _completion(answers: list[Answer], model: str) -> dict[str, Any]:
+    prompt, completion = answers[0].prompt_tokens, sum(answer.tokens for answer in answers)
     return {
         **_identity(model),
         "object": "chat.completion",
         "choices": [
             {
-                "index": 0,
+                "index": index,
                 "message": {"role": "assistant", "content": answer.text},
                 "finish_reason": answer.finish_reason,
             }
+            for index, answer in enumerate(answers)
         ],
         "usage": {
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": answer.tokens,
-            "total_tokens": answer.prompt_tokens + answer.tokens,
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
         },
     }

@@ -1,135 +1,184 @@
-"""Writing a model to a directory: an adapter with its pin, or a whole base model."""
+"""Writing a model in MLflow's format: an adapter with its pin, or a full model."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
-from llmops import bases, digest
-from llmops.engine.resolve import ADAPTER_FOLDER, BASE_FILE
-from llmops.errors import IntegrityError, NotFoundError
+from llmops import adapters, bases, pin, staging
+from llmops.errors import UsageError
+from llmops.flavor.signature import default_signature
+from llmops.flavor.source import Source, collect
+from llmops.pin import Pin
 from llmops.records import BaseModel
 
-FLAVOR_NAME = "llmops"
+FLAVOR_NAME = pin.FLAVOR
 LOADER = "llmops.flavor"
-PIN_VERSION = 1
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 PYTHON_PACKAGES = ("mlflow-llmops", "mlflow", "torch", "transformers", "peft")
+MODEL_CONFIG = {
+    "dtype": "auto",
+    "device": "auto",
+    "attention": None,
+    "quantization": None,
+    "base": None,
+}
+"""Fields of ``LoadOptions``. MLflow lets a caller override only what was saved."""
+
+
+class SaveOptions(TypedDict, total=False):
+    """What every MLflow flavor takes.
+
+    Attributes:
+        signature: Replaces ours, which names the parameters.
+        input_example: Saved beside the model; MLflow then tries the model once with it.
+        metadata: Free entries of the ``MLmodel`` file.
+        pip_requirements: Replaces the requirements.
+        extra_pip_requirements: Added to them.
+        model_config: Defaults of the fields of ``LoadOptions``.
+    """
+
+    signature: Any
+    input_example: Any
+    metadata: Mapping[str, Any]
+    pip_requirements: list[str]
+    extra_pip_requirements: list[str]
+    model_config: Mapping[str, Any]
+    validate_serving_input: bool
 
 
 def save_model(
+    model: Any,
     path: str | Path,
     *,
-    adapter_dir: str | Path | None = None,
-    base: BaseModel | None = None,
-    base_dir: str | Path | None = None,
-    base_name: str | None = None,
+    base: str | BaseModel | None = None,
+    tokenizer: Any = None,
+    adapter_name: str | None = None,
+    revision: str | None = None,
     mlflow_model: Any = None,
+    **options: Unpack[SaveOptions],
 ) -> None:
-    """Saves a model in MLflow's format.
+    """Saves a model in MLflow's format; it appears whole or not at all.
 
     Args:
+        model: See ``log_model``.
         path: Directory to write; must not exist or be empty.
-        adapter_dir: PEFT adapter directory; needs ``base``.
-        base: The registered base the adapter belongs to.
-        base_dir: Directory of a whole model instead of an adapter.
-        base_name: Name that a whole model is known by.
+        base: See ``log_model``.
+        tokenizer: See ``log_model``.
+        adapter_name: See ``log_model``.
+        revision: See ``log_model``.
         mlflow_model: The ``mlflow.models.Model`` that ``Model.log`` hands in.
+        **options: See ``SaveOptions``.
 
     Raises:
-        ValueError: Not exactly one of ``adapter_dir`` and ``base_dir``.
-        NotFoundError: A file of the adapter is missing.
+        UsageError: ``path`` holds something, or the model is none that can be saved.
+        LlmopsError: A file is missing, damaged or unsafe; the adapter does not fit its base.
     """
-    if (adapter_dir is None) == (base_dir is None):
-        raise ValueError("save_model needs an adapter_dir (with its base) or a base_dir, not both")
     target = Path(path)
-    target.mkdir(parents=True, exist_ok=True)
-    if base_dir is not None:
-        pin = _write_base(Path(base_dir), target, base_name)
-    elif base is not None:
-        pin = _write_adapter(Path(str(adapter_dir)), base, target)
-    else:
-        raise ValueError("an adapter_dir needs its base")
-    pin = {"schema_version": PIN_VERSION, **pin}
-    (target / BASE_FILE).write_text(json.dumps(pin, indent=2) + "\n", encoding="utf-8")
-    _write_mlmodel(target, pin, mlflow_model)
+    if target.exists() and any(target.iterdir()):
+        raise UsageError(f"{target}: exists and is not empty; name a new directory")
+    if isinstance(model, Source):  # `log_model` collected it; MLflow's temporary folder is noted
+        staging.note(written=str(target.resolve()))
+        with _whole(target) as partial:
+            return _write(model, partial, mlflow_model, options)
+    with staging.staging() as folder, _whole(target) as partial:
+        source = collect(
+            model,
+            folder,
+            base=base,
+            tokenizer=tokenizer,
+            adapter_name=adapter_name,
+            revision=revision,
+        )
+        return _write(source, partial, mlflow_model, options)
 
 
-def check_adapter(adapter_dir: Path) -> dict[str, Any]:
-    """The adapter's PEFT configuration, once its files are found to be whole.
+def pin_of(source: Source) -> Pin:
+    """What ``base.json`` will say."""
+    if source.base is None:
+        return Pin(base=source.name, digest=source.digest, origin=source.origin)
+    return Pin(
+        base=source.base.name,
+        digest=source.base.digest,
+        source=source.base.uri if pin.SOURCE.fullmatch(source.base.uri) else None,
+        origin=source.base.origin,
+        adapter_digest=source.digest,
+    )
 
-    Raises:
-        NotFoundError: A file is missing.
-        IntegrityError: The configuration or the tensor file is not readable.
-    """
-    from safetensors import SafetensorError, safe_open
 
-    for name in ADAPTER_FILES:
-        if not (adapter_dir / name).is_file():
-            raise NotFoundError(
-                f"{adapter_dir}: no {name}; a PEFT adapter directory has {' and '.join(ADAPTER_FILES)}"
-            )
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A folder beside the target that takes its name at the end."""
+    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    staging.note(partial=str(partial.resolve()))
+    partial.mkdir(parents=True)
     try:
-        config = json.loads((adapter_dir / ADAPTER_FILES[0]).read_text(encoding="utf-8"))
-        with safe_open(adapter_dir / ADAPTER_FILES[1], framework="np") as tensors:
-            tensors.keys()
-    except (ValueError, SafetensorError) as error:
-        raise IntegrityError(f"{adapter_dir}: damaged adapter: {error}") from error
-    return dict(config)
+        yield partial
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_adapter(adapter_dir: Path, base: BaseModel, target: Path) -> dict[str, Any]:
-    config = check_adapter(adapter_dir)
-    folder = target / ADAPTER_FOLDER
-    folder.mkdir()
-    # The directory on the training machine means nothing elsewhere; the pin says which base.
-    config["base_model_name_or_path"] = base.name
-    if isinstance(config.get("target_modules"), list):
-        config[
-            "target_modules"
-        ].sort()  # PEFT writes a set in random order; same adapter, same bytes
-    (folder / ADAPTER_FILES[0]).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    shutil.copyfile(adapter_dir / ADAPTER_FILES[1], folder / ADAPTER_FILES[1])
-    return {
-        "base": base.name,
-        "source": base.uri,
-        "digest": base.digest,
-        "adapter_digest": digest.of_model(folder),
-    }
+def _write(source: Source, target: Path, mlflow_model: Any, options: SaveOptions) -> None:
+    import mlflow
+
+    model = mlflow.models.Model() if mlflow_model is None else mlflow_model
+    for name in (adapters.ADAPTER_FOLDER, adapters.TOKENIZER_FOLDER, bases.MODEL_FOLDER):
+        if (source.folder / name).is_dir():
+            shutil.copytree(source.folder / name, target / name, copy_function=_link_or_copy)
+    found = pin_of(source)
+    (target / pin.FILE).write_text(found.text(), encoding="utf-8")
+    _describe(model, target, options)
+    _write_environment(model, target, options)
+    model.add_flavor(FLAVOR_NAME, **found.flavor_conf())
+    model.model_size_bytes = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
+    model.save(str(target / "MLmodel"))
 
 
-def _write_base(base_dir: Path, target: Path, name: str | None) -> dict[str, Any]:
-    bases.check_safe(base_dir)
-    folder = target / bases.MODEL_FOLDER
-    folder.mkdir()
-    for file in digest.model_files(base_dir):
-        shutil.copyfile(file, folder / file.name)
-    return {"base": name or base_dir.name, "digest": digest.of_model(folder)}
+def _describe(model: Any, target: Path, options: SaveOptions) -> None:
+    """Signature, example and metadata."""
+    from mlflow.models.utils import _save_example
+
+    model.signature = options.get("signature") or default_signature()
+    if options.get("input_example") is not None:
+        _save_example(model, options["input_example"], str(target))
+    if options.get("metadata"):
+        model.metadata = dict(options["metadata"])
 
 
-def _write_mlmodel(target: Path, pin: dict[str, Any], mlflow_model: Any) -> None:
-    """``MLmodel`` and the environment files, as MLflow's own flavors write them."""
+def _write_environment(model: Any, target: Path, options: SaveOptions) -> None:
+    """The python_function entry and the environment files, as MLflow's own flavors write them."""
     import mlflow
     from mlflow.utils.environment import _CONDA_ENV_FILE_NAME, _mlflow_conda_env, _PythonEnv
 
-    model = mlflow.models.Model() if mlflow_model is None else mlflow_model
-    requirements = _requirements()
+    requirements = list(options.get("pip_requirements") or _requirements())
+    requirements += options.get("extra_pip_requirements") or []
+    config = {**MODEL_CONFIG, **(options.get("model_config") or {})}
     mlflow.pyfunc.add_to_model(
         model,
         loader_module=LOADER,
         conda_env=_CONDA_ENV_FILE_NAME,
         python_env="python_env.yaml",
-        model_config={"dtype": "auto"},
+        model_config=config,
         streamable=True,
     )
-    model.add_flavor(FLAVOR_NAME, **pin)
-    model.model_size_bytes = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     _mlflow_conda_env(path=str(target / _CONDA_ENV_FILE_NAME), additional_pip_deps=requirements)
     _PythonEnv.current().to_yaml(str(target / "python_env.yaml"))
-    (target / "requirements.txt").write_text("\n".join(requirements) + "\n")
-    model.save(str(target / "MLmodel"))
+    (target / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
+
+
+def _link_or_copy(source: str, target: str) -> str:
+    """A second name for staged bytes where the disk is the same: a base is gigabytes."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
 
 
 def _requirements() -> list[str]:

@@ -92,7 +92,7 @@ def _refuse_stale(evidence: Mapping[str, Any], found: ModelVersion, alias: str) 
         return  # there is no champion whose place would be taken
     champion = registry.get_version(found.name, current)
     compared = evidence["baseline"]
-    if champion.adapter_digest not in (compared["adapter_digest"], found.adapter_digest):
+    if champion.digest not in (compared["adapter_digest"] or compared["base_digest"], found.digest):
         raise UsageError(
             f"{found.uri}: the evidence is stale: it compares with {compared['uri']},"
             f" but @{alias} is {champion.uri} now",

@@ -12,10 +12,11 @@ from click.testing import CliRunner, Result
 from mlflow.deployments import BaseDeploymentClient, get_deploy_client, interface
 from mlflow.deployments.cli import commands
 from mlflow.exceptions import MlflowException
+from versions import log_version
 
 from llmops import serve
 from llmops.errors import ServeError, UsageError
-from llmops.flavor import add_base, log_adapter
+from llmops.flavor import add_base
 from llmops.serve import target
 
 HI = [{"role": "user", "content": "hi"}]
@@ -63,7 +64,7 @@ def test_importing_it_loads_neither_torch_nor_transformers() -> None:
 def test_a_deployment_through_the_command_line(
     store: str, tiny_model: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
-    log_adapter(tiny_adapter, add_base(tiny_model, "tiny"), name="bot", alias="champion")
+    log_version(tiny_adapter, add_base(tiny_model, "tiny"), "bot", alias="champion")
     created = ok("create", "--name", "quickstart", "-m", "models:/bot@champion", "-C", "port=0")
     try:
         assert "llmops deployment quickstart is created" in created

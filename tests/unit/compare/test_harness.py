@@ -6,6 +6,7 @@ from pathlib import Path
 import mlflow
 import pytest
 from tiny_models import build_tiny_adapter, build_tiny_model
+from versions import log_version
 
 from llmops import flavor, registry
 from llmops.compare import compare, load_suite
@@ -35,7 +36,7 @@ def bot(store: str, tiny_model: Path, tiny_adapter: Path) -> str:
     """A registered version of the tiny model's adapter; its base is registered too."""
     base = flavor.add_base(tiny_model, "tiny")
     with mlflow.start_run():
-        return flavor.log_adapter(tiny_adapter, base, name="bot").uri
+        return log_version(tiny_adapter, base, "bot").uri
 
 
 def test_every_row_is_there_and_the_pairs_are_right(bot: str, suite: Path) -> None:
@@ -112,7 +113,7 @@ def test_an_adapter_without_effect_is_an_alarm_not_a_tie(
         {name: value * 0 for name, value in weights.items()}, silent / "adapter_model.safetensors"
     )
     with mlflow.start_run():
-        version = flavor.log_adapter(silent, flavor.ensure_base("tiny"), name="silent")
+        version = log_version(silent, "tiny", "silent")
     with pytest.raises(IntegrityError, match="the adapter has no effect"):
         compare("models:/tiny/1", version.uri, suite, CONFIG)
 

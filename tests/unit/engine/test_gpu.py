@@ -5,37 +5,73 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sides import CONVERSATIONS, GREEDY, side_of
 
-from llmops import digest
 from llmops.engine.local import LocalEngine
-from llmops.records import BaseModel, ModelFiles, Sampling
+from llmops.errors import UsageError
+from llmops.records import LoadOptions, ModelFiles, Sampling
 
 torch = pytest.importorskip("torch")
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
 ]
+ON_CPU = LoadOptions(device="cpu", dtype="float32")
 
 
+@pytest.mark.parametrize("device", ["auto", "cuda", "cuda:0", "balanced"])
 def test_greedy_fp32_on_the_gpu_says_what_the_cpu_says(
-    tiny_model: Path, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
+    base: ModelFiles, tuned: ModelFiles, other: ModelFiles, device: str
 ) -> None:
-    base = BaseModel("tiny", "models:/tiny/1", digest.of_model(tiny_model), tiny_model)
-    side = ModelFiles(
-        "v1", "models:/bot/1", base, tiny_adapter, digest.of_model(tiny_adapter), None
+    sides = [base, tuned, other]
+    on_gpu = LocalEngine(sides, options=LoadOptions(device=device, dtype="float32"))
+    on_cpu = LocalEngine(sides, options=ON_CPU)
+    assert on_gpu.device.type == "cuda"
+    assert {parameter.device.type for parameter in on_gpu.model.parameters()} == {"cuda"}
+    for side in sides:
+        assert on_gpu.generate(side, CONVERSATIONS, GREEDY) == on_cpu.generate(
+            side, CONVERSATIONS, GREEDY
+        )
+        pairs = zip(
+            on_gpu.log_likelihood(side, CONVERSATIONS, ["Split."] * 8),
+            on_cpu.log_likelihood(side, CONVERSATIONS, ["Split."] * 8),
+            strict=True,
+        )
+        for (ours, n), (theirs, m) in pairs:
+            assert (ours, n) == (pytest.approx(theirs, abs=1e-2), m)
+
+
+def test_a_seed_draws_the_same_on_the_gpu_and_on_the_cpu(tuned: ModelFiles) -> None:
+    samplings = [Sampling(max_tokens=16, temperature=1.0, top_p=0.9, seed=i) for i in range(8)]
+    on_gpu = LocalEngine([tuned], options=LoadOptions(dtype="float32"))
+    on_cpu = LocalEngine([tuned], options=ON_CPU)
+    assert on_gpu.generate(tuned, CONVERSATIONS, samplings) == on_cpu.generate(
+        tuned, CONVERSATIONS, samplings
     )
-    chats = [[{"role": "user", "content": f"Split {i}."}] for i in range(8)]
-    on_gpu = LocalEngine([side], dtype="float32")
-    assert on_gpu.device == "cuda"
-    answers = on_gpu.generate(side, chats, Sampling(max_tokens=16))
-    with monkeypatch.context() as patched:
-        patched.setattr(torch.cuda, "is_available", lambda: False)
-        on_cpu = LocalEngine([side], dtype="float32")
-    assert answers == on_cpu.generate(side, chats, Sampling(max_tokens=16))
+    *_, streamed = on_gpu.stream(tuned, CONVERSATIONS[0], samplings[0])
+    assert streamed == on_cpu.generate(tuned, CONVERSATIONS[:1], samplings[:1])[0]
 
 
 def test_the_default_on_a_gpu_is_bfloat16(tiny_model: Path) -> None:
-    base = BaseModel("tiny", "models:/tiny/1", digest.of_model(tiny_model), tiny_model)
-    engine = LocalEngine([ModelFiles("base", base.uri, base, None, None, None)])
+    engine = LocalEngine([side_of(tiny_model)])
     assert engine.model.dtype == torch.bfloat16
     assert engine.model.device.type == "cuda"
+
+
+@pytest.mark.parametrize("quantization", ["8bit", "4bit"])
+@pytest.mark.filterwarnings("ignore:MatMul8bitLt")
+def test_quantised_weights(tuned: ModelFiles, other: ModelFiles, quantization: str) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    engine = LocalEngine([tuned, other], options=LoadOptions(quantization=quantization))
+    whole = LocalEngine([tuned, other], options=ON_CPU)
+    for side in (tuned, other):
+        assert len(engine.generate(side, CONVERSATIONS, GREEDY)) == len(CONVERSATIONS)
+        close = engine.log_likelihood(side, CONVERSATIONS, ["Split."] * 8)
+        exact = whole.log_likelihood(side, CONVERSATIONS, ["Split."] * 8)
+        for (ours, n), (theirs, _) in zip(close, exact, strict=True):
+            assert ours / n == pytest.approx(theirs / n, abs=2.0)
+
+
+def test_a_gpu_beyond_the_last_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=r"this machine has [0-9]+ CUDA device"):
+        LocalEngine([side_of(tiny_model)], options=LoadOptions(device="cuda:99"))

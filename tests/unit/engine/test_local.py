@@ -1,113 +1,20 @@
 from __future__ import annotations
 
-import shutil
+import gc
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sides import CONVERSATIONS, GREEDY, PROMPTS, side_of, texts
 
-from llmops import digest
-from llmops.errors import IntegrityError, UsageError
-from llmops.records import Answer, BaseModel, ModelFiles, Sampling
+from llmops.errors import UsageError
+from llmops.records import Answer, LoadOptions, ModelFiles, Sampling
 
 if TYPE_CHECKING:
     from llmops.engine.local import LocalEngine
-
-PROMPTS = [
-    "def wrap(text, width=70):",
-    "Split a pathname.",
-    "x",
-    "Return the last access time of a file. Join two or more pathname components. system user",
-    "def split(p): def getatime(filename):",
-    "Write a one-line docstring for this Python function.",
-    "a file, a path, a name",
-    "assistant",
-]
-CONVERSATIONS = [[{"role": "user", "content": prompt}] for prompt in PROMPTS]
-GREEDY = Sampling(max_tokens=16)
-
-
-def side_of(base: Path, adapter: Path | None = None) -> ModelFiles:
-    record = BaseModel("tiny", "models:/tiny/1", digest.of_model(base), base)
-    return ModelFiles(
-        label="base" if adapter is None else adapter.name,
-        uri="models:/bot/1",
-        base=record,
-        adapter_dir=adapter,
-        adapter_digest=None if adapter is None else digest.of_model(adapter),
-        model_id=None,
-    )
-
-
-@pytest.fixture(scope="module")
-def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model with larger weights: as it is, it repeats one token, whatever is asked."""
-    from safetensors.torch import load_file, save_file
-
-    folder = tmp_path_factory.mktemp("lively") / "base"
-    shutil.copytree(tiny_model, folder)
-    weights = load_file(folder / "model.safetensors")
-    larger = {name: w * 10 if w.ndim > 1 else w for name, w in weights.items()}
-    save_file(larger, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Matrices of 32 x 32 gain nothing from threads, which wait for each other on a busy machine."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def write_adapter(base: Path, folder: Path, *, seed: int, rank: int) -> Path:
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=rank, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM"
-    )
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
-    model.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Path:
-    return write_adapter(folder, folder.with_name("adapter"), seed=1, rank=4)
-
-
-@pytest.fixture(scope="module")
-def base(folder: Path) -> ModelFiles:
-    return side_of(folder)
-
-
-@pytest.fixture(scope="module")
-def tuned(folder: Path, adapter: Path) -> ModelFiles:
-    return side_of(folder, adapter)
-
-
-@pytest.fixture(scope="module")
-def other(folder: Path) -> ModelFiles:
-    return side_of(folder, write_adapter(folder, folder.with_name("other"), seed=2, rank=2))
-
-
-@pytest.fixture(scope="module")
-def engine(base: ModelFiles, tuned: ModelFiles, other: ModelFiles) -> LocalEngine:
-    from llmops.engine.local import LocalEngine
-
-    return LocalEngine([base, tuned, other], dtype="float32")
-
-
-def texts(answers: list[Answer]) -> list[str]:
-    return [answer.text for answer in answers]
 
 
 def test_each_side_answers_for_itself(
@@ -125,7 +32,9 @@ def test_who_answered_before_does_not_matter(
 
     sides = {"base": base, "tuned": tuned, "other": other}
     alone = {
-        name: LocalEngine([side], dtype="float32").generate(side, CONVERSATIONS[:3], GREEDY)
+        name: LocalEngine([side], options=LoadOptions(dtype="float32")).generate(
+            side, CONVERSATIONS[:3], GREEDY
+        )
         for name, side in sides.items()
     }
     for name in ["tuned", "base", "other", "base", "base", "tuned", "other", "tuned"]:
@@ -203,9 +112,12 @@ def test_a_stop_string_ends_the_answer_and_is_cut(engine: LocalEngine, tuned: Mo
 def test_the_end_token_ends_the_answer(
     engine: LocalEngine, tuned: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import torch
+
     (whole,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
-    inputs = engine._encode([engine.render(CONVERSATIONS[0])], GREEDY)
-    ids = engine._run(inputs, GREEDY)[0].tolist()
+    engine._select(tuned)
+    prompt = torch.tensor([engine.token_ids(engine.render(CONVERSATIONS[0]))])
+    ids = engine.model.generate(prompt, max_new_tokens=16)[0, prompt.shape[1] :].tolist()
     monkeypatch.setattr(engine.model.generation_config, "eos_token_id", ids[4])
     (ended,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
     assert ended.finish_reason == "stop"
@@ -268,6 +180,42 @@ def test_closing_a_stream_stops_the_generation(engine: LocalEngine, tuned: Model
     assert engine.generate(tuned, CONVERSATIONS[:1], GREEDY)  # and the engine goes on
 
 
+def test_another_side_may_answer_while_a_stream_is_read(
+    engine: LocalEngine, base: ModelFiles, tuned: ModelFiles
+) -> None:
+    # The active adapter is state of the model: the stream went on with the other side's.
+    sampling = Sampling(max_tokens=60)
+    *_, expected = engine.stream(tuned, CONVERSATIONS[0], sampling)
+    alone = engine.generate(base, CONVERSATIONS, GREEDY)
+    pieces = engine.stream(tuned, CONVERSATIONS[0], sampling)
+    next(pieces)
+    assert engine.generate(base, CONVERSATIONS, GREEDY) == alone
+    *_, last = pieces
+    assert last == expected
+    assert streams() == []
+
+
+def test_threads_take_turns(engine: LocalEngine, base: ModelFiles, tuned: ModelFiles) -> None:
+    sides = [base, tuned] * 4
+    expected = [engine.generate(side, CONVERSATIONS[:3], GREEDY) for side in sides]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda side: engine.generate(side, CONVERSATIONS[:3], GREEDY), sides)
+        )
+    assert answers == expected
+
+
+def test_a_stream_that_is_forgotten_leaves_no_thread(
+    engine: LocalEngine, tuned: ModelFiles
+) -> None:
+    pieces = engine.stream(tuned, CONVERSATIONS[0], Sampling(max_tokens=400))
+    assert streams() == [], "nothing begins before the first piece is asked for"
+    next(pieces)
+    del pieces
+    gc.collect()
+    assert streams() == []
+
+
 def test_a_failure_inside_a_stream_is_raised_to_the_reader(
     engine: LocalEngine, tuned: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -288,6 +236,23 @@ def test_what_does_not_fit_the_context_is_refused(engine: LocalEngine, tuned: Mo
         next(engine.stream(tuned, long, GREEDY))
     with pytest.raises(UsageError, match="answer may have 500"):
         engine.generate(tuned, CONVERSATIONS[3:4], Sampling(max_tokens=500))
+    with pytest.raises(UsageError, match=r"the response has \d+, but .* context is 512"):
+        engine.log_likelihood(tuned, CONVERSATIONS[:1], ["Split a pathname. " * 200])
+
+
+def test_a_batch_is_no_wider_than_the_context(engine: LocalEngine, tuned: ModelFiles) -> None:
+    # Side by side they were padded to a prompt of 500 and an answer of 400 tokens.
+    long = [{"role": "user", "content": "x " * 225}]
+    samplings = [Sampling(max_tokens=4), Sampling(max_tokens=400)]
+    positions: list[int] = []
+    base = engine.model.get_base_model()
+    hook = base.model.register_forward_pre_hook(
+        lambda _, __, given: positions.append(int(given["position_ids"].max())), with_kwargs=True
+    )
+    answers = engine.generate(tuned, [long, CONVERSATIONS[2]], samplings)
+    hook.remove()
+    assert answers[0].prompt_tokens > 400
+    assert max(positions) < engine.context
 
 
 def test_messages_that_the_template_refuses(
@@ -298,48 +263,6 @@ def test_messages_that_the_template_refuses(
     )
     with pytest.raises(UsageError, match="no system role, please"):
         engine.render(CONVERSATIONS[0])
-
-
-def rewritten(adapter: Path, folder: Path, change: str) -> Path:
-    """A copy of an adapter with one tensor renamed, removed or cut."""
-    from safetensors.torch import load_file, save_file
-
-    shutil.copytree(adapter, folder)
-    tensors = load_file(folder / "adapter_model.safetensors")
-    name = sorted(tensors)[0]
-    tensor = tensors.pop(name)
-    if change == "renamed":
-        tensors[name.replace("layers.0", "layers.7")] = tensor
-    if change == "cut":
-        tensors[name] = tensor[:, :-1].contiguous()
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-@pytest.mark.parametrize("change", ["renamed", "removed", "cut"])
-@pytest.mark.filterwarnings("ignore:Found missing adapter keys:UserWarning")
-def test_an_adapter_that_does_not_fit_is_refused(
-    folder: Path, adapter: Path, tuned: ModelFiles, tmp_path: Path, change: str
-) -> None:
-    # PEFT only warns, and leaves what is missing at its random start.
-    from llmops.engine.local import LocalEngine
-
-    broken = side_of(folder, rewritten(adapter, tmp_path / "adapter", change))
-    for sides in ([broken], [tuned, broken]):
-        with pytest.raises(IntegrityError, match=r"do(es)? not (match|fit)"):
-            LocalEngine(sides)
-
-
-def test_a_pickled_adapter_is_not_opened(folder: Path, adapter: Path, tmp_path: Path) -> None:
-    # Without a safetensors file PEFT falls back to adapter_model.bin, which is a pickle.
-    from llmops.engine.local import LocalEngine
-
-    shutil.copytree(adapter, tmp_path / "adapter")
-    (tmp_path / "adapter" / "adapter_model.safetensors").rename(
-        tmp_path / "adapter" / "adapter_model.bin"
-    )
-    with pytest.raises(IntegrityError, match=r"no adapter_model\.safetensors"):
-        LocalEngine([side_of(folder, tmp_path / "adapter")])
 
 
 def test_sides_of_different_bases_are_refused(tuned: ModelFiles, tiny_model: Path) -> None:

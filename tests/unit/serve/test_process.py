@@ -12,12 +12,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from versions import log_version
 
 from llmops import home, serve
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
 from llmops.errors import NotFoundError, ServeError, UsageError
-from llmops.flavor import add_base, log_adapter
+from llmops.flavor import add_base
 from llmops.records import Answer, Deployment, Sampling
 from llmops.serve import client, process
 
@@ -28,7 +29,7 @@ KEY = "test-key-4711"
 @pytest.fixture
 def champion(store: str, long_model: Path, tiny_adapter: Path) -> str:
     base = add_base(long_model, "tiny")
-    log_adapter(tiny_adapter, base, name="bot", alias="champion")
+    log_version(tiny_adapter, base, "bot", alias="champion")
     return "models:/bot@champion"
 
 

@@ -1,0 +1,208 @@
+"""Adapters at rest: what a PEFT directory must hold, and a cache addressed by content.
+
+A version's own part is ``adapter/``, and ``tokenizer/`` if its tokenizer, chat template or
+generation configuration differs from the base's. One digest covers both.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llmops import checkpoints, digest, home, registry
+from llmops.checkpoints import Shapes
+from llmops.errors import IntegrityError, NotFoundError, UsageError
+from llmops.records import BaseModel
+from llmops.staging import staging
+
+ADAPTER_FOLDER = "adapter"
+TOKENIZER_FOLDER = "tokenizer"
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+VLLM_RANKS = 512
+"""Highest ``--max-lora-rank`` of vLLM."""
+VLLM_REFUSES = {
+    "use_dora": "DoRA",
+    "modules_to_save": "modules_to_save",
+    "lora_bias": "LoRA bias",
+    "layer_replication": "layer replication",
+    "alora_invocation_tokens": "aLoRA",
+    "use_qalora": "QA-LoRA",
+    "use_bdlora": "BD-LoRA",
+    "target_parameters": "target_parameters",
+    "trainable_token_indices": "trainable tokens",
+    # vLLM computes one scaling from r and lora_alpha and would answer with the wrong one.
+    "rank_pattern": "ranks that differ by module",
+    "alpha_pattern": "alphas that differ by module",
+}
+
+
+def check(directory: Path) -> dict[str, Any]:
+    """The adapter's PEFT configuration, once its files are found to be safe and whole.
+
+    Raises:
+        NotFoundError: A file is missing.
+        UsageError: A pickle file, or not a LoRA adapter.
+        IntegrityError: The configuration or the tensor file is damaged, or a weight is not finite.
+    """
+    checkpoints.check_code(directory)
+    for name in (CONFIG, WEIGHTS):
+        if not (directory / name).is_file():
+            raise NotFoundError(
+                f"{directory}: no {name}; a PEFT adapter directory has {CONFIG} and {WEIGHTS}"
+            )
+    config = checkpoints.read_json(directory / CONFIG)
+    if config.get("peft_type") != "LORA":
+        raise UsageError(
+            f"{directory / CONFIG}: peft_type is {config.get('peft_type')!r}; allowed: 'LORA'",
+            next_command="merge the adapter (`merge_and_unload()`) and log the full model",
+        )
+    if not isinstance(config.get("r"), int):
+        raise IntegrityError(f"{directory / CONFIG}: damaged: r is {config.get('r')!r}")
+    checkpoints.check_finite(directory / WEIGHTS)
+    return config
+
+
+def check_fits(directory: Path, base: BaseModel) -> None:
+    """Compares an adapter's tensors with those that PEFT would make for its configuration.
+
+    Only headers and configurations are read: no weight of the base.
+
+    Raises:
+        IntegrityError: A tensor is missing, is one too many, or has another shape.
+    """
+    stored = checkpoints.shapes(directory / WEIGHTS)
+    expected = _expected(directory, base)
+    where = f"{directory / WEIGHTS} does not fit base model {base.name}"
+    for odd, what in (
+        (sorted(set(expected) - set(stored)), "lacks"),
+        (sorted(set(stored) - set(expected)), "has, and the configuration does not ask for,"),
+    ):
+        if odd:
+            raise IntegrityError(
+                f"{where}: the file {what} {len(odd)} tensors such as {odd[0]}",
+                next_command=_ADVICE,
+            )
+    for name, shape in expected.items():
+        if stored[name] != shape:
+            raise IntegrityError(
+                f"{where}: {name} has shape {list(stored[name])} in the file; {CONFIG} over this base"
+                f" expects {list(shape)}",
+                next_command=_ADVICE,
+            )
+
+
+_ADVICE = (
+    "name the base it was trained on (`base=…`), with the adapter_config.json of that training"
+)
+
+
+def unservable(config: Mapping[str, Any]) -> str | None:
+    """Why vLLM would refuse an adapter or answer wrongly with it, ``None`` if it serves it.
+
+    Args:
+        config: PEFT's ``adapter_config.json``.
+    """
+    reasons = [reason for key, reason in VLLM_REFUSES.items() if config.get(key)]
+    if changes_base(config):
+        reasons.append(f"initialised with {config['init_lora_weights']}, which changes the base")
+    if config.get("bias", "none") != "none":
+        reasons.append(f"bias={config['bias']}")
+    if int(config.get("r", 0)) > VLLM_RANKS:
+        reasons.append(f"rank {config['r']} above {VLLM_RANKS}")
+    return ", ".join(reasons) or None
+
+
+def changes_base(config: Mapping[str, Any]) -> bool:
+    """Whether PEFT changes the base's weights to initialise such an adapter (PiSSA and others)."""
+    init = config.get("init_lora_weights")
+    return isinstance(init, str) and init.lower() not in ("gaussian", "eva", "orthogonal", "mica")
+
+
+def content_digest(version_dir: Path) -> str:
+    """Digest of what a version adds: its adapter, and its tokenizer if it has one."""
+    files = {path.name: digest.of_file(path) for path in _files(version_dir / ADAPTER_FOLDER)}
+    own = _files(version_dir / TOKENIZER_FOLDER)
+    files.update({f"{TOKENIZER_FOLDER}/{path.name}": digest.of_file(path) for path in own})
+    return digest.of_record(files)
+
+
+def fetch(uri: str, expected: str) -> Path:
+    """The directory with ``adapter/`` and perhaps ``tokenizer/``: downloaded once, always checked.
+
+    Raises:
+        IntegrityError: The bytes are not those of the digest.
+    """
+    target = home.folder("adapters") / expected
+    if not target.is_dir():
+        with staging() as folder:
+            downloaded = Path(registry.download(uri, str(folder)))
+            staged = folder / "version"
+            staged.mkdir()
+            for name in (ADAPTER_FOLDER, TOKENIZER_FOLDER):
+                if (downloaded / name).is_dir():
+                    (downloaded / name).rename(staged / name)
+            verify(staged, expected, uri)
+            try:
+                staged.rename(target)
+            except OSError:
+                if not target.is_dir():  # else another process was first: the same bytes
+                    raise
+    try:
+        verify(target, expected, uri)
+    except IntegrityError:
+        shutil.rmtree(target)  # our copy, not the user's: the next try downloads it anew
+        raise
+    target.touch()  # in use, for `llmops cache gc`
+    return target
+
+
+def verify(version_dir: Path, expected: str, where: str) -> None:
+    """Reads a version's own part.
+
+    Raises:
+        IntegrityError: Other bytes than recorded, or links that lead out.
+    """
+    checkpoints.check_inside(version_dir)
+    found = content_digest(version_dir)
+    if found != expected:
+        raise IntegrityError(
+            f"{where}: adapter digest {found[:16]}… differs from the recorded {expected[:16]}…"
+        )
+
+
+def tokenizer_of(version_dir: Path) -> Path | None:
+    """The version's own tokenizer, ``None`` if it uses its base's."""
+    folder = version_dir / TOKENIZER_FOLDER
+    return folder if folder.is_dir() else None
+
+
+def _files(folder: Path) -> list[Path]:
+    return digest.model_files(folder) if folder.is_dir() else []
+
+
+def _expected(directory: Path, base: BaseModel) -> Shapes:
+    """Names and shapes of an adapter's tensors, from PEFT itself on a model without memory."""
+    import torch
+    from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = PeftConfig.from_pretrained(str(directory))
+    config.init_lora_weights = False  # others compute on weights that are not there
+    config.inference_mode = True
+    config.base_model_name_or_path = None  # else PEFT warns that this model has another path
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
+            wrapped = get_peft_model(model, config)
+    except (ValueError, KeyError, TypeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise IntegrityError(
+            f"{directory / CONFIG} does not fit base model {base.name}: {first}",
+            next_command=_ADVICE,
+        ) from error
+    state = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -1,0 +1,188 @@
+"""What may be read at all: safetensors that are whole and finite, and no code.
+
+Everything here reads headers and numbers; nothing is executed, no model is built.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import IntegrityError, NotFoundError, UsageError
+
+CONFIG = "config.json"
+UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+# Trainers leave these beside the weights. They are never read and never copied.
+TRAINING_STATE = re.compile(
+    r"(training_args\.bin|(optimizer|scheduler|scaler)\.pt|rng_state.*\.pth)"
+)
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def check_model(directory: Path) -> None:
+    """Refuses a model directory that is not a whole, safe safetensors checkpoint.
+
+    Raises:
+        NotFoundError: No ``config.json`` or no safetensors file.
+        UsageError: A pickle file, which could execute code, or code that a configuration names.
+        IntegrityError: A damaged file, weights that are not finite, or a vocabulary that is larger
+            than the embedding.
+    """
+    check_weights(directory)
+    check_code(directory)
+    _check_index(directory)
+    for file in sorted(directory.glob("*.safetensors")):
+        check_finite(file)
+    check_vocabulary(directory, vocabulary_size(directory), str(directory))
+
+
+def check_weights(directory: Path) -> None:
+    """Refuses a directory that is none of a model.
+
+    Raises:
+        NotFoundError: No ``config.json`` or no safetensors file.
+    """
+    if not (directory / CONFIG).is_file() or not any(directory.glob("*.safetensors")):
+        raise NotFoundError(
+            f"{directory}: not a model directory: config.json and *.safetensors are needed",
+            next_command="llmops base add --help",
+        )
+
+
+def check_code(directory: Path) -> None:
+    """Refuses pickle files and configurations that name code.
+
+    Raises:
+        UsageError: There is such a file.
+        IntegrityError: A configuration is not JSON.
+    """
+    unsafe = sorted(
+        path.name
+        for path in directory.iterdir()
+        if path.suffix in UNSAFE_SUFFIXES and not TRAINING_STATE.fullmatch(path.name)
+    )
+    if unsafe:
+        raise UsageError(
+            f"{directory}: {', '.join(unsafe)} may hold pickled code; only safetensors are read",
+            next_command="save the model with `save_pretrained(…)`, which writes safetensors",
+        )
+    for path in sorted(directory.glob("*config.json")):
+        if "auto_map" in read_json(path):
+            raise UsageError(
+                f"{path}: needs remote code (auto_map), which is never executed",
+                next_command="use a model whose architecture is part of transformers",
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A configuration file.
+
+    Raises:
+        IntegrityError: It is not a JSON object.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise IntegrityError(f"{path}: damaged, not a JSON object: {error}") from error
+
+
+def shapes(file: Path) -> Shapes:
+    """Names and shapes of a safetensors file, from its header.
+
+    Raises:
+        IntegrityError: The header is damaged, or does not account for the file's bytes.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np") as tensors:
+            return {key: tuple(tensors.get_slice(key).get_shape()) for key in tensors.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise IntegrityError(f"{file}: damaged safetensors file: {error}") from error
+
+
+def check_finite(file: Path) -> None:
+    """Reads every number of a safetensors file.
+
+    Raises:
+        IntegrityError: The file is damaged, or a weight is NaN or infinite.
+    """
+    import torch
+    from safetensors import safe_open
+
+    names = shapes(file)
+    with safe_open(file, framework="pt") as tensors:
+        for name in names:
+            tensor = tensors.get_tensor(name)
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
+                raise IntegrityError(
+                    f"{file}: tensor {name} holds NaN or infinite weights; expected finite numbers",
+                    next_command="train again from the last checkpoint whose loss was a number",
+                )
+
+
+def vocabulary_size(directory: Path) -> int | None:
+    """Rows of a model's embedding as its configuration says, ``None`` if it does not."""
+    config = read_json(directory / CONFIG)
+    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
+    return None if size is None else int(size)
+
+
+def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
+    """Refuses a tokenizer that writes ids for which a model has no embedding.
+
+    Args:
+        tokenizer_dir: Holds ``tokenizer.json``; without one nothing is checked.
+        rows: Rows of the model's embedding.
+        model: What an error calls the model.
+
+    Raises:
+        IntegrityError: The largest id does not fit.
+    """
+    file = tokenizer_dir / "tokenizer.json"
+    if rows is None or not file.is_file():
+        return
+    largest = max(_token_ids(read_json(file)), default=-1)
+    if largest >= rows:
+        raise IntegrityError(
+            f"{file}: vocabulary mismatch: its largest token id is {largest}, but {model} has"
+            f" {rows} embedding rows",
+            next_command="log the tokenizer that the model was trained with, or the merged full model",
+        )
+
+
+def check_inside(directory: Path) -> None:
+    """Refuses symbolic links that lead out of a directory that came from a store.
+
+    Raises:
+        IntegrityError: There is one.
+    """
+    root = directory.resolve()
+    for path in directory.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise IntegrityError(
+                f"{path}: a symbolic link to {path.resolve()}, outside of {root}: refused"
+            )
+
+
+def _token_ids(tokenizer: dict[str, Any]) -> Iterable[int]:
+    vocabulary = tokenizer.get("model", {}).get("vocab", {})
+    # WordPiece and BPE map tokens to ids; Unigram lists tokens in the order of their ids.
+    ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
+    yield from ids
+    yield from (int(token["id"]) for token in tokenizer.get("added_tokens", []))
+
+
+def _check_index(directory: Path) -> None:
+    """Every shard that the index names is there."""
+    index = directory / "model.safetensors.index.json"
+    if not index.is_file():
+        return
+    named = set(read_json(index).get("weight_map", {}).values())
+    missing = sorted(name for name in named if not (directory / str(name)).is_file())
+    if missing:
+        raise NotFoundError(f"{directory}: {index.name} names {', '.join(missing)}: missing")

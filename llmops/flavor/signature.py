@@ -1,0 +1,30 @@
+"""The parameters of a request, named once: for MLflow's signature and for reading rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MAX_TOKENS = 64
+
+
+def default_signature() -> Any:
+    """A signature that names the parameters and leaves the inputs free.
+
+    MLflow drops every key of a chat request that a signature's inputs do not list, and turns
+    lists of prompts into columns. Parameters alone do neither.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import DataType, ParamSchema, ParamSpec
+
+    return ModelSignature(
+        params=ParamSchema(
+            [
+                ParamSpec("max_tokens", DataType.long, MAX_TOKENS),
+                ParamSpec("temperature", DataType.double, 0.0),
+                ParamSpec("top_p", DataType.double, 1.0),
+                ParamSpec("n", DataType.long, 1),
+                ParamSpec("seed", DataType.long, None),
+                ParamSpec("stop", DataType.string, [], shape=(-1,)),
+            ]
+        )
+    )

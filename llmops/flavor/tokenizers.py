@@ -1,0 +1,109 @@
+"""Which tokenizer files are a version's own: those that differ from its base's in what they do.
+
+Trainers write a copy of the tokenizer beside an adapter. Its bytes differ (padding state, order
+of keys) while it does the same; a version stores it only if it does something else.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from llmops import checkpoints
+from llmops.records import BaseModel
+
+VOCABULARY = "tokenizer.json"
+SETTINGS = "tokenizer_config.json"
+TEMPLATE = "chat_template.jinja"
+GENERATION = "generation_config.json"
+FILES = (
+    VOCABULARY,
+    SETTINGS,
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "tokenizer.model",
+    "spiece.model",
+)
+# What changes the ids that a text becomes, or where an answer ends.
+EFFECTIVE_SETTINGS = ("bos_token", "eos_token", "unk_token", "add_bos_token", "add_eos_token")
+STATE = ("truncation", "padding")
+"""Entries of ``tokenizer.json`` that the last call left behind."""
+IGNORED_GENERATION = ("transformers_version", "_from_model_config")
+
+
+def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
+    """Copies to ``target`` what a directory's tokenizer does differently from its base.
+
+    Args:
+        candidate: Directory that may hold tokenizer files, a template, a generation configuration.
+        base: The base model.
+        target: Folder to make.
+
+    Returns:
+        ``target``, or ``None`` if nothing differs.
+
+    Raises:
+        IntegrityError: Its vocabulary is larger than the base's embedding.
+    """
+    names: list[str] = []
+    if _vocabulary_differs(candidate, base.directory):
+        checkpoints.check_vocabulary(
+            candidate, checkpoints.vocabulary_size(base.directory), f"base model {base.name}"
+        )
+        names += [name for name in FILES if (candidate / name).is_file()]
+    if _generation(candidate) not in ({}, _generation(base.directory)):
+        names.append(GENERATION)
+    template = _template(candidate)
+    if template is not None and template != _template(base.directory):
+        target.mkdir()
+        (target / TEMPLATE).write_text(template, encoding="utf-8")
+    for name in names:
+        target.mkdir(exist_ok=True)
+        shutil.copyfile(candidate / name, target / name)
+    return target if target.is_dir() else None
+
+
+def _vocabulary_differs(candidate: Path, base: Path) -> bool:
+    if not (candidate / SETTINGS).is_file() and not (candidate / VOCABULARY).is_file():
+        return False
+    mine, theirs = _settings(candidate), _settings(base)
+    if any(_token(mine.get(key)) != _token(theirs.get(key)) for key in EFFECTIVE_SETTINGS):
+        return True
+    if (candidate / VOCABULARY).is_file() and (base / VOCABULARY).is_file():
+        return _without(candidate / VOCABULARY, STATE) != _without(base / VOCABULARY, STATE)
+    return any(_bytes(candidate / name) != _bytes(base / name) for name in FILES[2:])
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    file = folder / SETTINGS
+    return checkpoints.read_json(file) if file.is_file() else {}
+
+
+def _token(value: Any) -> Any:
+    """A special token's text; older files write it as an object."""
+    return value.get("content") if isinstance(value, dict) else value
+
+
+def _template(folder: Path) -> str | None:
+    """The chat template, from its own file or from the tokenizer's settings."""
+    if (folder / TEMPLATE).is_file():
+        return (folder / TEMPLATE).read_text(encoding="utf-8")
+    template = _settings(folder).get("chat_template")
+    return template if isinstance(template, str) else None
+
+
+def _generation(folder: Path) -> dict[str, Any]:
+    file = folder / GENERATION
+    return _without(file, IGNORED_GENERATION) if file.is_file() else {}
+
+
+def _without(file: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: value for key, value in checkpoints.read_json(file).items() if key not in keys}
+
+
+def _bytes(file: Path) -> bytes | None:
+    return file.read_bytes() if file.is_file() else None

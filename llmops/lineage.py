@@ -1,0 +1,196 @@
+"""Where a version comes from, as MLflow and the version's small files tell it.
+
+No weight is read. What nobody wrote down is ``None``, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmops import adapters, bases, registry, runs
+from llmops.config import MODEL_NAME
+from llmops.errors import IntegrityError, NotFoundError
+from llmops.pin import Pin
+from llmops.runs import Evidence, Run
+
+PACKAGES = ("mlflow", "torch", "transformers", "peft")
+REQUIREMENTS = "requirements.txt"
+OWN = (adapters.ADAPTER_FOLDER, adapters.TOKENIZER_FOLDER)
+ADAPTER_CONFIG = f"{adapters.ADAPTER_FOLDER}/{adapters.CONFIG}"
+
+_LOGGED = re.compile(r"models:/(m-[^/@]+)")
+_PINNED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The weights underneath.
+
+    Attributes:
+        uri: Registered version with these bytes, in this registry.
+        origin: See ``records.BaseModel``.
+        cached: Whether the files are on this machine.
+        link: Page of ``uri`` in MLflow.
+    """
+
+    name: str
+    uri: str | None
+    digest: str
+    origin: str | None
+    cached: bool
+    link: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """What a version adds to its base.
+
+    Attributes:
+        targets: How many modules it changes; ``None`` if a pattern chooses them.
+        size: Bytes, a tokenizer of its own included.
+        unservable: Why vLLM does not serve it; ``None`` if it does.
+    """
+
+    digest: str
+    rank: int | None
+    alpha: float | None
+    targets: int | None
+    size: int | None
+    unservable: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineage:
+    """Everything that one version was made of.
+
+    Attributes:
+        uri: Without an alias.
+        kind: ``adapter``, ``full`` or ``base``.
+        created: When it was registered; UTC, ISO 8601.
+        link: Its page in MLflow.
+        model_link: Page of its logged model.
+        base: Of a full model or a base: the model itself.
+        requirements: Package → version that the model was saved with.
+    """
+
+    uri: str
+    kind: str
+    aliases: tuple[str, ...]
+    created: str | None
+    link: str | None
+    model_id: str | None
+    model_link: str | None
+    base: Base
+    adapter: Adapter | None
+    data_digest: str | None
+    recipe_digest: str | None
+    run: Run | None
+    evidence: Evidence | None
+    requirements: Mapping[str, str | None]
+
+
+def lineage(uri: str) -> Lineage:
+    """Reads where a version comes from.
+
+    Args:
+        uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…`` (a logged model), or
+            the name of a base.
+
+    Raises:
+        UsageError: Not such a URI, or a model that llmops did not log.
+        NotFoundError: No such model.
+        IntegrityError: A damaged ``base.json`` or adapter configuration.
+    """
+    uri, version, model = _located(uri)
+    pin = registry.read_pin(uri)
+    files = registry.list_files(uri, *OWN)
+    run_id = (version and version.run_id) or (model and model.source_run_id)
+    run = registry.find_run(run_id) if run_id else None
+    tags = {**(model.tags if model else {}), **(run.data.tags if run else {})}
+    base = _base(pin)
+    return Lineage(
+        uri=uri,
+        kind="adapter" if pin.adapter_digest else "base" if base.uri else "full",
+        aliases=tuple(sorted(version.aliases)) if version else (),
+        created=runs.time(getattr(version or model, "creation_timestamp", None)),
+        link=_page(uri) if version else None,
+        model_id=model.model_id if model else None,
+        model_link=_model_page(model) if model else None,
+        base=base,
+        adapter=_adapter(uri, pin.adapter_digest, files) if pin.adapter_digest else None,
+        data_digest=tags.get(registry.DATA_DIGEST),
+        recipe_digest=tags.get(registry.RECIPE_DIGEST),
+        run=runs.training(run_id, run) if run_id else None,
+        evidence=runs.evidence(version.tags) if version else None,
+        requirements=_requirements(uri, files),
+    )
+
+
+def _located(uri: str) -> tuple[str, Any | None, Any | None]:
+    """The URI without an alias, and MLflow's own records of the version and of its logged model."""
+    if logged := _LOGGED.fullmatch(uri):
+        model = registry.find_logged_model(logged[1])
+        if model is None:
+            raise NotFoundError(f"{uri}: no such logged model", next_command="llmops doctor")
+        return uri, None, model
+    base = registry.find_base(name=uri) if MODEL_NAME.fullmatch(uri) else None
+    name, number = (base.name, str(base.version)) if base else registry.parse(uri)
+    version, model = registry.version_and_model(name, number)
+    return f"models:/{name}/{version.version}", version, model
+
+
+def _base(pin: Pin) -> Base:
+    found = registry.find_base(base_digest=pin.digest)
+    uri = f"models:/{found.name}/{found.version}" if found else None
+    return Base(
+        name=pin.base,
+        uri=uri,
+        digest=pin.digest,
+        origin=pin.origin,
+        cached=bases.cache_dir(pin.digest).is_dir(),
+        link=_page(uri) if uri else None,
+    )
+
+
+def _adapter(uri: str, digest: str, files: Mapping[str, int | None]) -> Adapter:
+    if ADAPTER_CONFIG not in files:
+        raise IntegrityError(f"{uri}: has no {ADAPTER_CONFIG}")
+    try:
+        config = json.loads(registry.read_text(uri, ADAPTER_CONFIG))
+        targets = config.get("target_modules")
+        return Adapter(
+            digest=digest,
+            rank=config.get("r"),
+            alpha=config.get("lora_alpha"),
+            targets=len(targets) if isinstance(targets, list) else None,
+            size=_size(files),
+            unservable=adapters.unservable(config),
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{uri}: {ADAPTER_CONFIG} is damaged: {error}") from error
+
+
+def _size(files: Mapping[str, int | None]) -> int | None:
+    """Size of what lies in the version's own folders, ``None`` if the store does not tell sizes."""
+    sizes = [size for path, size in files.items() if path.partition("/")[0] in OWN]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
+def _requirements(uri: str, files: Iterable[str]) -> dict[str, str | None]:
+    text = registry.read_text(uri, REQUIREMENTS) if REQUIREMENTS in files else ""
+    pinned = dict(_PINNED.findall(text))
+    return {package: pinned.get(package) for package in PACKAGES}
+
+
+def _page(uri: str) -> str:
+    name, version = uri.removeprefix("models:/").split("/")
+    return registry.ui(f"/models/{name}/versions/{version}")
+
+
+def _model_page(model: Any) -> str:
+    return registry.ui(f"/experiments/{model.experiment_id}/models/{model.model_id}")

@@ -1,0 +1,245 @@
+"""A version's lineage for people: lines for a terminal, a block for a description in MLflow.
+
+A description is a head, which is the evidence card once there is one, and below it the lineage
+block. The block begins at a fixed heading, so whoever writes one of the two keeps the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from llmops.lineage import Adapter, Lineage
+from llmops.report import markdown
+from llmops.report.wording import clean
+from llmops.runs import Dataset, Run
+
+HEADING = "### Lineage"
+UNKNOWN = "not recorded"
+WIDTH = 100
+LABEL = 10
+DIGITS = 12
+"""Of a digest."""
+PART = WIDTH - LABEL
+CELL = 400
+MOST_DATASETS = 4
+
+_HEADING = re.compile(rf"^{HEADING}\s*$", re.MULTILINE)
+_TABLE = ["", "| | What it is made of | |", "|---|---|---|"]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that a version is made of.
+
+    Attributes:
+        parts: Foreign text.
+        here: What is true on this machine or for the moment: not for a description.
+        links: Text → page in MLflow.
+    """
+
+    what: str
+    parts: list[str]
+    here: list[str] = field(default_factory=list)
+    links: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def summary(lineage: Lineage) -> str:
+    """One plain line: ``LoRA r16 on smollm2-135m-instruct``."""
+    name = clean(lineage.base.name, 60)
+    if lineage.adapter is None:
+        return f"{'Base' if lineage.kind == 'base' else 'Full'} model {name}"
+    rank = lineage.adapter.rank
+    return f"LoRA{'' if rank is None else f' r{rank}'} on {name}"
+
+
+def lineage_table(lineage: Lineage) -> str:
+    """The lineage for a terminal: at most 100 columns, no character that could act."""
+    aliases = " ".join(f"@{clean(alias, 32)}" for alias in lineage.aliases)
+    lines = [f"{clean(lineage.uri, 160)} {aliases}".rstrip(), summary(lineage), ""]
+    for fact in (*_facts(lineage), *_judged(lineage), _packages(lineage)):
+        label = fact.what
+        for line in _wrapped([*fact.parts, *fact.here] or [UNKNOWN]):
+            lines.append(f"{label:<{LABEL}}{line}")
+            label = ""
+    return "\n".join([*lines, *_pages(lineage)])
+
+
+def with_lineage(description: str, lineage: Lineage) -> str:
+    """A description with this lineage block; what stands above the block stays."""
+    head, _ = _split(description)
+    return _composed(head or f"{markdown.escape(summary(lineage))}\n---", _block(lineage))
+
+
+def with_card(description: str, card: str) -> str:
+    """A description with this evidence card; its lineage block stays."""
+    return _composed(card, _split(description)[1])
+
+
+def _split(description: str) -> tuple[str, str]:
+    found = _HEADING.search(description)
+    end = found.start() if found else len(description)
+    return description[:end].strip(), description[end:].strip()
+
+
+def _composed(head: str, block: str) -> str:
+    """Both, in the room MLflow gives: the block loses its last rows before the head is cut."""
+    head = head.strip()
+    if len(head) >= markdown.LIMIT:
+        head = head[: markdown.LIMIT - 2].rstrip() + "…"
+    lines = block.splitlines()
+    while lines and len(head) + len("\n".join(lines)) + 3 > markdown.LIMIT:
+        lines.pop()
+    if len(lines) <= 1 + len(_TABLE):
+        lines = []
+    return "\n\n".join(part for part in (head, "\n".join(lines)) if part) + "\n"
+
+
+def _block(lineage: Lineage) -> str:
+    rows = [
+        markdown.row([f"**{fact.what}**", _cell(fact.parts), _links(fact.links)])
+        for fact in _facts(lineage)
+    ]
+    return "\n".join([HEADING, *_TABLE, *rows])
+
+
+def _cell(parts: list[str]) -> str:
+    text = " · ".join(clean(part, PART) for part in parts) or UNKNOWN
+    return markdown.escape(clean(text, CELL))
+
+
+def _links(links: Mapping[str, str | None]) -> str:
+    """Pages relative to the page that shows them: the server's address differs by reader."""
+    relative = {
+        text: "#" + markdown.address(url).partition("#")[2] for text, url in links.items() if url
+    }
+    return " · ".join(
+        f"[{text.replace(' ', '&nbsp;')}]({url})"
+        for text, url in relative.items()
+        if len(url) <= markdown.LINK_LIMIT
+    )
+
+
+def _facts(lineage: Lineage) -> Iterator[Fact]:
+    """What a version is made of; of a base nobody asks how it was trained."""
+    base, run = lineage.base, lineage.run
+    yield Fact(
+        "model" if lineage.adapter is None else "base",
+        [base.name, f"origin {base.origin or UNKNOWN}", f"digest {base.digest[:DIGITS]}"],
+        [
+            base.uri or "not registered here",
+            f"files {'' if base.cached else 'not '}on this machine",
+        ],
+        {"base": base.link} if lineage.adapter else {"logged model": lineage.model_link},
+    )
+    if lineage.adapter is not None:
+        links = {"logged model": lineage.model_link}
+        yield Fact("adapter", _adapter(lineage.adapter), links=links)
+    if lineage.kind == "base" and run is None:
+        return
+    yield Fact("data", _data(run.datasets if run else (), lineage.data_digest))
+    recipe = [f"digest {lineage.recipe_digest[:DIGITS]}"] if lineage.recipe_digest else []
+    yield Fact("recipe", recipe, links={"recipe.yaml": run.recipe if run else None})
+    yield Fact("code", [part for part in _code(run) if part])
+    yield _trained(run)
+
+
+def _adapter(adapter: Adapter) -> list[str]:
+    targets = adapter.targets
+    parts = [
+        f"rank {_known(adapter.rank)}",
+        f"alpha {_known(adapter.alpha)}",
+        "modules chosen by a pattern" if targets is None else f"{targets} target modules",
+        f"size {UNKNOWN}" if adapter.size is None else _bytes(adapter.size),
+        f"digest {adapter.digest[:DIGITS]}",
+    ]
+    reason = adapter.unservable
+    return [*parts, "vLLM serves it" if reason is None else f"vLLM does not serve it: {reason}"]
+
+
+def _data(datasets: tuple[Dataset, ...], digest: str | None) -> list[str]:
+    parts = [
+        f"{clean(data.name, 40)} ({clean(data.context or UNKNOWN, 16)}) {data.digest[:DIGITS]}"
+        for data in datasets[:MOST_DATASETS]
+    ]
+    if hidden := len(datasets[MOST_DATASETS:]):
+        parts.append(f"{hidden} more")
+    return [*parts, f"together {digest[:DIGITS]}"] if digest else parts
+
+
+def _code(run: Run | None) -> list[str]:
+    if run is None:
+        return []
+    commit = f"commit {run.commit}" if run.commit else f"commit {UNKNOWN}"
+    return [commit, run.program or ""]
+
+
+def _trained(run: Run | None) -> Fact:
+    if run is None:
+        return Fact("run", [])
+    if run.link is None:
+        return Fact("run", [run.id, "not in this store"])
+    params = [f"{clean(name, 30)} {clean(value, 30)}" for name, value in run.params.items()]
+    metrics = [f"{clean(name, 30)} {_number(value)}" for name, value in run.metrics.items()]
+    here = [f"{run.name or run.id} ({run.status})"]
+    return Fact("run", [*_moment(run.started), *params, *metrics], here, {"training run": run.link})
+
+
+def _judged(lineage: Lineage) -> list[Fact]:
+    found = lineage.evidence
+    if found is None:
+        return [] if lineage.kind == "base" else [Fact("evidence", [])]
+    parts = [
+        found.verdict,
+        found.versus and f"against {found.versus}",
+        found.delta,
+        found.digest and f"digest {found.digest[:DIGITS]}",
+        *_moment(found.when),
+    ]
+    return [Fact("evidence", [part for part in parts if part])]
+
+
+def _packages(lineage: Lineage) -> Fact:
+    found = lineage.requirements.items()
+    return Fact("packages", [f"{name} {version or UNKNOWN}" for name, version in found])
+
+
+def _pages(lineage: Lineage) -> list[str]:
+    pages = {
+        "Version": lineage.link,
+        "Run": lineage.run and lineage.run.link,
+        "Evidence": lineage.evidence and lineage.evidence.link,
+    }
+    lines = [f"{text}: {clean(url, 500)}" for text, url in pages.items() if url]
+    return ["", *lines] if lines else []
+
+
+def _wrapped(parts: list[str]) -> Iterator[str]:
+    """Parts in as few lines as hold them."""
+    line = ""
+    for part in (clean(part, PART) for part in parts):
+        longer = f"{line} · {part}" if line else part
+        if len(longer) > WIDTH - LABEL:
+            yield line
+            longer = part
+        line = longer
+    yield line
+
+
+def _known(value: object) -> str:
+    return UNKNOWN if value is None else f"{value}"
+
+
+def _moment(time: str | None) -> list[str]:
+    return [f"{time[:16].replace('T', ' ')} UTC"] if time else []
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "not finite"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 100_000 else f"{size / 1e3:,.1f} kB"

@@ -1,0 +1,236 @@
+"""`mlflow models predict` and `serve` answer with a version, here and in an environment made for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import mlflow
+import pytest
+from servers import BIN, environment, free_port, running
+from versions import log_version
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parents[2]
+CHAT = [{"role": "user", "content": "Split a pathname."}]
+SAMPLED = {"messages": CHAT, "max_tokens": 5, "seed": 1, "temperature": 1.0}
+FRAME = {"columns": ["prompt", "max_tokens"], "data": [["Split a pathname.", 3], ["wrap", None]]}
+
+
+@pytest.fixture(scope="module")
+def machine(
+    tiny_model: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A folder with a store that holds `models:/bot/1`; its environment is that of the block."""
+    folder = tmp_path_factory.mktemp("machine")
+    store = f"sqlite:///{folder}/mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("LLMOPS_HOME", str(folder / "home"))
+        patch.setenv("MLFLOW_TRACKING_URI", store)
+        mlflow.set_tracking_uri(store)
+        log_version(tiny_adapter, str(tiny_model), "bot")
+        yield folder
+        mlflow.set_tracking_uri(None)
+
+
+def env_of(machine: Path, **changes: str) -> dict[str, str]:
+    own = {
+        "LLMOPS_HOME": str(machine / "home"),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{machine}/mlflow.db",
+    }
+    return environment(**own, **changes)
+
+
+def text(completion: dict[str, Any]) -> str:
+    return str(completion["choices"][0]["message"]["content"])
+
+
+def predicted(machine: Path, request: dict[str, Any]) -> Any:
+    """What `mlflow models predict` writes."""
+    (machine / "request.json").write_text(json.dumps(request))
+    command = [BIN / "mlflow", "models", "predict", "-m", "models:/bot/1", "--env-manager", "local"]
+    done = subprocess.run(
+        [*command, "-i", "request.json", "-o", "answer.json"],
+        cwd=machine,
+        env=env_of(machine),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((machine / "answer.json").read_text())
+
+
+def test_models_predict_answers_a_chat_request_with_one_completion(machine: Path) -> None:
+    done = predicted(machine, SAMPLED)
+    assert done["object"] == "chat.completion"
+    assert done["usage"]["completion_tokens"] == 5
+    model = mlflow.pyfunc.load_model("models:/bot/1")
+    assert text(done) == text(model.predict(SAMPLED))
+
+
+def test_models_predict_answers_the_rows_of_a_data_frame(machine: Path) -> None:
+    done = predicted(machine, {"dataframe_split": FRAME, "params": {"max_tokens": 6}})
+    lengths = [row["usage"]["completion_tokens"] for row in done["predictions"]]
+    assert lengths == [3, 6], "a row's own parameter wins over the call's"
+
+
+@pytest.fixture(scope="module")
+def server(machine: Path) -> Iterator[str]:
+    port = free_port()
+    command = [str(BIN / "mlflow"), "models", "serve", "-m", "models:/bot/1", "-p", str(port)]
+    # `--env-manager local` starts the `uvicorn` that is on PATH: `env_of` puts ours there.
+    with running(
+        [*command, "--env-manager", "local"],
+        machine,
+        f"http://127.0.0.1:{port}/ping",
+        env_of(machine),
+    ):
+        yield f"http://127.0.0.1:{port}/invocations"
+
+
+def post(server: str, body: Any) -> tuple[int, Any]:
+    request = urllib.request.Request(
+        server, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_served_chat_request_gets_one_completion_and_its_parameters_count(server: str) -> None:
+    status, done = post(server, SAMPLED)
+    assert status == 200
+    assert done["object"] == "chat.completion"
+    assert done["usage"]["completion_tokens"] == 5
+    assert done["choices"][0]["finish_reason"] == "length"
+    assert text(post(server, SAMPLED)[1]) == text(done), "the seed repeats the answer"
+    assert text(post(server, {**SAMPLED, "seed": 2})[1]) != text(done)
+    middle = text(done)[2:4]
+    _, stopped = post(server, {**SAMPLED, "stop": [middle]})
+    assert text(stopped) == text(done).partition(middle)[0]
+    assert stopped["choices"][0]["finish_reason"] == "stop"
+    _, three = post(server, {**SAMPLED, "n": 3})
+    assert len({choice["message"]["content"] for choice in three["choices"]}) == 3
+
+
+def test_served_rows_get_a_completion_each(server: str) -> None:
+    bodies = [
+        {"dataframe_split": FRAME},
+        {"dataframe_records": [{"prompt": "Split a pathname.", "max_tokens": 3}, {"prompt": "wrap"}]},
+        {"inputs": [{"messages": CHAT, "max_tokens": 3}, {"prompt": "wrap"}]},
+    ]
+    expected = None
+    for body in bodies:
+        status, done = post(server, {**body, "params": {"max_tokens": 6}})
+        assert status == 200, body
+        texts = [text(row) for row in done["predictions"]]
+        lengths = [row["usage"]["completion_tokens"] for row in done["predictions"]]
+        assert lengths == [3, 6], body
+        expected = expected or texts
+        assert texts == expected, body
+    for form in ("inputs", "instances"):
+        _, done = post(server, {form: ["Split a pathname.", "wrap"], "params": {"max_tokens": 6}})
+        assert text(done["predictions"][1]) == expected[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"messages": "hi"}, "row 0: messages must be a list of"),
+        ({"messages": []}, "row 0: messages must be a list of"),
+        ({"messages": CHAT, "max_tokens": 0}, "row 0: max_tokens must be a whole number from 1"),
+        ({"messages": CHAT, "tools": [{}]}, "row 0: parameter tools is not supported"),
+        ({"messages": CHAT, "max_tokens": 5_000}, "the model's context is 512"),
+        ({"inputs": ["fine", 5]}, "row 1: needs `messages` or `prompt`"),
+        ({"inputs": ["a"], "params": {"temperature": "hot"}}, "Can not safely convert"),
+        ({"messages": CHAT, "stop": "a"}, "Value must be a 1D array"),
+        ({"question": "a"}, "exactly one of the input fields"),
+        ([1], "Received a list"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_with_its_reason(
+    server: str, body: Any, says: str
+) -> None:
+    status, done = post(server, body)
+    assert status == 400
+    # MLflow 3.17 hides the words of any exception but its own in the stack trace.
+    assert says in done["message"] + done.get("stack_trace", "")
+
+
+PREDICT = """
+import json, sys, mlflow
+mlflow.models.predict(
+    "models:/bot/1", json.loads(sys.argv[1]), env_manager="virtualenv", output_path="answer.json"
+)
+"""
+LINK = """\
+#!/bin/sh
+# MLflow gives pyenv an empty root each time, so that it would build Python from its sources.
+for version; do :; done
+mkdir -p "$PYENV_ROOT/versions"
+[ -e "$PYENV_ROOT/versions/$version" ] || ln -s "{versions}/$version" "$PYENV_ROOT/versions/$version"
+"""
+
+
+def pyenv_versions() -> Path | str:
+    """Where pyenv keeps this Python, or why it does not."""
+    if shutil.which("pyenv") is None:
+        return "no pyenv on this machine: MLflow makes no virtualenv without it"
+    root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=False)
+    versions = Path(root.stdout.strip()) / "versions"
+    wanted = platform.python_version()
+    return versions if (versions / wanted).is_dir() else f"pyenv has no Python {wanted}"
+
+
+@pytest.mark.timeout(1800)
+def test_models_predict_in_an_environment_made_of_the_versions_requirements(
+    machine: Path, tmp_path: Path
+) -> None:
+    versions = pyenv_versions()
+    if isinstance(versions, str):
+        pytest.skip(versions)
+    wheels, programs, temporary = (tmp_path / name for name in ("wheels", "bin", "tmp"))
+    for folder in (programs, temporary):
+        folder.mkdir()
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(wheels)]
+    subprocess.run([*build, str(ROOT)], check=True)
+    (programs / "pyenv").write_text(LINK.format(versions=versions))
+    (programs / "pyenv").chmod(0o755)
+    # Other packages come from where pip finds them; ours is on no index yet.
+    found = f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
+    env = env_of(machine, PIP_FIND_LINKS=found, TMPDIR=str(temporary))
+    env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PREDICT, json.dumps(SAMPLED)],
+        cwd=machine,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4_000:]
+    assert "Successfully installed" in done.stdout
+    assert f"mlflow-llmops-{mlflow_llmops_version()}" in done.stdout
+    answer = json.loads((machine / "answer.json").read_text())
+    here = mlflow.pyfunc.load_model("models:/bot/1").predict(SAMPLED)
+    assert text(answer) == text(here)
+
+
+def mlflow_llmops_version() -> str:
+    from importlib.metadata import version
+
+    return version("mlflow-llmops")

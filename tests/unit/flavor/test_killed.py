@@ -1,0 +1,159 @@
+"""`kill -9` and many processes at once: no half version, no half base, no lost garbage."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from click.testing import CliRunner
+from versions import logged_models, registered
+
+from llmops import digest, home, staging, storage
+from llmops.cli.cache import command as cache
+from llmops.records import BaseModel, ModelVersion
+
+KILLED_AT = """
+import os, signal, sys
+import mlflow
+from llmops import flavor
+mlflow.set_experiment("tests")
+where, adapter = sys.argv[1:]
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+if where == "collect":
+    from llmops import adapters
+    adapters.check_fits = die
+elif where == "save":
+    from llmops.flavor import save
+    save._write_environment = die
+elif where == "upload":
+    mlflow.MlflowClient.log_model_artifacts = die
+elif where == "register":
+    mlflow.MlflowClient.create_model_version = die
+flavor.log_model(adapter, base="tiny", registered_model_name="bot")
+"""
+
+
+def killed(where: str, adapter: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", KILLED_AT, where, str(adapter)]
+    done = subprocess.run(
+        command, env=dict(os.environ), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    for lock in home.folder("staging").glob("*.lock"):
+        os.utime(lock, (time.time() - 60, time.time() - 60))
+
+
+@pytest.mark.parametrize("where", ["collect", "save", "upload", "register"])
+def test_a_killed_log_leaves_no_version_and_no_garbage_that_gc_does_not_find(
+    base: BaseModel, tiny_adapter: Path, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    killed(where, tiny_adapter)
+    assert registered() == ["tiny/1"]
+    assert [item.kind for item in storage.items()].count("leftover") >= 1
+    shown = CliRunner().invoke(cache, ["gc", "--dry-run"], catch_exceptions=False)
+    assert "would remove" in shown.output
+    done = CliRunner().invoke(cache, ["gc", "--output", "json"], catch_exceptions=False)
+    assert json.loads(done.output)["bytes"] >= 0
+    assert list(home.folder("staging").iterdir()) == []
+    assert not list(temporary.rglob("*.safetensors")), "also what lay in MLflow's temporary folder"
+    # A logged model that was whole already stays: it can be registered by hand.
+    assert len(logged_models()) == (2 if where == "register" else 1)
+    assert "nothing to remove" in CliRunner().invoke(cache, ["gc"]).output
+
+
+def test_gc_leaves_a_running_log_alone(base: BaseModel) -> None:
+    with staging.staging() as folder:
+        os.utime(folder.with_suffix(".lock"), (time.time() - 60, time.time() - 60))
+        CliRunner().invoke(cache, ["gc"], catch_exceptions=False)
+        assert folder.is_dir()
+
+
+def test_gc_forgets_by_age_only_when_asked(version: ModelVersion, base: BaseModel) -> None:
+    from llmops.engine.resolve import resolve
+
+    adapter = resolve(version.uri).adapter_dir
+    assert adapter is not None
+    old = time.time() - 40 * 86_400
+    for path in (adapter.parent, base.directory / ".manifest.json"):
+        os.utime(path, (old, old))
+    CliRunner().invoke(cache, ["gc"], catch_exceptions=False)
+    assert adapter.is_dir()
+    listed = CliRunner().invoke(cache, ["ls", "--output", "json"], catch_exceptions=False)
+    assert {item["kind"] for item in json.loads(listed.output)["items"]} == {"base", "adapter"}
+    CliRunner().invoke(cache, ["gc", "--unused-for", "41"], catch_exceptions=False)
+    assert adapter.is_dir()
+    CliRunner().invoke(cache, ["gc", "--unused-for", "30"], catch_exceptions=False)
+    assert not adapter.exists()
+    assert not base.directory.exists()
+    assert resolve(version.uri).adapter_dir == adapter, "the registry has them"
+
+
+LOAD = """
+import sys, time
+from pathlib import Path
+import mlflow
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from llmops import bases, registry
+ready, go, uri, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
+real = registry.download
+def download(uri, target):
+    if uri.startswith("models:/tiny"):
+        count.touch()
+    return real(uri, target)
+registry.download = download
+from llmops.engine.resolve import resolve
+ready.touch()
+while not go.exists():
+    time.sleep(0.01)
+files = resolve(uri)
+assert files.base.directory.is_dir()
+print(files.base.digest)
+"""
+
+
+def test_eight_processes_that_want_a_base_download_it_once(
+    version: ModelVersion, base: BaseModel, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "other-machine"
+    go = tmp_path / "go"
+    started = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-W", "ignore", "-c", LOAD),
+                *(str(tmp_path / f"ready-{i}"), str(go), version.uri, str(tmp_path / f"got-{i}")),
+            ],
+            env={**os.environ, "LLMOPS_HOME": str(elsewhere)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(8)
+    ]
+    try:
+        while len(list(tmp_path.glob("ready-*"))) < 8:
+            assert all(process.poll() is None for process in started), started[0].communicate()
+            # Nobody may ever see a base that is not whole.
+            time.sleep(0.05)
+        go.touch()
+        while any(process.poll() is None for process in started):
+            for folder in (elsewhere / "models").glob("*"):
+                assert digest.of_model(folder) == folder.name
+        printed = [process.communicate(timeout=60) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    assert [process.returncode for process in started] == [0] * 8, printed
+    assert {out.strip() for out, _ in printed} == {base.digest}
+    assert len(list(tmp_path.glob("got-*"))) == 1, "one download"
+    assert mlflow.get_tracking_uri().startswith("sqlite")

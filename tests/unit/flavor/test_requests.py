@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmops.errors import UsageError
+from llmops.flavor.requests import read
+from llmops.records import Sampling
+
+CHAT = [{"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "hi",
+        ["hi"],
+        CHAT,
+        [CHAT],
+        {"prompt": "hi"},
+        {"messages": CHAT},
+        [{"messages": CHAT}],
+        np.array(["hi"]),
+        pd.Series(["hi"]),
+        pd.DataFrame({"prompt": ["hi"], "id": [7]}),
+        pd.DataFrame({"messages": [CHAT]}),
+        pd.DataFrame({0: ["hi"]}),
+    ],
+)
+def test_every_form_says_the_same(data: Any) -> None:
+    (request,) = read(data)
+    assert request.messages == CHAT
+    assert request.samplings == (Sampling(),)
+
+
+def test_empty_cells_are_no_parameters() -> None:
+    frame = pd.DataFrame({"prompt": ["a", "b"], "max_tokens": [3, np.nan], "stop": ["x", None]})
+    first, second = read(frame, {"temperature": 0.5})
+    assert first.samplings == (Sampling(max_tokens=3, temperature=0.5, stop=("x",)),)
+    assert second.samplings == (Sampling(temperature=0.5),)
+
+
+def test_n_answers_have_seeds_of_their_own() -> None:
+    (request,) = read({"prompt": "a", "n": 3, "seed": 10})
+    assert [sampling.seed for sampling in request.samplings] == [10, 11, 12]
+    (request,) = read({"prompt": "a", "n": 2})
+    assert [sampling.seed for sampling in request.samplings] == [None, None]
+
+
+def test_keys_that_change_no_answer_are_ignored() -> None:
+    (request,) = read({"messages": CHAT, "model": "x", "user": "u", "stream": False, "id": 3})
+    assert request.samplings == (Sampling(),)
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"max_tokens": 0}, "max_tokens must be a whole number from 1"),
+        ({"max_tokens": 2.5}, "max_tokens must be a whole number"),
+        ({"max_tokens": "5"}, "max_tokens must be a whole number"),
+        ({"temperature": -1}, "temperature must be a number from 0"),
+        ({"temperature": float("inf")}, "temperature must be"),
+        ({"top_p": 1.5}, "top_p must be a number from 0.0 to 1.0"),
+        ({"n": 0}, "n must be"),
+        ({"seed": "x"}, "seed must be"),
+        ({"stop": [""]}, "stop must be texts"),
+        ({"stop": [3]}, "stop must be texts"),
+        ({"stop": 3}, "stop must be texts"),
+        ({"logprobs": True}, "logprobs is not supported"),
+        ({"tools": []}, "tools is not supported"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_its_row(row: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=f"row 1: .*{says}"):
+        read([{"prompt": "fine"}, {"prompt": "a", **row}])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"question": "a"},
+        {"prompt": 5},
+        {"prompt": None},
+        {"messages": []},
+        {"messages": "hi"},
+        {"messages": [{"role": "user"}]},
+        {"messages": [{"role": "user", "content": None}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        5,
+        None,
+    ],
+)
+def test_a_row_without_text_is_refused(row: Any) -> None:
+    with pytest.raises(UsageError, match="row 1: "):
+        read([{"prompt": "fine"}, row])
+
+
+def test_unknown_parameters_of_the_call() -> None:
+    with pytest.raises(UsageError, match="unknown parameter max_new_tokens; allowed: max_tokens"):
+        read(["a"], {"max_new_tokens": 3})
