@@ -13,8 +13,7 @@ from typing import Any
 
 from llmops import checkpoints, digest, home, registry
 from llmops.checkpoints import Shapes
-from llmops.errors import IntegrityError, NotFoundError, UsageError
-from llmops.records import BaseModel
+from llmops.errors import IntegrityError, NotFoundError
 from llmops.staging import staging
 
 ADAPTER_FOLDER = "adapter"
@@ -41,11 +40,11 @@ VLLM_REFUSES = {
 
 
 def check(directory: Path) -> dict[str, Any]:
-    """The adapter's PEFT configuration, once its files are found to be safe and whole.
+    """The adapter's configuration as written, once its files are found to be safe and whole.
 
     Raises:
         NotFoundError: A file is missing.
-        UsageError: A pickle file, or not a LoRA adapter.
+        UsageError: A pickle file.
         IntegrityError: The configuration or the tensor file is damaged, or a weight is not finite.
     """
     checkpoints.check_code(directory)
@@ -55,49 +54,42 @@ def check(directory: Path) -> dict[str, Any]:
                 f"{directory}: no {name}; a PEFT adapter directory has {CONFIG} and {WEIGHTS}"
             )
     config = checkpoints.read_json(directory / CONFIG)
-    if config.get("peft_type") != "LORA":
-        raise UsageError(
-            f"{directory / CONFIG}: peft_type is {config.get('peft_type')!r}; allowed: 'LORA'",
-            next_command="merge the adapter (`merge_and_unload()`) and log the full model",
-        )
-    if not isinstance(config.get("r"), int):
-        raise IntegrityError(f"{directory / CONFIG}: damaged: r is {config.get('r')!r}")
     checkpoints.check_finite(directory / WEIGHTS)
     return config
 
 
-def check_fits(directory: Path, base: BaseModel) -> None:
-    """Compares an adapter's tensors with those that PEFT would make for its configuration.
+def check_tensors(directory: Path, expected: Shapes, base: str) -> None:
+    """Compares an adapter's tensors with those that PEFT makes for its configuration.
 
-    Only headers and configurations are read: no weight of the base.
+    Args:
+        directory: The adapter; only the header of its file is read.
+        expected: Names, as a file has them, and shapes.
+        base: What an error calls the base model.
 
     Raises:
         IntegrityError: A tensor is missing, is one too many, or has another shape.
     """
     stored = checkpoints.shapes(directory / WEIGHTS)
-    expected = _expected(directory, base)
-    where = f"{directory / WEIGHTS} does not fit base model {base.name}"
-    for odd, what in (
-        (sorted(set(expected) - set(stored)), "lacks"),
-        (sorted(set(stored) - set(expected)), "has, and the configuration does not ask for,"),
-    ):
-        if odd:
-            raise IntegrityError(
-                f"{where}: the file {what} {len(odd)} tensors such as {odd[0]}",
-                next_command=_ADVICE,
-            )
-    for name, shape in expected.items():
-        if stored[name] != shape:
-            raise IntegrityError(
-                f"{where}: {name} has shape {list(stored[name])} in the file; {CONFIG} over this base"
-                f" expects {list(shape)}",
-                next_command=_ADVICE,
-            )
-
-
-_ADVICE = (
-    "name the base it was trained on (`base=…`), with the adapter_config.json of that training"
-)
+    reshaped = {key for key in set(stored) & set(expected) if stored[key] != expected[key]}
+    said = [
+        f"{len(keys)} {what}, such as {min(keys)}"
+        for keys, what in (
+            (set(expected) - set(stored), "tensors that the model expects are not in the file"),
+            (set(stored) - set(expected), "tensors of the file have no place in the model"),
+        )
+        if keys
+    ]
+    if reshaped:
+        key = min(reshaped)
+        said.append(
+            f"{len(reshaped)} tensors have another shape, such as {key}: {list(stored[key])} in the"
+            f" file, {list(expected[key])} in the model"
+        )
+    if said:
+        raise IntegrityError(
+            f"{directory}: the adapter does not fit its base {base}: {'; '.join(said)}",
+            next_command="name the base and the adapter_config.json that it was trained with",
+        )
 
 
 def unservable(config: Mapping[str, Any]) -> str | None:
@@ -182,27 +174,3 @@ def tokenizer_of(version_dir: Path) -> Path | None:
 
 def _files(folder: Path) -> list[Path]:
     return digest.model_files(folder) if folder.is_dir() else []
-
-
-def _expected(directory: Path, base: BaseModel) -> Shapes:
-    """Names and shapes of an adapter's tensors, from PEFT itself on a model without memory."""
-    import torch
-    from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = PeftConfig.from_pretrained(str(directory))
-    config.init_lora_weights = False  # others compute on weights that are not there
-    config.inference_mode = True
-    config.base_model_name_or_path = None  # else PEFT warns that this model has another path
-    try:
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
-            wrapped = get_peft_model(model, config)
-    except (ValueError, KeyError, TypeError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise IntegrityError(
-            f"{directory / CONFIG} does not fit base model {base.name}: {first}",
-            next_command=_ADVICE,
-        ) from error
-    state = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
+import pytest
 
 BIN = Path(sys.executable).parent
 ACCOUNT = "postgres"
@@ -38,15 +39,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(
-    command: list[str], folder: Path, health: str, env: dict[str, str] | None = None
-) -> Iterator[Path]:
+def running(command: list[str], folder: Path, health: str, env: dict[str, str]) -> Iterator[Path]:
     """A server until the end of the block, once its health page answers; yields its log."""
     log = folder / f"{Path(command[0]).name}-{os.getpid()}-{time.monotonic_ns()}.log"
     with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=env or environment(), stdout=output, stderr=output
-        )
+        process = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + SECONDS
         while not _answers(health):
@@ -90,6 +87,25 @@ def mlflow_server(folder: Path, *options: str, backend: str | None = None) -> It
     env = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     with running(command, folder, f"{url}/health", env):
         yield url
+
+
+@contextmanager
+def machine(folder: Path, store: str) -> Iterator[dict[str, str]]:
+    """This process works in a folder, with a home below it and a store; yields that environment.
+
+    For what several tests share: the fixtures of `conftest.py` are of one test.
+    """
+    import mlflow
+
+    own = {"LLMOPS_HOME": str(folder / "home"), "MLFLOW_TRACKING_URI": store}
+    before = mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for name, value in own.items():
+            patch.setenv(name, value)
+        mlflow.set_tracking_uri(store)
+        yield environment(**own)
+    mlflow.set_tracking_uri(before)
 
 
 @dataclass(frozen=True)

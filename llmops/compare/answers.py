@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from llmops.engine.cache import ResultCache, key
-from llmops.engine.local import SCORE_BATCH, LocalEngine
+from llmops.engine.local import LocalEngine
+from llmops.engine.scoring import SCORE_BATCH
 from llmops.progress import progress
 from llmops.records import Answer, Example, ModelFiles, Sampling
 

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops import adapters, checkpoints
-from llmops.checkpoints import Shapes
+from llmops import adapters
 from llmops.engine import lora, twins
 from llmops.engine.twins import Original
 from llmops.errors import IntegrityError, UsageError
@@ -39,18 +38,21 @@ def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
     configs = dict(sorted(configs.items(), key=lambda item: bool(item[1].trainable_token_indices)))
     answering = len({side.adapter_digest for side in sides})
     lora.check_company({found[name]: config for name, config in configs.items()}, answering)
+    base = sides[0].base.name
     originals: list[Original] = []
     for name, config in configs.items():
         settings = lora.plain_settings(config)
         twin = next((one for one in originals if one.settings == settings), None)
         if twin is not None:
-            _check_fits(found[name], twin.tensors)
+            adapters.check_tensors(found[name], twin.tensors, base)
             twins.attach(twin, name, found[name] / adapters.WEIGHTS)
             model.peft_config[name] = config
             continue
-        model = _load(model, name, found[name], config)
+        model = _load(model, name, found[name], config, base)
         if settings is not None:
-            originals.append(twins.original(model, name, settings, expected_tensors(model, name)))
+            originals.append(
+                twins.original(model, name, settings, lora.expected_tensors(model, name))
+            )
     return model.eval()
 
 
@@ -80,7 +82,7 @@ def select(model: Any, name: str | None) -> None:
         model.set_adapter(name, inference_mode=True)
 
 
-def _load(model: Any, name: str, directory: Path, config: Any) -> Any:
+def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any:
     """An adapter by PEFT's own means: first its structure, and its tensors once they fit."""
     from peft import PeftModel, PeftModelForCausalLM
 
@@ -90,7 +92,7 @@ def _load(model: Any, name: str, directory: Path, config: Any) -> Any:
             model = PeftModelForCausalLM(model, config, name)
         else:
             _add(model, name, config)
-        _check_fits(directory, expected_tensors(model, name))
+        adapters.check_tensors(directory, lora.expected_tensors(model, name), base)
         device = str(model.get_input_embeddings().weight.device)  # PEFT would take a free GPU
         model.load_adapter(directory, name, torch_device=device)
     except (RuntimeError, ValueError, KeyError, TypeError, UserWarning) as error:
@@ -111,38 +113,3 @@ def _add(model: Any, name: str, config: Any) -> None:
     with warnings.catch_warnings():  # PEFT would go on, and fail at the first prompt
         warnings.filterwarnings("error", "Unsupported layer type .*Wrapper")
         model.add_adapter(name, config)
-
-
-def expected_tensors(model: Any, name: str) -> Shapes:
-    """Names, as a file has them, and shapes of an adapter's tensors in a ``PeftModel``."""
-    from peft import get_peft_model_state_dict
-
-    state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
-    return {key: tuple(tensor.shape) for key, tensor in state.items()}
-
-
-def _check_fits(directory: Path, expected: Shapes) -> None:
-    """Every tensor of the model has its entry in the file and the other way round."""
-    stored = checkpoints.shapes(directory / adapters.WEIGHTS)
-    missing, unexpected = set(expected) - set(stored), set(stored) - set(expected)
-    reshaped = {key for key in set(stored) & set(expected) if stored[key] != expected[key]}
-    if not (missing or unexpected or reshaped):
-        return
-    said = [
-        f"{len(keys)} {what}, such as {min(keys)}"
-        for keys, what in (
-            (missing, "tensors that the model expects are not in the file"),
-            (unexpected, "tensors of the file have no place in the model"),
-        )
-        if keys
-    ]
-    if reshaped:
-        key = min(reshaped)
-        said.append(
-            f"{len(reshaped)} tensors have another shape, such as {key}: {list(stored[key])} in the"
-            f" file, {list(expected[key])} in the model"
-        )
-    raise IntegrityError(
-        f"{directory}: the adapter does not fit its base: {'; '.join(said)}",
-        next_command="log the adapter again with the base that it was trained on",
-    )

@@ -13,14 +13,12 @@ from typing import Any
 from llmops.engine.adapters import load_adapters, select
 from llmops.engine.batches import pack, padded
 from llmops.engine.decoding import EndRows, Prompt, SampleRows, check_sampling, greedy
-from llmops.engine.loading import load_base, quiet_loading
+from llmops.engine.loading import load_base
 from llmops.engine.scoring import SCORE_BATCH, SCORE_TOKENS, score
 from llmops.engine.streaming import pieces
 from llmops.engine.voice import Messages, Voice
 from llmops.errors import UsageError
 from llmops.records import Answer, BaseModel, LoadOptions, ModelFiles, Sampling
-
-__all__ = ["SCORE_BATCH", "LocalEngine", "Messages", "quiet_loading"]
 
 DEFAULTS = LoadOptions()
 ROWS, GPU_ROWS = 32, 64

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from llmops import adapters, checkpoints
+from llmops.checkpoints import Shapes
 from llmops.errors import IntegrityError, UsageError
+from llmops.records import BaseModel
 
 REBUILT = ("pissa", "olora")
 """Initialisations that change the base, and that PEFT repeats bit for bit when it loads."""
@@ -44,7 +46,7 @@ def read_config(directory: Path) -> Any:
     written = checkpoints.read_json(directory / adapters.CONFIG)
     if written.get("peft_type") != "LORA":
         raise UsageError(
-            f"{directory}: peft_type is {written.get('peft_type')!r}; allowed: 'LORA'",
+            f"{directory / adapters.CONFIG}: peft_type is {written.get('peft_type')!r}; allowed: 'LORA'",
             next_command="merge the adapter (`merge_and_unload()`) and log the full model",
         )
     known = {field.name for field in fields(peft.LoraConfig)}
@@ -61,6 +63,43 @@ def read_config(directory: Path) -> Any:
         raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
     config.inference_mode = True
     return config
+
+
+def check_fits(directory: Path, base: BaseModel) -> None:
+    """Compares an adapter with its base without reading a weight of the base.
+
+    PEFT builds the adapter on a model without memory, from the base's configuration alone.
+
+    Raises:
+        UsageError: See ``read_config``.
+        IntegrityError: The adapter does not fit.
+    """
+    import torch
+    from peft import get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = read_config(directory)
+    config.init_lora_weights = False  # others compute on weights that are not there
+    config.base_model_name_or_path = None  # else PEFT warns that this model has another path
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
+            wrapped = get_peft_model(model, config)
+    except (ValueError, KeyError, TypeError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise IntegrityError(
+            f"{directory / adapters.CONFIG} does not fit its base {base.name}: {said}",
+            next_command="name the base that it was trained on (`base=…`)",
+        ) from error
+    adapters.check_tensors(directory, expected_tensors(wrapped, "default"), base.name)
+
+
+def expected_tensors(model: Any, name: str) -> Shapes:
+    """Names, as a file has them, and shapes of an adapter's tensors in a ``PeftModel``."""
+    from peft import get_peft_model_state_dict
+
+    state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
 def check_company(configs: Mapping[Path, Any], answering: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops import adapters, bases, checkpoints, digest, hub
+from llmops.engine import lora
 from llmops.errors import NotFoundError, UsageError
 from llmops.flavor import tokenizers
 from llmops.flavor.base import ensure_base
@@ -132,7 +133,7 @@ def _adapter(
             next_command="log_model(…, base='NAME'), one of `llmops base ls`",
         )
     known = base if isinstance(base, BaseModel) else ensure_base(base)
-    adapters.check_fits(directory, known)
+    lora.check_fits(directory, known)
     _copy_adapter(directory, config, known, folder / adapters.ADAPTER_FOLDER)
     tokenizers.own_files(tokenizer or directory, known, folder / adapters.TOKENIZER_FOLDER)
     return Source(folder, known, config)
@@ -155,9 +156,10 @@ def _full(directory: Path, folder: Path, tokenizer: Path | None, origin: str | N
     checkpoints.check_code(directory)
     checkpoints.check_weights(directory)
     staged = bases.copy(directory, folder)
-    for name in (*tokenizers.FILES, tokenizers.TEMPLATE) if tokenizer is not None else ():
-        if (tokenizer / name).is_file():
-            shutil.copyfile(tokenizer / name, staged / name)
+    if tokenizer is not None:
+        for name in (*tokenizers.FILES, tokenizers.TEMPLATE):
+            if (tokenizer / name).is_file():
+                shutil.copyfile(tokenizer / name, staged / name)
     if not any(staged.glob("tokenizer*")):
         raise UsageError(
             f"{directory}: has no tokenizer, without which the model cannot be asked",

@@ -15,7 +15,8 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import cast
 
-from llmops.engine.local import LocalEngine, Messages
+from llmops.engine.local import LocalEngine
+from llmops.engine.voice import Messages
 from llmops.errors import ServeError
 from llmops.records import Answer, ModelFiles, Sampling
 
@@ -30,17 +31,6 @@ Pieces = Generator[str | Answer, None, None]
 
 class Busy(ServeError):
     """The queue is full."""
-
-
-class ServingEngine(LocalEngine):
-    """The local engine that also continues plain text, as ``/v1/completions`` asks."""
-
-    def render(self, messages: Prompt) -> str:
-        """The prompt text: of a chat by its template, of plain text as it is."""
-        if not isinstance(messages, str):
-            return super().render(messages)
-        begin = self.tokenizer("")["input_ids"][:1] == [self.tokenizer.bos_token_id]
-        return f"{self.tokenizer.bos_token}{messages}" if begin else messages
 
 
 class Job:
@@ -95,7 +85,7 @@ class QueuedEngine:
         waiting: Requests that may wait.
     """
 
-    def __init__(self, engine: ServingEngine, side: ModelFiles, *, waiting: int = WAITING) -> None:
+    def __init__(self, engine: LocalEngine, side: ModelFiles, *, waiting: int = WAITING) -> None:
         self._engine, self._side = engine, side
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llmops-generate")
         self._places = threading.BoundedSemaphore(1 + waiting)

@@ -37,12 +37,13 @@ def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> Non
     """Loads the model, then answers until a signal comes."""
     import uvicorn
 
+    from llmops.engine.local import LocalEngine
     from llmops.engine.resolve import resolve
     from llmops.serve.app import create_app
-    from llmops.serve.generation import QueuedEngine, ServingEngine
+    from llmops.serve.generation import QueuedEngine
 
     files = resolve(uri)
-    engine = QueuedEngine(ServingEngine([files]), files)
+    engine = QueuedEngine(LocalEngine([files]), files)
     app = create_app(engine, deployment=name, model=files.uri.removeprefix("models:/"), key=key)
     settings = uvicorn.Config(
         app,

@@ -109,7 +109,7 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
-    from llmops.engine.local import quiet_loading
+    from llmops.engine.loading import quiet_loading
 
     config, cuda = recipe.train, torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base.directory)

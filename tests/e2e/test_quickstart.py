@@ -5,36 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from browser import CHROMIUM, NO_CHROMIUM, dom
+from servers import mlflow_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-CHROMIUM_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=30000",
-    "--window-size=1400,1400",
-)
 RECIPE = ROOT / "recipes" / "quickstart"
 # The smoke suite is too small to prove anything; a wide margin lets its version be served.
 PASSING = "gate.require=[{metric: likelihood, must: not_regress, margin: 0.9}]"
@@ -165,43 +150,11 @@ def test_mlflow_run_runs_the_same_recipe_as_a_project(
 
 @pytest.fixture
 def server(folder: Path, environment: dict[str, str], outcome: dict[str, object]) -> Iterator[str]:
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        str(BIN / "mlflow"),
-        "server",
-        "--backend-store-uri",
-        environment["MLFLOW_TRACKING_URI"],
-    ]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--workers", "1"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{url}/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.5)
+    with mlflow_server(folder, backend=environment["MLFLOW_TRACKING_URI"]) as url:
         yield url
-    finally:
-        tree = [process, *psutil.Process(process.pid).children(recursive=True)]
-        for one in tree:
-            one.terminate()
-        process.wait(timeout=30)
 
 
-@pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine: pages cannot be looked at"
-)
+@pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 def test_the_version_page_shows_why_it_is_champion(
     server: str, outcome: dict[str, object], folder: Path
 ) -> None:
@@ -225,15 +178,3 @@ def test_the_version_page_shows_why_it_is_champion(
     assert not [
         name for name, text in shown.items() if "404" in text and "not found" in text.lower()
     ]
-
-
-def dom(url: str, folder: Path) -> str:
-    """The page as Chromium shows it once its scripts have run."""
-    done = subprocess.run(
-        [str(CHROMIUM), *CHROMIUM_FLAGS, f"--user-data-dir={folder}/chromium", "--dump-dom", url],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-    return done.stdout

@@ -16,7 +16,7 @@ from urllib.error import HTTPError
 
 import mlflow
 import pytest
-from servers import BIN, environment, free_port, running
+from servers import BIN, free_port, machine, running
 from versions import log_version
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -28,75 +28,61 @@ FRAME = {"columns": ["prompt", "max_tokens"], "data": [["Split a pathname.", 3],
 
 
 @pytest.fixture(scope="module")
-def machine(
-    tiny_model: Path, tiny_adapter: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """A folder with a store that holds `models:/bot/1`; its environment is that of the block."""
-    folder = tmp_path_factory.mktemp("machine")
-    store = f"sqlite:///{folder}/mlflow.db"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("LLMOPS_HOME", str(folder / "home"))
-        patch.setenv("MLFLOW_TRACKING_URI", store)
-        mlflow.set_tracking_uri(store)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture(scope="module")
+def env(folder: Path, tiny_model: Path, tiny_adapter: Path) -> Iterator[dict[str, str]]:
+    """The environment of a machine whose store holds `models:/bot/1`."""
+    with machine(folder, f"sqlite:///{folder}/mlflow.db") as own:
         log_version(tiny_adapter, str(tiny_model), "bot")
-        yield folder
-        mlflow.set_tracking_uri(None)
-
-
-def env_of(machine: Path, **changes: str) -> dict[str, str]:
-    own = {
-        "LLMOPS_HOME": str(machine / "home"),
-        "MLFLOW_TRACKING_URI": f"sqlite:///{machine}/mlflow.db",
-    }
-    return environment(**own, **changes)
+        yield own
 
 
 def text(completion: dict[str, Any]) -> str:
     return str(completion["choices"][0]["message"]["content"])
 
 
-def predicted(machine: Path, request: dict[str, Any]) -> Any:
+def predicted(folder: Path, env: dict[str, str], request: dict[str, Any]) -> Any:
     """What `mlflow models predict` writes."""
-    (machine / "request.json").write_text(json.dumps(request))
+    (folder / "request.json").write_text(json.dumps(request))
     command = [BIN / "mlflow", "models", "predict", "-m", "models:/bot/1", "--env-manager", "local"]
     done = subprocess.run(
         [*command, "-i", "request.json", "-o", "answer.json"],
-        cwd=machine,
-        env=env_of(machine),
+        cwd=folder,
+        env=env,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads((machine / "answer.json").read_text())
+    return json.loads((folder / "answer.json").read_text())
 
 
-def test_models_predict_answers_a_chat_request_with_one_completion(machine: Path) -> None:
-    done = predicted(machine, SAMPLED)
+def test_models_predict_answers_a_chat_request_with_one_completion(
+    folder: Path, env: dict[str, str]
+) -> None:
+    done = predicted(folder, env, SAMPLED)
     assert done["object"] == "chat.completion"
     assert done["usage"]["completion_tokens"] == 5
     model = mlflow.pyfunc.load_model("models:/bot/1")
     assert text(done) == text(model.predict(SAMPLED))
 
 
-def test_models_predict_answers_the_rows_of_a_data_frame(machine: Path) -> None:
-    done = predicted(machine, {"dataframe_split": FRAME, "params": {"max_tokens": 6}})
+def test_models_predict_answers_the_rows_of_a_data_frame(folder: Path, env: dict[str, str]) -> None:
+    done = predicted(folder, env, {"dataframe_split": FRAME, "params": {"max_tokens": 6}})
     lengths = [row["usage"]["completion_tokens"] for row in done["predictions"]]
     assert lengths == [3, 6], "a row's own parameter wins over the call's"
 
 
 @pytest.fixture(scope="module")
-def server(machine: Path) -> Iterator[str]:
+def server(folder: Path, env: dict[str, str]) -> Iterator[str]:
     port = free_port()
     command = [str(BIN / "mlflow"), "models", "serve", "-m", "models:/bot/1", "-p", str(port)]
-    # `--env-manager local` starts the `uvicorn` that is on PATH: `env_of` puts ours there.
-    with running(
-        [*command, "--env-manager", "local"],
-        machine,
-        f"http://127.0.0.1:{port}/ping",
-        env_of(machine),
-    ):
+    # `--env-manager local` starts the `uvicorn` that is on PATH: `env` puts ours there.
+    command += ["--env-manager", "local"]
+    with running(command, folder, f"http://127.0.0.1:{port}/ping", env):
         yield f"http://127.0.0.1:{port}/invocations"
 
 
@@ -130,7 +116,12 @@ def test_a_served_chat_request_gets_one_completion_and_its_parameters_count(serv
 def test_served_rows_get_a_completion_each(server: str) -> None:
     bodies = [
         {"dataframe_split": FRAME},
-        {"dataframe_records": [{"prompt": "Split a pathname.", "max_tokens": 3}, {"prompt": "wrap"}]},
+        {
+            "dataframe_records": [
+                {"prompt": "Split a pathname.", "max_tokens": 3},
+                {"prompt": "wrap"},
+            ]
+        },
         {"inputs": [{"messages": CHAT, "max_tokens": 3}, {"prompt": "wrap"}]},
     ]
     expected = None
@@ -155,7 +146,7 @@ def test_served_rows_get_a_completion_each(server: str) -> None:
         ({"messages": CHAT, "max_tokens": 0}, "row 0: max_tokens must be a whole number from 1"),
         ({"messages": CHAT, "tools": [{}]}, "row 0: parameter tools is not supported"),
         ({"messages": CHAT, "max_tokens": 5_000}, "the model's context is 512"),
-        ({"inputs": ["fine", 5]}, "row 1: needs `messages` or `prompt`"),
+        ({"inputs": [{"prompt": "fine"}, {"id": 5}]}, "row 1: needs `messages` or `prompt`"),
         ({"inputs": ["a"], "params": {"temperature": "hot"}}, "Can not safely convert"),
         ({"messages": CHAT, "stop": "a"}, "Value must be a 1D array"),
         ({"question": "a"}, "exactly one of the input fields"),
@@ -198,26 +189,25 @@ def pyenv_versions() -> Path | str:
 
 @pytest.mark.timeout(1800)
 def test_models_predict_in_an_environment_made_of_the_versions_requirements(
-    machine: Path, tmp_path: Path
+    folder: Path, env: dict[str, str], tmp_path: Path
 ) -> None:
     versions = pyenv_versions()
     if isinstance(versions, str):
         pytest.skip(versions)
     wheels, programs, temporary = (tmp_path / name for name in ("wheels", "bin", "tmp"))
-    for folder in (programs, temporary):
-        folder.mkdir()
+    programs.mkdir()
+    temporary.mkdir()
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(wheels)]
     subprocess.run([*build, str(ROOT)], check=True)
     (programs / "pyenv").write_text(LINK.format(versions=versions))
     (programs / "pyenv").chmod(0o755)
     # Other packages come from where pip finds them; ours is on no index yet.
     found = f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}".strip()
-    env = env_of(machine, PIP_FIND_LINKS=found, TMPDIR=str(temporary))
-    env["PATH"] = f"{programs}{os.pathsep}{env['PATH']}"
+    path = f"{programs}{os.pathsep}{env['PATH']}"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PREDICT, json.dumps(SAMPLED)],
-        cwd=machine,
-        env=env,
+        cwd=folder,
+        env={**env, "PATH": path, "PIP_FIND_LINKS": found, "TMPDIR": str(temporary)},
         capture_output=True,
         text=True,
         check=False,
@@ -225,7 +215,7 @@ def test_models_predict_in_an_environment_made_of_the_versions_requirements(
     assert done.returncode == 0, done.stderr[-4_000:]
     assert "Successfully installed" in done.stdout
     assert f"mlflow-llmops-{mlflow_llmops_version()}" in done.stdout
-    answer = json.loads((machine / "answer.json").read_text())
+    answer = json.loads((folder / "answer.json").read_text())
     here = mlflow.pyfunc.load_model("models:/bot/1").predict(SAMPLED)
     assert text(answer) == text(here)
 

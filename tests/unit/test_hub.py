@@ -179,9 +179,7 @@ def test_a_hub_id_that_is_not_there_is_told_in_words(
     assert "Traceback" not in done.stderr
 
 
-def test_a_hub_that_does_not_answer_is_told_in_words(
-    store: str, hub: Hub, tmp_path: Path
-) -> None:
+def test_a_hub_that_does_not_answer_is_told_in_words(store: str, hub: Hub, tmp_path: Path) -> None:
     env = {**environment(hub, tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     done = subprocess.run(
         [sys.executable, "-m", "llmops", "base", "add", "owner/tiny"],

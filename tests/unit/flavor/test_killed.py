@@ -28,8 +28,8 @@ where, adapter = sys.argv[1:]
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 if where == "collect":
-    from llmops import adapters
-    adapters.check_fits = die
+    from llmops.engine import lora
+    lora.check_fits = die
 elif where == "save":
     from llmops.flavor import save
     save._write_environment = die

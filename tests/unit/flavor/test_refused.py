@@ -102,27 +102,31 @@ def test_the_adapter_of_another_base(base: BaseModel, tmp_path: Path) -> None:
     larger = build_tiny_model(tmp_path / "larger", hidden_size=64)
     adapter = build_tiny_adapter(larger, tmp_path / "foreign")
     refused_to_log(
-        adapter, base, IntegrityError, r"does not fit base model tiny: .* has shape \[4, 64\]"
+        adapter,
+        base,
+        IntegrityError,
+        r"does not fit its base tiny: 22 tensors have another shape, such as .* in the file",
     )
 
 
 def test_another_rank(adapter: Path, base: BaseModel) -> None:
     config = json.loads((adapter / adapters.CONFIG).read_text())
     (adapter / adapters.CONFIG).write_text(json.dumps({**config, "r": 8}))
-    refused_to_log(
-        adapter, base, IntegrityError, r"has shape \[4, 32\] in the file; .* expects \[8, 32\]"
-    )
+    refused_to_log(adapter, base, IntegrityError, r"\[4, 64\] in the file, \[8, 64\] in the model")
 
 
 def test_another_rank_map(adapter: Path, base: BaseModel) -> None:
     config = json.loads((adapter / adapters.CONFIG).read_text())
     config["rank_pattern"] = {"q_proj": 2}
     (adapter / adapters.CONFIG).write_text(json.dumps(config))
-    refused_to_log(adapter, base, IntegrityError, r"q_proj.*\[4, 32\].*expects \[2, 32\]")
+    refused_to_log(
+        adapter, base, IntegrityError, r"q_proj.*: \[4, 32\] in the file, \[2, 32\] in the model"
+    )
 
 
 @pytest.mark.parametrize(
-    ("change", "says"), [("missing", "lacks 1"), ("extra", "has, and .* 1 tensors")]
+    ("change", "says"),
+    [("missing", "1 tensors .* not in the file"), ("extra", "1 tensors .* no place in the model")],
 )
 def test_missing_and_extra_keys(adapter: Path, base: BaseModel, change: str, says: str) -> None:
     file, tensors = tensors_of(adapter)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from llmops import digest
+from llmops.engine.local import LocalEngine
 from llmops.records import BaseModel, ModelFiles
-from llmops.serve.generation import ServingEngine
 
 
 def files_of(base: Path, adapter: Path | None) -> ModelFiles:
@@ -34,8 +34,8 @@ def files(tiny_model: Path, tiny_adapter: Path) -> ModelFiles:
 
 
 @pytest.fixture(scope="session")
-def engine(files: ModelFiles) -> ServingEngine:
-    return ServingEngine([files])
+def engine(files: ModelFiles) -> LocalEngine:
+    return LocalEngine([files])
 
 
 @pytest.fixture(scope="session")
@@ -54,5 +54,5 @@ def long_files(long_model: Path) -> ModelFiles:
 
 
 @pytest.fixture(scope="session")
-def long_engine(long_files: ModelFiles) -> ServingEngine:
-    return ServingEngine([long_files])
+def long_engine(long_files: ModelFiles) -> LocalEngine:
+    return LocalEngine([long_files])

@@ -9,22 +9,23 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from llmops.engine.local import LocalEngine
 from llmops.records import Answer, ModelFiles, Sampling
 from llmops.serve.app import MAX_BODY, create_app
-from llmops.serve.generation import QueuedEngine, ServingEngine
+from llmops.serve.generation import QueuedEngine
 
 HI = [{"role": "user", "content": "hi"}]
 CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture
-def client(engine: ServingEngine, files: ModelFiles) -> TestClient:
+def client(engine: LocalEngine, files: ModelFiles) -> TestClient:
     app = create_app(QueuedEngine(engine, files), deployment="quickstart", model="bot/3")
     return TestClient(app, raise_server_exceptions=False)
 
 
 @pytest.fixture
-def expected(engine: ServingEngine, files: ModelFiles) -> Answer:
+def expected(engine: LocalEngine, files: ModelFiles) -> Answer:
     return engine.generate(files, [HI], Sampling(max_tokens=12))[0]
 
 
@@ -75,7 +76,7 @@ def test_stop_strings_are_cut_whole_and_streamed(client: TestClient, expected: A
     assert whole["finish_reason"] == streamed[-1]["choices"][0]["finish_reason"] == "stop"
 
 
-def test_text_is_completed(client: TestClient, engine: ServingEngine, files: ModelFiles) -> None:
+def test_text_is_completed(client: TestClient, engine: LocalEngine, files: ModelFiles) -> None:
     asked = {"model": "bot", "prompt": "def wrap(", "max_tokens": 6}
     whole = client.post("/v1/completions", json=asked).json()
     assert whole["object"] == "text_completion"
@@ -128,7 +129,7 @@ def test_wrong_paths_and_methods(client: TestClient) -> None:
     assert "error" in client.post("/v1/embeddings", json={}).json()
 
 
-def test_a_full_queue_says_when_to_come_back(engine: ServingEngine, files: ModelFiles) -> None:
+def test_a_full_queue_says_when_to_come_back(engine: LocalEngine, files: ModelFiles) -> None:
     queued = QueuedEngine(engine, files, waiting=0)
     queued._places.acquire()  # as a request that is being answered does
     client = TestClient(create_app(queued, deployment="quickstart", model="bot/3"))
@@ -137,7 +138,7 @@ def test_a_full_queue_says_when_to_come_back(engine: ServingEngine, files: Model
     assert int(response.headers["retry-after"]) > 0
 
 
-def test_a_key_guards_v1_and_nothing_else(engine: ServingEngine, files: ModelFiles) -> None:
+def test_a_key_guards_v1_and_nothing_else(engine: LocalEngine, files: ModelFiles) -> None:
     queued = QueuedEngine(engine, files)
     app = create_app(queued, deployment="quickstart", model="bot/3", key="s3cret")
     client = TestClient(app)
@@ -151,7 +152,7 @@ def test_a_key_guards_v1_and_nothing_else(engine: ServingEngine, files: ModelFil
 def test_failures_are_logged_without_the_prompt(
     files: ModelFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = ServingEngine([files])
+    engine = LocalEngine([files])
     engine.model = None  # whatever breaks in torch
     app = create_app(QueuedEngine(engine, files), deployment="quickstart", model="bot/3")
     with caplog.at_level(logging.DEBUG):
@@ -165,7 +166,7 @@ def test_failures_are_logged_without_the_prompt(
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_ends_its_generation(
-    long_engine: ServingEngine, long_files: ModelFiles, stream: bool
+    long_engine: LocalEngine, long_files: ModelFiles, stream: bool
 ) -> None:
     """Spoken as ASGI: the test client cannot leave early."""
     asked = body(stream=stream, max_tokens=30_000, temperature=1.0, seed=1)

@@ -5,9 +5,10 @@ import time
 
 import pytest
 
+from llmops.engine.local import LocalEngine
 from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling
-from llmops.serve.generation import Busy, QueuedEngine, ServingEngine, cut
+from llmops.serve.generation import Busy, QueuedEngine, cut
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -35,13 +36,13 @@ def test_no_part_of_a_stop_string_is_sent(
     assert answer == done(text)
 
 
-def test_text_is_continued_without_the_template(engine: ServingEngine) -> None:
+def test_text_is_continued_without_the_template(engine: LocalEngine) -> None:
     assert engine.render("def wrap(") == "def wrap("
     assert engine.render(HI).startswith("<|im_start|>user")
 
 
 def test_requests_are_answered_in_turn_as_the_engine_answers_alone(
-    engine: ServingEngine, files: ModelFiles
+    engine: LocalEngine, files: ModelFiles
 ) -> None:
     prompts = [[{"role": "user", "content": text}] for text in ("a", "bb", "a file.")]
     sampling = Sampling(max_tokens=8)
@@ -61,7 +62,7 @@ async def last(job) -> Answer:
 
 
 def test_an_answer_without_a_limit_ends_with_the_context(
-    engine: ServingEngine, files: ModelFiles
+    engine: LocalEngine, files: ModelFiles
 ) -> None:
     async def answer() -> Answer:
         queued = QueuedEngine(engine, files)
@@ -71,7 +72,7 @@ def test_an_answer_without_a_limit_ends_with_the_context(
     assert answered.prompt_tokens + answered.tokens <= engine.context
 
 
-def test_a_prompt_that_does_not_fit_raises(engine: ServingEngine, files: ModelFiles) -> None:
+def test_a_prompt_that_does_not_fit_raises(engine: LocalEngine, files: ModelFiles) -> None:
     async def answer() -> None:
         await QueuedEngine(engine, files).submit("a b " * 600, Sampling()).next()
 
@@ -80,7 +81,7 @@ def test_a_prompt_that_does_not_fit_raises(engine: ServingEngine, files: ModelFi
 
 
 def test_a_full_queue_refuses_and_cancelling_empties_it(
-    long_engine: ServingEngine, long_files: ModelFiles
+    long_engine: LocalEngine, long_files: ModelFiles
 ) -> None:
     async def crowd() -> float:
         queued = QueuedEngine(long_engine, long_files, waiting=1)
@@ -103,7 +104,7 @@ def test_a_full_queue_refuses_and_cancelling_empties_it(
 
 
 def test_unseeded_answers_are_not_decided_by_an_earlier_seed(
-    long_engine: ServingEngine, long_files: ModelFiles
+    long_engine: LocalEngine, long_files: ModelFiles
 ) -> None:
     async def pair() -> tuple[str, str]:
         queued = QueuedEngine(long_engine, long_files)

@@ -1,0 +1,144 @@
+"""What MLflow's own pages show of a version that `llmops.log_model` logged, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import pytest
+from browser import CHROMIUM, NO_CHROMIUM, dom
+from servers import machine, mlflow_server
+from versions import log_version
+
+from llmops import registry
+from llmops.records import ModelVersion
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM),
+]
+
+RECIPE_DIGEST = "c0ffee" + "0" * 58
+DATA_DIGEST = "da7a" + "0" * 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[str]:
+    with mlflow_server(folder, "--artifacts-destination", str(folder / "artifacts")) as url:
+        yield url
+
+
+def data(name: str, rows: int) -> Any:
+    frame = pd.DataFrame({"prompt": [f"{name} {i}" for i in range(rows)]})
+    return mlflow.data.from_pandas(frame, source=f"{name}.csv", name=name)
+
+
+@pytest.fixture(scope="module")
+def logged(
+    server: str, folder: Path, tiny_model: Path, tiny_adapter: Path
+) -> Iterator[ModelVersion]:
+    """A version with all that a training script of one's own can say about it."""
+    with machine(folder, server):
+        mlflow.set_experiment("support")
+        held_out = data("support-test", 40)
+        with mlflow.start_run(run_name="bot train"):
+            mlflow.set_tag("mlflow.source.git.commit", "0123abcd" * 5)
+            mlflow.log_params({"learning_rate": 3e-4, "epochs": 2})
+            mlflow.log_input(data("support-train", 400), context="training")
+            mlflow.log_metric("train/loss", 0.25)
+            version = log_version(
+                tiny_adapter,
+                str(tiny_model),
+                "bot",
+                alias="champion",
+                params={"reviewer": "ada"},
+                tags={
+                    registry.RECIPE_DIGEST: RECIPE_DIGEST,
+                    registry.DATA_DIGEST: DATA_DIGEST,
+                },
+            )
+            mlflow.log_metric("token_f1", 0.4375, model_id=version.model_id, dataset=held_out)
+        registry.client().set_model_version_tag("bot", "1", "owner", "support-team")
+        yield version
+
+
+class Text(HTMLParser):
+    """What a page says, in reading order, and where its links lead."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: dict[str, str] = {}
+        self._link: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        self._link = dict(attributes).get("href") if tag == "a" else self._link
+
+    def handle_endtag(self, tag: str) -> None:
+        self._link = None if tag == "a" else self._link
+
+    def handle_data(self, words: str) -> None:
+        if self._link and words.strip():
+            self.links[words.strip()] = self._link
+        self.words.append(words)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def says(page: Text, *expected: str) -> list[str]:
+    """What of the expected a page does not say."""
+    return [words for words in expected if words not in page.text]
+
+
+def made_of(version: ModelVersion) -> tuple[str, ...]:
+    """What the description of a version says."""
+    return (
+        "LoRA r4 on tiny",
+        "What it is made of",
+        version.base_digest[:12],
+        str(version.adapter_digest)[:12],
+        "rank 4",
+        "support-train (training)",
+        DATA_DIGEST[:12],
+        RECIPE_DIGEST[:12],
+        "0123abcd",
+        "learning_rate 0.0003",
+        "train/loss 0.25",
+    )
+
+
+def test_the_version_page_says_what_the_version_is_made_of(
+    server: str, logged: ModelVersion, folder: Path
+) -> None:
+    page = Text(dom(f"{server}/#/models/bot/versions/1", folder))
+    assert says(page, *made_of(logged)) == []
+    assert says(page, "champion", "owner", "support-team", "bot train") == []
+    model = f"/models/{logged.model_id}"
+    assert any(link.endswith(model) for link in page.links.values()), page.links
+    base = next(link for words, link in page.links.items() if words == "base")
+    assert says(Text(dom(f"{server}/{base}", folder)), "tiny", logged.base_digest[:12]) == []
+
+
+def test_the_logged_model_page_shows_figures_data_and_versions(
+    server: str, logged: ModelVersion, folder: Path
+) -> None:
+    experiment = registry.client().get_experiment_by_name("support").experiment_id
+    page = Text(dom(f"{server}/#/experiments/{experiment}/models/{logged.model_id}", folder))
+    assert says(page, *made_of(logged)) == []
+    shown = ["learning_rate", "reviewer", "ada", "epochs"]
+    shown += ["token_f1", "0.4375", "support-test", "support-train", "bot train", "bot v1"]
+    assert says(page, *shown) == []
