@@ -178,20 +178,16 @@ def read_pin(uri: str) -> Pin:
         UsageError: The model was not logged by ``llmops.flavor``.
         IntegrityError: The pin is damaged.
     """
-    import mlflow
-
     with store_errors(f"reading {uri}"), tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        listed = {
-            Path(file.path).name for file in mlflow.artifacts.list_artifacts(artifact_uri=uri)
-        }
+        repository = _repository(uri)
+        listed = {file.path for file in repository.list_artifacts(None)}
         if pins.FILE not in listed:
             raise UsageError(
                 f"{uri} is not a version that llmops logged",
                 next_command="log the model with `llmops.log_model`, or name a version that `llmops run` registered",
             )
         file, mlmodel = (
-            Path(mlflow.artifacts.download_artifacts(f"{uri}/{name}", dst_path=folder))
-            for name in (pins.FILE, "MLmodel")
+            Path(repository.download_artifacts(name, folder)) for name in (pins.FILE, "MLmodel")
         )
         return pins.confirmed(file, mlmodel, uri)
 
@@ -289,24 +285,17 @@ def set_alias(name: str, alias: str, version: str) -> None:
         client().set_registered_model_alias(name, alias, version)
 
 
-def annotate_version(name: str, version: str, *, tags: Mapping[str, str], description: str) -> None:
-    """Writes tags (in the given order, which the model page keeps) and the description."""
+def annotate_version(name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Writes tags, in the given order, which the model page keeps."""
     with store_errors(f"tags of models:/{name}/{version}"):
         for key, value in tags.items():
             client().set_model_version_tag(name, version, key, value)
-        client().update_model_version(name, version, description=description)
 
 
 def annotate_model(name: str, key: str, value: str) -> None:
     """Writes a tag on the registered model itself, where it can be searched."""
     with store_errors(f"tag of {name}"):
         client().set_registered_model_tag(name, key, value)
-
-
-def annotate_logged_model(model_id: str, key: str, value: str) -> None:
-    """Writes a tag on a logged model."""
-    with store_errors(f"tag of {model_id}"):
-        client().set_logged_model_tags(model_id, {key: value})
 
 
 def version_tag(name: str, version: str, key: str) -> str | None:

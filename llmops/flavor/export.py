@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from llmops import adapters, checkpoints, digest
 from llmops.engine.adapters import load_adapters
-from llmops.engine.loading import load_base
+from llmops.engine.loading import load_base, quiet_loading
 from llmops.engine.resolve import resolve
 from llmops.errors import IntegrityError, LlmopsError, NotFoundError, UsageError
 from llmops.flavor import gguf
@@ -215,7 +215,8 @@ def _save(files: ModelFiles, folder: Path, dtype: str) -> Any:
     say("export: merging in float32" if files.adapter_dir else f"export: converting to {dtype}")
     model, expected = _merge(files)
     try:
-        model.to(getattr(torch, dtype)).save_pretrained(folder)
+        with quiet_loading():
+            model.to(getattr(torch, dtype)).save_pretrained(folder)
     except SafetensorError as error:  # how safetensors says that a disk is full
         raise LlmopsError(
             f"{files.uri}: the weights cannot be written: {error}",
@@ -263,12 +264,14 @@ def _compare(expected: Any, folder: Path, dtype: str, uri: str) -> float:
     say("export: reading it back")
     model = load_base(folder, LoadOptions(dtype="float32", device="cpu"))
     difference = float((_logits(model) - expected).abs().max())
-    allowed = ROUNDING * float(expected.abs().max()) if dtype == "float32" else float("inf")
+    exact = dtype == "float32"
+    allowed = ROUNDING * float(expected.abs().max()) if exact else float("inf")
     if not difference < allowed:  # NaN is not less than anything
+        other = f"llmops serve {uri}" if exact else f"llmops export {uri} DIRECTORY --dtype float32"
         raise IntegrityError(
             f"{uri}: written in {dtype}, its logits differ by {difference:.3g} from those of the"
             f" version; allowed: less than {allowed:.3g}",
-            next_command=f"llmops export {uri} DIRECTORY --dtype float32, else llmops serve {uri}",
+            next_command=other,
         )
     return difference
 

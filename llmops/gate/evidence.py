@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import llmops
@@ -11,6 +12,7 @@ from llmops import digest, registry
 from llmops.config import Gate
 from llmops.records import Check, Comparison, Decision, ModelFiles, Verdict
 from llmops.report import card, forest_svg, html_report, version_tags
+from llmops.report.lineage import with_card
 
 SCHEMA_VERSION = 1
 EVIDENCE_FILE = "report/evidence.json"
@@ -57,12 +59,9 @@ def record(comparison: Comparison, decision: Decision) -> None:
     links = links_of(comparison)
     text = card.evidence_card(comparison, decision, links)
     _write_run(comparison, decision, text)
-    registry.annotate_version(
-        name, version, tags=version_tags(comparison, decision), description=text
-    )
+    registry.redescribe(name, version, comparison.candidate.model_id, partial(with_card, card=text))
+    registry.annotate_version(name, version, version_tags(comparison, decision))
     registry.annotate_model(name, registry.VERDICT, str(decision.verdict))
-    if comparison.candidate.model_id is not None:
-        registry.annotate_logged_model(comparison.candidate.model_id, registry.NOTE, text)
 
 
 def links_of(comparison: Comparison) -> dict[str, str]:

@@ -1,30 +1,25 @@
 """The evidence card: Markdown for the description of a version, a model and a run in MLflow.
 
-MLflow's renderer draws table cells one pixel apart and trims spaces, so every cell ends in an
-``&emsp;``; it needs a break after a table, and follows relative links only if they begin with
-``#/`` or ``get-artifact?``.
+MLflow's renderer needs a break after a table; see ``markdown`` for the rest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from llmops.records import Comparison, Decision, MetricResult
 from llmops.report import wording
+from llmops.report.markdown import LINK_LIMIT, address, code, escape, row
 from llmops.report.wording import clean, finding, metric_name, signed, typeset
 
-LIMIT = 5_000
-"""Characters that MLflow's schema declares for a description (a run note has 8,000)."""
 MOST_METRICS = 8
 MOST_NOTES = 2
 MOST_LINKS = 6
-LINK_LIMIT = 240
 DELTA_LIMIT = 18
 """MLflow shortens a tag beyond 30 characters, of which ``llmops.delta`` is 12."""
 
-_MARKDOWN = re.compile(r"([\\`*\[\]<>|&~$])")
 _LINK = re.compile(r"(?:#/|get-artifact\?|https?://)")
 
 
@@ -39,13 +34,13 @@ def evidence_card(comparison: Comparison, decision: Decision, links: Mapping[str
     """
     # The first line is plain: MLflow's version table shows its beginning as raw Markdown.
     blocks = [
-        f"{_escape(clean(decision.sentence, 240))}\n---\n{_interval(comparison, decision)}",
+        f"{escape(clean(decision.sentence, 240))}\n---\n{_interval(comparison, decision)}",
         "\n".join(_table(comparison, decision)),
         "<br>",
         f"![](get-artifact?path=report/forest.svg&run_uuid={quote(comparison.run_id, safe='')})",
-        *(f"Note: {_escape(clean(note, 160))}" for note in comparison.notes[:MOST_NOTES]),
+        *(f"Note: {escape(clean(note, 160))}" for note in comparison.notes[:MOST_NOTES]),
         _links(links),
-        f"Gate {wording.status(decision)} · Evidence SHA-256 `{_code(decision.evidence_digest)}`",
+        f"Gate {wording.status(decision)} · Evidence SHA-256 `{code(decision.evidence_digest)}`",
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -75,7 +70,7 @@ def _interval(comparison: Comparison, decision: Decision) -> str:
         f" {typeset(wording.points(test.high))} points"
         f" · {wording.p_equals(test.p_value)}"
         f" · {wording.prompts(result)}"
-        f" · dataset `{_code(clean(comparison.suite_name, 60))}`"
+        f" · dataset `{code(clean(comparison.suite_name, 60))}`"
     )
 
 
@@ -83,15 +78,15 @@ def _table(comparison: Comparison, decision: Decision) -> list[str]:
     first = wording.primary(comparison, decision)
     results = [first, *(r for r in comparison.metrics if r is not first)]
     sides = (comparison.baseline, comparison.candidate)
-    labels = [_escape(clean(side.label, 16)) for side in sides]
+    labels = [escape(clean(side.label, 16)) for side in sides]
     confidence = wording.percent(first.test.confidence)
     lines = [
-        _line(["Metric", *labels, "Difference", f"{confidence} CI", "Result"]),
+        row(["Metric", *labels, "Difference", f"{confidence} CI", "Result"]),
         "|---|---|---|---|---|---|",
         *(_row(r, decision, bold=r is first) for r in results[:MOST_METRICS]),
     ]
     if hidden := len(results[MOST_METRICS:]):
-        lines.append(_line([f"{hidden} more in the report", "", "", "", "", ""]))
+        lines.append(row([f"{hidden} more in the report", "", "", "", "", ""]))
     return lines
 
 
@@ -99,9 +94,9 @@ def _row(result: MetricResult, decision: Decision, *, bold: bool) -> str:
     test, found = result.test, finding(result, decision)
     strong = "**" if bold else ""
     shown = f"{found.shape} {found.word}"
-    return _line(
+    return row(
         [
-            f"{strong}{_escape(metric_name(result.metric))}{strong}",
+            f"{strong}{escape(metric_name(result.metric))}{strong}",
             f"{result.baseline:.3f}",
             f"{strong}{result.candidate:.3f}{strong}",
             f"{strong}{typeset(signed(test.difference))}{strong}",
@@ -111,26 +106,7 @@ def _row(result: MetricResult, decision: Decision, *, bold: bool) -> str:
     )
 
 
-def _line(cells: Sequence[str]) -> str:
-    *padded, last = cells
-    return "".join(f"| {cell}&emsp; " for cell in padded) + f"| {last} |"
-
-
 def _links(links: Mapping[str, str]) -> str:
-    good = {text: _address(url) for text, url in links.items() if _LINK.match(url)}
+    good = {text: address(url) for text, url in links.items() if _LINK.match(url)}
     short = [(text, url) for text, url in good.items() if len(url) <= LINK_LIMIT]
-    return " · ".join(f"[{_escape(clean(text, 32))}]({url})" for text, url in short[:MOST_LINKS])
-
-
-def _address(url: str) -> str:
-    """An address that ends neither its parentheses nor its table cell."""
-    return quote(url, safe="%/#?=&:,;@+!$")
-
-
-def _code(text: str) -> str:
-    return text.replace("`", "'")
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is; ``snake_case`` needs no escape."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    return " · ".join(f"[{escape(clean(text, 32))}]({url})" for text, url in short[:MOST_LINKS])

@@ -15,7 +15,7 @@ from browser import CHROMIUM, NO_CHROMIUM, dom
 from servers import machine, mlflow_server
 from versions import log_version
 
-from llmops import registry
+from llmops import flavor, registry
 from llmops.records import ModelVersion
 
 pytestmark = [
@@ -41,7 +41,8 @@ def server(folder: Path) -> Iterator[str]:
 
 def data(name: str, rows: int) -> Any:
     frame = pd.DataFrame({"prompt": [f"{name} {i}" for i in range(rows)]})
-    return mlflow.data.from_pandas(frame, source=f"{name}.csv", name=name)
+    # With a digest: mlflow 3.17 computes its own in a way that pandas 3 warns of.
+    return mlflow.data.from_pandas(frame, source=f"{name}.csv", name=name, digest=f"{rows:08d}")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,7 @@ def logged(
     with machine(folder, server):
         mlflow.set_experiment("support")
         held_out = data("support-test", 40)
+        base = flavor.add_base(tiny_model, "tiny")
         with mlflow.start_run(run_name="bot train"):
             mlflow.set_tag("mlflow.source.git.commit", "0123abcd" * 5)
             mlflow.log_params({"learning_rate": 3e-4, "epochs": 2})
@@ -59,7 +61,7 @@ def logged(
             mlflow.log_metric("train/loss", 0.25)
             version = log_version(
                 tiny_adapter,
-                str(tiny_model),
+                base,
                 "bot",
                 alias="champion",
                 params={"reviewer": "ada"},

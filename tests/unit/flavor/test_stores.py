@@ -126,11 +126,11 @@ def test_versions_aliases_tags_and_descriptions(
 def test_the_longest_description_and_a_long_tag_are_stored(version: ModelVersion) -> None:
     longest = "▲" * markdown.LIMIT  # the column counts characters, not bytes
     tags = {registry.VERDICT: "IMPROVED", "long": "x" * 5_000}
-    registry.annotate_version("bot", "1", tags=tags, description=longest)
+    registry.redescribe("bot", "1", version.model_id, lambda _: longest)
+    registry.annotate_version("bot", "1", tags)
     found = registry.client().get_model_version("bot", "1")
     assert found.description == longest
     assert {key: found.tags[key] for key in tags} == tags
-    registry.annotate_logged_model(version.model_id, registry.NOTE, longest)
     assert registry.find_logged_model(version.model_id).tags[registry.NOTE] == longest
 
 

@@ -8,7 +8,7 @@ import pytest
 from report_records import EVIDENCE, LINKS, METRICS, RUN, comparison, decision, metric
 
 from llmops.report import evidence_card, version_tags
-from llmops.report.card import LIMIT
+from llmops.report.markdown import LIMIT
 
 
 def test_it_begins_with_the_plain_sentence_as_a_heading():

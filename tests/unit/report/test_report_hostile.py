@@ -12,7 +12,7 @@ from report_records import LINKS, comparison, decision, metric, row, side
 
 from llmops.records import Check, Verdict
 from llmops.report import comparison_table, evidence_card, forest_svg, html_report, version_tags
-from llmops.report.card import LIMIT
+from llmops.report.markdown import LIMIT
 from llmops.report.wording import clean, visible
 
 HOSTILE = {
