@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmops import checkpoints, digest, home, registry
+from llmops import artifacts, checkpoints, digest, home
 from llmops.checkpoints import Shapes
 from llmops.errors import IntegrityError, NotFoundError
 from llmops.staging import staging
@@ -131,7 +131,7 @@ def fetch(uri: str, expected: str) -> Path:
     target = home.folder("adapters") / expected
     if not target.is_dir():
         with staging() as folder:
-            downloaded = Path(registry.download(uri, str(folder)))
+            downloaded = Path(artifacts.download(uri, str(folder)))
             staged = folder / "version"
             staged.mkdir()
             for name in (ADAPTER_FOLDER, TOKENIZER_FOLDER):

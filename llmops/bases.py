@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from llmops import checkpoints, digest, home, hub, registry
+from llmops import artifacts, checkpoints, digest, home, hub, registry
 from llmops.errors import IntegrityError, NotFoundError
 from llmops.pin import Pin
 from llmops.records import BaseModel
@@ -141,10 +141,10 @@ def _get(base_digest: str, version: Any | None, pin: Pin | None) -> None:
 
 def _download(uri: str, base_digest: str) -> None:
     with staging() as folder:
-        staged = Path(registry.download(uri, str(folder))) / MODEL_FOLDER
+        staged = Path(artifacts.download(uri, str(folder))) / MODEL_FOLDER
         checkpoints.check_inside(staged)
         _check(staged, base_digest, f"log it again: {uri} is damaged in the store")
-        origin = registry.read_pin(uri).origin
+        origin = artifacts.read_pin(uri).origin
         keep(staged, origin=origin)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from llmops import jsonl, registry
+from llmops import artifacts, jsonl
 from llmops.errors import DataError, StoreError, UsageError
 from llmops.records import ModelFiles, Suite
 
@@ -22,7 +22,7 @@ def test_file(side: ModelFiles, folder: Path) -> Path:
     """
     try:
         if side.run_id is not None:
-            return Path(registry.download(f"runs:/{side.run_id}/data/test.jsonl", str(folder)))
+            return Path(artifacts.download(f"runs:/{side.run_id}/data/test.jsonl", str(folder)))
     except (StoreError, OSError):
         pass  # said below, with what to do
     raise UsageError(
@@ -41,7 +41,7 @@ def refuse_contaminated(side: ModelFiles, suite: Suite) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
         try:
-            path = registry.download(f"runs:/{side.run_id}/data/train.jsonl", folder)
+            path = artifacts.download(f"runs:/{side.run_id}/data/train.jsonl", folder)
         except (StoreError, OSError):
             return  # not trained by us: there is nothing to compare with
         trained = {str(row["prompt"]).strip() for row in jsonl.read(Path(path))}

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmops import adapters, bases, registry, runs
+from llmops import adapters, artifacts, bases, registry, runs, store
 from llmops.config import MODEL_NAME
 from llmops.errors import IntegrityError, NotFoundError
 from llmops.pin import Pin
@@ -105,9 +105,10 @@ def lineage(uri: str) -> Lineage:
         NotFoundError: No such model.
         IntegrityError: A damaged ``base.json`` or adapter configuration.
     """
-    uri, version, model = _located(uri)
-    pin = registry.read_pin(uri)
-    files = registry.list_files(uri, *OWN)
+    uri, version = _located(uri)
+    pin, model_id = artifacts.read_pinned(uri)
+    model = registry.find_logged_model(model_id) if model_id else None
+    files = artifacts.list_files(uri, *OWN)
     run_id = (version and version.run_id) or (model and model.source_run_id)
     run = registry.find_run(run_id) if run_id else None
     tags = {**(model.tags if model else {}), **(run.data.tags if run else {})}
@@ -130,17 +131,16 @@ def lineage(uri: str) -> Lineage:
     )
 
 
-def _located(uri: str) -> tuple[str, Any | None, Any | None]:
-    """The URI without an alias, and MLflow's own records of the version and of its logged model."""
+def _located(uri: str) -> tuple[str, Any | None]:
+    """The URI without an alias, and MLflow's own record of the version."""
     if logged := _LOGGED.fullmatch(uri):
-        model = registry.find_logged_model(logged[1])
-        if model is None:
+        if registry.find_logged_model(logged[1]) is None:
             raise NotFoundError(f"{uri}: no such logged model", next_command="llmops doctor")
-        return uri, None, model
+        return uri, None
     base = registry.find_base(name=uri) if MODEL_NAME.fullmatch(uri) else None
     name, number = (base.name, str(base.version)) if base else registry.parse(uri)
-    version, model = registry.version_and_model(name, number)
-    return f"models:/{name}/{version.version}", version, model
+    version = registry.version_record(name, number)
+    return f"models:/{name}/{version.version}", version
 
 
 def _base(pin: Pin) -> Base:
@@ -160,7 +160,7 @@ def _adapter(uri: str, digest: str, files: Mapping[str, int | None]) -> Adapter:
     if ADAPTER_CONFIG not in files:
         raise IntegrityError(f"{uri}: has no {ADAPTER_CONFIG}")
     try:
-        config = json.loads(registry.read_text(uri, ADAPTER_CONFIG))
+        config = json.loads(artifacts.read_text(uri, ADAPTER_CONFIG))
         targets = config.get("target_modules")
         return Adapter(
             digest=digest,
@@ -182,15 +182,15 @@ def _size(files: Mapping[str, int | None]) -> int | None:
 
 
 def _requirements(uri: str, files: Iterable[str]) -> dict[str, str | None]:
-    text = registry.read_text(uri, REQUIREMENTS) if REQUIREMENTS in files else ""
+    text = artifacts.read_text(uri, REQUIREMENTS) if REQUIREMENTS in files else ""
     pinned = dict(_PINNED.findall(text))
     return {package: pinned.get(package) for package in PACKAGES}
 
 
 def _page(uri: str) -> str:
     name, version = uri.removeprefix("models:/").split("/")
-    return registry.ui(f"/models/{name}/versions/{version}")
+    return store.ui(f"/models/{name}/versions/{version}")
 
 
 def _model_page(model: Any) -> str:
-    return registry.ui(f"/experiments/{model.experiment_id}/models/{model.model_id}")
+    return store.ui(f"/experiments/{model.experiment_id}/models/{model.model_id}")

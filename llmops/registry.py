@@ -7,20 +7,14 @@ the store refuses or cannot be reached.
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
-import tempfile
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote
 
-from llmops import pin as pins
+from llmops import artifacts
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.pin import Pin
 from llmops.records import ModelVersion
+from llmops.store import client, store_errors
 
 REACH_SECONDS = 5.0
 DEFAULT_UI = "http://127.0.0.1:5000"
@@ -33,74 +27,6 @@ RECIPE_DIGEST = "llmops.recipe_digest"
 DATA_DIGEST = "llmops.data_digest"
 VERDICT = "llmops.verdict"
 NOTE = "mlflow.note.content"
-
-
-def connect() -> str:
-    """Checks that the tracking server answers, before MLflow retries for minutes.
-
-    Returns:
-        The tracking URI.
-
-    Raises:
-        StoreError: It does not answer within five seconds.
-    """
-    import mlflow
-
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # ours say what matters
-    for uri in dict.fromkeys((mlflow.get_tracking_uri(), mlflow.get_registry_uri())):
-        if uri.startswith(("http://", "https://")):
-            _reach(uri)
-    return str(mlflow.get_tracking_uri())
-
-
-def _reach(uri: str) -> None:
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS):
-            pass
-    except HTTPError:
-        return  # it answers; whether it lets us in, the first request will say
-    except (URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
-        raise StoreError(
-            f"MLflow server {uri}: not reachable within {REACH_SECONDS:.0f} s ({reason})",
-            next_command="start it (`mlflow server`), or set MLFLOW_TRACKING_URI (unset: sqlite:///mlflow.db here)",
-        ) from error
-
-
-@contextlib.contextmanager
-def store_errors(doing: str) -> Iterator[None]:
-    """Turns what MLflow raises into a ``StoreError`` that says what was being done."""
-    import requests
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        raise StoreError(f"{doing}: MLflow refused: {error.message}") from error
-    except requests.RequestException as error:
-        raise StoreError(f"{doing}: the MLflow server does not answer: {error}") from error
-
-
-def client() -> Any:
-    """An MlflowClient of the current store."""
-    import mlflow
-
-    return mlflow.MlflowClient()
-
-
-def use_experiment(name: str) -> str:
-    """Makes runs go to the experiment the environment names, else to ``name``; returns its id."""
-    import mlflow
-
-    with store_errors(f"experiment {name}"):
-        if os.environ.get("MLFLOW_EXPERIMENT_ID"):
-            return os.environ["MLFLOW_EXPERIMENT_ID"]
-        name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
-        experiment = mlflow.set_experiment(name)
-        # MLflow exports its choice, which the next recipe of this process would take for the user's.
-        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
-        return str(experiment.experiment_id)
 
 
 def parse(uri: str) -> tuple[str, str]:
@@ -157,51 +83,24 @@ def get_version(name: str, version: str) -> ModelVersion:
 
 def pinned_version(name: str, version: str) -> tuple[ModelVersion, Pin]:
     """A registered version with its pin; see ``get_version``."""
-    found = _version(name, version)
-    pin = read_pin(f"models:/{name}/{version}")
+    found = version_record(name, version)
+    pin, model_id = artifacts.read_pinned(f"models:/{name}/{version}")
     return ModelVersion(
         name=name,
         version=str(found.version),
-        model_id=_model_id(found),
+        model_id=model_id,
         run_id=found.run_id or None,
         adapter_digest=pin.adapter_digest,
         base_digest=pin.digest,
     ), pin
 
 
-def read_pin(uri: str) -> Pin:
-    """The pin that lies beside a logged model.
-
-    The file, not a tag, is the truth: it travels with a copy to another registry.
+def version_record(name: str, version: str) -> Any:
+    """MLflow's own record of a version.
 
     Raises:
-        UsageError: The model was not logged by ``llmops.flavor``.
-        IntegrityError: The pin is damaged.
+        NotFoundError: No such version.
     """
-    with store_errors(f"reading {uri}"), tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        repository = _repository(uri)
-        listed = {file.path for file in repository.list_artifacts(None)}
-        if pins.FILE not in listed:
-            raise UsageError(
-                f"{uri} is not a version that llmops logged",
-                next_command="log the model with `llmops.log_model`, or name a version that `llmops run` registered",
-            )
-        file, mlmodel = (
-            Path(repository.download_artifacts(name, folder)) for name in (pins.FILE, "MLmodel")
-        )
-        return pins.confirmed(file, mlmodel, uri)
-
-
-def _model_id(version: Any) -> str | None:
-    """The logged model behind a version, also if the version is a copy of another."""
-    source = str(version.source)
-    while source.startswith("models:/") and not source.startswith("models:/m-"):
-        name, number = parse(source)
-        source = str(_version(name, number).source)
-    return source.removeprefix("models:/") if source.startswith("models:/m-") else None
-
-
-def _version(name: str, version: str) -> Any:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -230,7 +129,7 @@ def find_base(*, name: str | None = None, base_digest: str | None = None) -> Any
 
 def is_base(name: str, version: str) -> bool:
     """Whether a version is a base model."""
-    return str(_version(name, version).tags.get(KIND)) == "base"
+    return str(version_record(name, version).tags.get(KIND)) == "base"
 
 
 def list_bases() -> list[Any]:
@@ -271,14 +170,6 @@ def rename_run(run_id: str, name: str) -> None:
         client().update_run(run_id, name=name)
 
 
-def download(uri: str, target: str) -> str:
-    """Downloads a model's files; returns the local directory."""
-    import mlflow
-
-    with store_errors(f"downloading {uri}"):
-        return str(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target))
-
-
 def set_alias(name: str, alias: str, version: str) -> None:
     """Moves an alias to a version."""
     with store_errors(f"alias {name}@{alias}"):
@@ -300,7 +191,7 @@ def annotate_model(name: str, key: str, value: str) -> None:
 
 def version_tag(name: str, version: str, key: str) -> str | None:
     """One tag of a version, ``None`` if it is not set."""
-    value: str | None = _version(name, version).tags.get(key)
+    value: str | None = version_record(name, version).tags.get(key)
     return value
 
 
@@ -310,33 +201,6 @@ def run_with_tag(key: str, pattern: str) -> str | None:
         experiments = [experiment.experiment_id for experiment in client().search_experiments()]
         found = client().search_runs(experiments, f"tags.`{key}` LIKE '{pattern}'", max_results=1)
     return str(found[0].info.run_id) if found else None
-
-
-def read_json(run_id: str, path: str) -> dict[str, Any]:
-    """A JSON artifact of a run."""
-    import mlflow
-
-    with store_errors(f"reading {path} of run {run_id}"):
-        return dict(mlflow.artifacts.load_dict(f"runs:/{run_id}/{path}"))
-
-
-def ui(path: str) -> str:
-    """Address of a page of MLflow's own UI.
-
-    Args:
-        path: What follows ``#``, such as ``/models/bot``.
-    """
-    uri = str(client().tracking_uri)
-    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else DEFAULT_UI
-    return f"{server}/#{quote(path, safe='/?=&')}"
-
-
-def ui_hint() -> str | None:
-    """The command that shows the store in a browser, ``None`` if a server runs already."""
-    uri = str(client().tracking_uri)
-    if uri.startswith(("http://", "https://")):
-        return None
-    return f"mlflow server --backend-store-uri {uri}"
 
 
 def delete_unfinished(model_id: str, store: str) -> bool:
@@ -367,20 +231,6 @@ def delete_unfinished(model_id: str, store: str) -> bool:
     return True
 
 
-def version_and_model(name: str, version: str) -> tuple[Any, Any | None]:
-    """MLflow's own records of a version and of its logged model, ``None`` if that is gone.
-
-    Raises:
-        NotFoundError: No such version.
-    """
-    found = _version(name, version)
-    try:
-        model_id = _model_id(found)
-    except NotFoundError:  # a copy whose original was deleted
-        model_id = None
-    return found, None if model_id is None else find_logged_model(model_id)
-
-
 def find_logged_model(model_id: str) -> Any | None:
     """A logged model, ``None`` if this store has none of this id."""
     return _existing(f"logged model {model_id}", lambda: client().get_logged_model(model_id))
@@ -401,40 +251,6 @@ def _existing(what: str, read: Callable[[], Any]) -> Any | None:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-
-
-def list_files(uri: str, *folders: str) -> dict[str, int | None]:
-    """Path → bytes of a model's files, and of those in some of its folders."""
-    with store_errors(f"listing {uri}"):
-        repository = _repository(uri)
-        listed = list(repository.list_artifacts(None))
-        for folder in folders:
-            if any(entry.is_dir and entry.path == folder for entry in listed):
-                listed += repository.list_artifacts(folder)
-    return {entry.path: entry.file_size for entry in listed if not entry.is_dir}
-
-
-def run_has_file(run_id: str, name: str) -> bool:
-    """Whether a run has an artifact of this name, not in a folder."""
-    with store_errors(f"listing run {run_id}"):
-        return any(entry.path == name for entry in client().list_artifacts(run_id))
-
-
-def read_text(uri: str, path: str) -> str:
-    """A small file of a model."""
-    with (
-        store_errors(f"reading {path} of {uri}"),
-        tempfile.TemporaryDirectory(prefix="llmops-") as folder,
-    ):
-        file = _repository(uri).download_artifacts(path, folder)
-        return Path(file).read_text(encoding="utf-8", errors="replace")
-
-
-def _repository(uri: str) -> Any:
-    """The files of a model. MLflow takes ``models:/m-ID/PATH`` for a registered model's name."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    return get_artifact_repository(uri)
 
 
 def redescribe(name: str, version: str, model_id: str | None, change: Callable[[str], str]) -> None:

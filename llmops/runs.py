@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, TypeVar
 
-from llmops import registry
+from llmops import artifacts, registry, store
 
 PARAMS = ("method", "epochs", "max_steps", "batch_size", "learning_rate", "max_length", "seed")
 METRICS = ("validation/loss", "train/loss", "train/tokens", "train/seconds")
@@ -92,7 +92,7 @@ def training(run_id: str, run: Any | None) -> Run:
         return Run(id=run_id, params={}, metrics={})
     tags, link = run.data.tags, _page(run)
     metrics = _telling(run.data.metrics, METRICS)
-    has_recipe = registry.run_has_file(run_id, RECIPE_FILE)
+    has_recipe = artifacts.run_has_file(run_id, RECIPE_FILE)
     return Run(
         id=run_id,
         name=run.info.run_name,
@@ -162,4 +162,4 @@ def _program(source: str | None) -> str | None:
 
 
 def _page(run: Any) -> str:
-    return registry.ui(f"/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")
+    return store.ui(f"/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")

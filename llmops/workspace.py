@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from llmops import digest, home, registry
+from llmops import digest, home, store
 from llmops.config import Recipe
 from llmops.errors import UsageError
 
@@ -22,9 +22,9 @@ def workspace(recipe: Recipe) -> Iterator[Path]:
     Raises:
         UsageError: The same recipe is running already.
     """
-    store = registry.connect()
-    registry.use_experiment(recipe.name)
-    key = digest.of_record([recipe.digest(), store, str(Path.cwd())])[:12]
+    uri = store.connect()
+    store.use_experiment(recipe.name)
+    key = digest.of_record([recipe.digest(), uri, str(Path.cwd())])[:12]
     work = home.folder("runs") / f"{recipe.name}-{key}"
     lock = FileLock(f"{work}.lock", timeout=0)
     try:

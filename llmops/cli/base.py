@@ -22,13 +22,13 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
 
     Example: llmops base add smollm2-135m-instruct
     """
-    from llmops import registry
+    from llmops import store
     from llmops.config import check_model_name
     from llmops.flavor import add_base
 
     if name is not None:
         check_model_name(name)
-    registry.connect()
+    store.connect()
     base = add_base(source, name, revision=revision)
     emit(
         output,
@@ -48,9 +48,9 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
 @output_option
 def ls(verify: bool, output: str) -> None:
     """List the registered base models, and whether their files are on this machine."""
-    from llmops import bases, registry
+    from llmops import bases, registry, store
 
-    registry.connect()
+    store.connect()
     found = [
         (version.name, version.version, version.tags[registry.BASE_DIGEST])
         for version in registry.list_bases()

@@ -49,16 +49,16 @@ def command(
 
     Example: llmops compare models:/quickstart/1 models:/quickstart/2 --suite data/test.jsonl
     """
-    from llmops import registry
+    from llmops import store
     from llmops.compare import compare, load_suite
     from llmops.report import comparison_table, to_json
 
     held_out = load_suite(suite)
-    registry.connect()
-    registry.use_experiment(experiment)
+    store.connect()
+    store.use_experiment(experiment)
     config = Compare(max_tokens=max_tokens, confidence=confidence)
     comparison = compare(baseline, candidate, held_out, config)
-    link = registry.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    link = store.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
     emit(
         output,
         f"{comparison_table(comparison)}\n\nRun: {link}",

@@ -87,16 +87,16 @@ def _packages() -> list[Finding]:
 
 
 def _store_and_bases() -> list[Finding]:
-    from llmops import registry
+    from llmops import registry, store
 
     try:
-        store = registry.connect()
+        uri = store.connect()
         bases = registry.list_bases()
     except LlmopsError as error:
         return [Finding("MLflow store", False, error.message, error.next_command or "")]
     names = ", ".join(sorted({version.name for version in bases}))
     return [
-        Finding("MLflow store", True, store),
+        Finding("MLflow store", True, uri),
         Finding(
             "base models",
             bool(bases),

@@ -46,10 +46,10 @@ def command(
 
     Example: llmops export models:/quickstart@champion ./champion
     """
-    from llmops import registry
+    from llmops import store
     from llmops.flavor.export import export
 
-    registry.connect()
+    store.connect()
     done = export(uri, directory, format=format_, dtype=dtype, converter=converter)
     next_commands = [shlex.join(words) for words in _serving(done)]
     emit(output, _text(done, next_commands), {**asdict(done), "next": next_commands})

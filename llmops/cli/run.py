@@ -86,12 +86,12 @@ def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
 
 def links(outcome: Outcome) -> list[tuple[str, str]]:
     """Where to look, and what shows it if no server runs yet."""
-    from llmops import registry
+    from llmops import store
 
     version, comparison = outcome.version, outcome.comparison
-    page = registry.ui(f"/models/{version.name}/versions/{version.version}")
-    run = registry.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
-    hint = registry.ui_hint()
+    page = store.ui(f"/models/{version.name}/versions/{version.version}")
+    run = store.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    hint = store.ui_hint()
     return [("Version", page), ("Run", run), *([("", f"after: {hint}")] if hint else [])]
 
 

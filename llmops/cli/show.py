@@ -25,11 +25,11 @@ def command(uri: str, output: str) -> None:
 
     Example: llmops show models:/quickstart@champion
     """
-    from llmops import registry
+    from llmops import store
     from llmops.lineage import lineage
     from llmops.report.lineage import lineage_table
 
-    registry.connect()
+    store.connect()
     found = lineage(uri)
     then = next_command(found)
     emit(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from llmops import registry
+from llmops import store
 from llmops.compare.answers import answers, likelihoods
 from llmops.compare.scorers import TEXT_SCORERS, likelihood
 from llmops.compare.suite import load_suite
@@ -85,7 +85,7 @@ def compare(
 def _files(side: str | ModelFiles) -> ModelFiles:
     if isinstance(side, ModelFiles):
         return side
-    registry.connect()
+    store.connect()
     return resolve(side)
 
 

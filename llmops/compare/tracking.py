@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from llmops import registry
+from llmops import registry, store
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, ModelFiles, Suite
 
@@ -29,7 +29,7 @@ def log_comparison(comparison: Comparison, suite: Suite) -> Comparison:
     import mlflow
 
     title = f"{comparison.candidate.label} vs {comparison.baseline.label}"
-    with registry.store_errors("logging the comparison"):
+    with store.store_errors("logging the comparison"):
         dataset = _dataset(suite)
         with mlflow.start_run(run_name=title, tags={registry.KIND: "ab"}) as parent:
             mlflow.log_input(dataset, context="evaluation")

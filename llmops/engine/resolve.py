@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmops import adapters, bases, checkpoints, pin, registry
+from llmops import adapters, artifacts, bases, checkpoints, pin, registry
 from llmops.config import MODEL_NAME
 from llmops.pin import Pin
 from llmops.records import BaseModel, LoadOptions, ModelFiles
@@ -71,7 +71,7 @@ def _registered(name: str, version: str, options: LoadOptions) -> ModelFiles:
 
 def _logged(uri: str, options: LoadOptions) -> ModelFiles:
     model_id = uri.removeprefix("models:/") if uri.startswith("models:/") else None
-    return _stored(uri.rpartition("/")[2], uri, registry.read_pin(uri), options, model_id, None)
+    return _stored(uri.rpartition("/")[2], uri, artifacts.read_pin(uri), options, model_id, None)
 
 
 def _stored(

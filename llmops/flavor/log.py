@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Unpack
 
-from llmops import adapters, registry, staging
+from llmops import adapters, registry, staging, store
 from llmops.config import check_model_name
 from llmops.errors import LlmopsError
 from llmops.flavor.describe import describe
@@ -113,7 +113,7 @@ def log_source(
     source = replace(source, name=registered_model_name or name or source.name)
     name = name or _name(source)
     with _logged_model(name, source, params, tags) as model_id:
-        with registry.store_errors(f"logging model {name}"):
+        with store.store_errors(f"logging model {name}"):
             info = Model.log(
                 artifact_path=None,
                 name=name,
@@ -139,8 +139,8 @@ def register(
     """Registers a logged model; returns the version. A new registered model does not outlive a failure."""
     from mlflow.exceptions import MlflowException
 
-    client = registry.client()
-    with registry.store_errors(f"registering {name}"):
+    client = store.client()
+    with store.store_errors(f"registering {name}"):
         try:
             client.create_registered_model(name)
             created = True
@@ -185,7 +185,7 @@ def _logged_model(
     import mlflow
 
     run = mlflow.active_run()
-    with registry.store_errors(f"logging model {name}"):
+    with store.store_errors(f"logging model {name}"):
         logged = mlflow.initialize_logged_model(
             name=name,
             source_run_id=run.info.run_id if run else None,
@@ -234,7 +234,7 @@ def _forget(model_id: str) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        registry.client().delete_logged_model(model_id)
+        store.client().delete_logged_model(model_id)
     except MlflowException as error:  # the first failure matters more than this one
         from llmops.progress import say
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import llmops
-from llmops import digest, registry
+from llmops import digest, registry, store
 from llmops.config import Gate
 from llmops.records import Check, Comparison, Decision, ModelFiles, Verdict
 from llmops.report import card, forest_svg, html_report, version_tags
@@ -84,8 +84,8 @@ def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
     base = comparison.candidate.base
     provenance = {"base model": f"{base.uri} {base.digest}", "llmops": llmops.__version__}
     content = json.dumps(decision.evidence, indent=2, sort_keys=True)
-    with registry.store_errors("writing the evidence"):
-        client = registry.client()
+    with store.store_errors("writing the evidence"):
+        client = store.client()
         client.log_text(comparison.run_id, forest_svg(comparison, decision), "report/forest.svg")
         client.log_text(
             comparison.run_id, html_report(comparison, decision, provenance), "report/report.html"

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from llmops import digest, home, registry
+from llmops import artifacts, digest, home, registry
 from llmops.errors import UsageError
 from llmops.gate.evidence import EVIDENCE_FILE, EVIDENCE_TAG
 from llmops.records import ModelVersion
@@ -70,7 +70,7 @@ def _evidence(name: str, version: str) -> Mapping[str, Any]:
             f"models:/{name}/{version}: has no evidence",
             next_command=f"llmops gate RECIPE --candidate models:/{name}/{version}",
         )
-    evidence = registry.read_json(run_id, EVIDENCE_FILE)
+    evidence = artifacts.read_json(run_id, EVIDENCE_FILE)
     if not digest.of_record(evidence).startswith(short):
         raise UsageError(
             f"models:/{name}/{version}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict"

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from llmops import registry
+from llmops import store
 from llmops.engine.resolve import resolve
 from llmops.errors import ServeError, UsageError
 from llmops.progress import say
@@ -57,7 +57,7 @@ def create(
     with state.locked(name):
         _refuse_running(name)
         with listen(host, port) as listening:
-            registry.connect()
+            store.connect()
             return _start(name, resolve(uri).uri, listening)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmops import home, jsonl, registry
+from llmops import home, jsonl, registry, store
 from llmops.config import Recipe, Train
 from llmops.progress import say
 from llmops.records import BaseModel, PreparedData, TrainResult
@@ -43,7 +43,7 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     state = _read(work / STATE)
     if "result" in state:
         return _result(state["result"], base)
-    with registry.store_errors("training run"):
+    with store.store_errors("training run"):
         run = mlflow.start_run(run_id=state.get("run_id") or given)
     status = "FAILED"
     try:
@@ -52,7 +52,7 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
             _log_inputs(recipe, data, base)
             state = {"run_id": run.info.run_id, "inputs_logged": True}
             _write(work / STATE, state)
-        with registry.store_errors("training"):
+        with store.store_errors("training"):
             result = _fit(recipe, data, base, work, run.info.run_id)
         _write(work / STATE, {**state, "result": result})
         status = "FINISHED"

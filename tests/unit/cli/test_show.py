@@ -13,7 +13,7 @@ from typing import NamedTuple
 import mlflow
 import pytest
 
-from llmops import flavor, registry
+from llmops import artifacts, flavor, registry
 from llmops.cli.main import main
 from llmops.flavor.describe import describe
 from llmops.report.lineage import with_card
@@ -78,7 +78,7 @@ def test_the_table_is_narrow_and_ends_with_the_next_command(show: Show, bot: str
 
 def test_the_json_says_the_same_with_whole_digests(show: Show, bot: str) -> None:
     record = json.loads(show(bot, "--output", "json").stdout)
-    pin = registry.read_pin(bot)
+    pin = artifacts.read_pin(bot)
     assert record["schema_version"] == 1
     assert (record["uri"], record["kind"]) == (bot, "adapter")
     assert record["base"]["digest"] == pin.digest

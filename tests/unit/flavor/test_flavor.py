@@ -11,7 +11,7 @@ import mlflow
 import pytest
 from versions import log_version, logged_models, registered
 
-from llmops import bases, flavor, registry
+from llmops import artifacts, bases, flavor, registry
 from llmops.engine.resolve import resolve
 from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError
 from llmops.records import BaseModel, ModelVersion
@@ -38,7 +38,7 @@ def test_a_version_stores_the_adapter_and_not_the_base(
 
 
 def test_the_pin_names_base_and_adapter_by_content(version: ModelVersion, base: BaseModel) -> None:
-    pin = registry.read_pin(version.uri)
+    pin = artifacts.read_pin(version.uri)
     assert pin.digest == base.digest
     assert pin.adapter_digest == version.adapter_digest
     assert registry.version_of_alias("bot", "champion") == "1"
@@ -138,7 +138,7 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import mlflow
-from llmops import flavor, registry
+from llmops import artifacts, flavor, registry
 from llmops.errors import LlmopsError
 base, adapter = flavor.ensure_base("tiny"), Path(sys.argv[1])
 mlflow.set_experiment("tests")

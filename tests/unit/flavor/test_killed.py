@@ -104,14 +104,14 @@ import sys, time
 from pathlib import Path
 import mlflow
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from llmops import bases, registry
+from llmops import artifacts, bases
 ready, go, uri, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
-real = registry.download
+real = artifacts.download
 def download(uri, target):
     if uri.startswith("models:/tiny"):
         count.touch()
     return real(uri, target)
-registry.download = download
+artifacts.download = download
 from llmops.engine.resolve import resolve
 ready.touch()
 while not go.exists():

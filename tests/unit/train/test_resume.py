@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llmops import registry
+from llmops import artifacts, registry
 from llmops.train import checkpoints
 from llmops.train.checkpoints import MARK
 
@@ -42,7 +42,7 @@ def wait_for_checkpoint(home: Path, process: subprocess.Popen[str], step: int) -
 
 def adapter_digests() -> list[str]:
     found = registry.client().search_model_versions("name = 'own'")
-    return [registry.read_pin(f"models:/own/{v.version}").adapter_digest for v in found]
+    return [artifacts.read_pin(f"models:/own/{v.version}").adapter_digest for v in found]
 
 
 def test_kill_9_resumes_into_the_same_run_with_the_same_result(
