@@ -107,7 +107,7 @@ def test_a_copy_outlives_its_original(trained: SimpleNamespace) -> None:
     registry.client().delete_registered_model("bot")
     found = lineage("models:/prod/1")
     assert found.adapter is not None
-    assert found.model_id is None
+    assert found.model_id == trained.model_id
 
 
 def test_a_base_is_its_own_base(base: BaseModel) -> None:
@@ -155,7 +155,7 @@ def test_a_run_and_a_model_of_another_store_are_only_named(
     found = lineage("models:/imported/1")
     assert found.run is not None
     assert (found.run.id, found.run.link) == ("0" * 32, None)
-    assert (found.model_id, found.recipe_digest) == (None, None)
+    assert (found.model_id, found.recipe_digest) == (trained.model_id, None)
     assert found.adapter == lineage("models:/bot/1").adapter
 
 
