@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from llmops import adapters, checkpoints
+from llmops import adapters, checkpoints, digest, home
 from llmops.checkpoints import Shapes
 from llmops.errors import IntegrityError, UsageError
 from llmops.records import BaseModel
@@ -68,17 +70,36 @@ def read_config(directory: Path) -> Any:
 def check_fits(directory: Path, base: BaseModel) -> None:
     """Compares an adapter with its base without reading a weight of the base.
 
-    PEFT builds the adapter on a model without memory, from the base's configuration alone.
-
     Raises:
         UsageError: See ``read_config``.
         IntegrityError: The adapter does not fit.
     """
+    config = read_config(directory)
+    adapters.check_tensors(directory, _expected_over(base, config, directory), base.name)
+
+
+def _expected_over(base: BaseModel, config: Any, directory: Path) -> Shapes:
+    """What PEFT makes of a configuration over a base; remembered, for the next training's sake."""
+    import peft
+    import transformers
+
+    settings = {name: value for name, value in config.to_dict().items() if name not in LABELS}
+    settings = {name: sorted(v) if isinstance(v, set) else v for name, v in settings.items()}
+    key = digest.of_record([base.digest, peft.__version__, transformers.__version__, settings])
+    known = home.folder("verified") / f"tensors-{key}.json"
+    with suppress(OSError, ValueError):
+        return {name: tuple(shape) for name, shape in json.loads(known.read_text()).items()}
+    expected = _built(base, config, directory)
+    home.write_whole(known, json.dumps(expected))
+    return expected
+
+
+def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
+    """The tensors of an adapter that PEFT builds on a model without memory."""
     import torch
     from peft import get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = read_config(directory)
     config.init_lora_weights = False  # others compute on weights that are not there
     config.base_model_name_or_path = None  # else PEFT warns that this model has another path
     try:
@@ -91,7 +112,7 @@ def check_fits(directory: Path, base: BaseModel) -> None:
             f"{directory / adapters.CONFIG} does not fit its base {base.name}: {said}",
             next_command="name the base that it was trained on (`base=…`)",
         ) from error
-    adapters.check_tensors(directory, expected_tensors(wrapped, "default"), base.name)
+    return expected_tensors(wrapped, "default")
 
 
 def expected_tensors(model: Any, name: str) -> Shapes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Source:
     origin: str | None = None
     name: str = "model"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Content digest of what the version stores."""
         if self.base is None:

@@ -12,7 +12,7 @@ from typing import Any
 from llmops import home, jsonl, registry, store
 from llmops.config import Recipe, Train
 from llmops.progress import say
-from llmops.records import BaseModel, PreparedData, TrainResult
+from llmops.records import BaseModel, DataSplit, PreparedData, TrainResult
 from llmops.train import checkpoints
 from llmops.train.dataset import conversations
 
@@ -85,7 +85,12 @@ def _fit(
     finally:
         callback.close()
     validation_loss = float(trainer.evaluate()["eval_loss"])
-    mlflow.log_metric("validation/loss", validation_loss, step=trainer.state.global_step)
+    mlflow.log_metric(
+        "validation/loss",
+        validation_loss,
+        step=trainer.state.global_step,
+        dataset=_dataset(data, data.validation),
+    )
     adapter = _save_adapter(trainer.model, work)
     result = {
         "run_id": run_id,
@@ -167,22 +172,28 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
 def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
     """Parameters, datasets with digests, and the files themselves, once for each run."""
     import mlflow
-    import pandas as pd
 
     mlflow.set_tag("mlflow.runName", f"{recipe.flavor.model} train")
     mlflow.set_tags({registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest})
     mlflow.log_params(parameters(recipe.train, recipe.seed, base))
     mlflow.log_text(recipe.to_yaml(), "recipe.yaml")
     for split in data.splits:
-        frame = pd.DataFrame(jsonl.read(split.path))
-        dataset = mlflow.data.from_pandas(
-            frame,
-            source=str(split.path),
-            name=f"{data.name}-{split.name}",
-            digest=split.digest[:32],
-        )
-        mlflow.log_input(dataset, context={"train": "training"}.get(split.name, split.name))
+        context = {"train": "training"}.get(split.name, split.name)
+        mlflow.log_input(_dataset(data, split), context=context)
         mlflow.log_artifact(str(split.path), "data")
+
+
+def _dataset(data: PreparedData, split: DataSplit) -> Any:
+    """A split as MLflow names it on runs, metrics and logged models."""
+    import mlflow
+    import pandas as pd
+
+    return mlflow.data.from_pandas(
+        pd.DataFrame(jsonl.read(split.path)),
+        source=str(split.path),
+        name=f"{data.name}-{split.name}",
+        digest=split.digest[:32],
+    )
 
 
 def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:

@@ -114,8 +114,7 @@ def test_versions_aliases_tags_and_descriptions(
     assert registry.version_of_alias("bot", "challenger") == "2"
     assert registry.get_version("bot", "2") == second
     assert resolve("models:/bot@champion").adapter_digest == third.adapter_digest
-    found, model = registry.version_and_model("bot", "3")
-    assert model is not None
+    found, model = registry.version_record("bot", "3"), registry.find_logged_model(third.model_id)
     assert model.tags["team"] == "support"
     assert model.tags[registry.ADAPTER_DIGEST] == third.adapter_digest
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "bot", "version": "3"}]
