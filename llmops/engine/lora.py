@@ -123,6 +123,37 @@ def expected_tensors(model: Any, name: str) -> Shapes:
     return {key: tuple(tensor.shape) for key, tensor in state.items()}
 
 
+def check_same_base(model: Any, base: BaseModel) -> None:
+    """Compares the base in memory, under a live PeftModel, with the one that will be pinned.
+
+    Quantised weights are skipped, and all of them where the adapter's initialisation changed them.
+
+    Raises:
+        IntegrityError: A weight differs; the version would answer otherwise than the model.
+    """
+    import torch
+    from safetensors import safe_open
+
+    if any(changes_base(config) for config in model.peft_config.values()):
+        return
+    memory = {
+        name.replace(".base_layer", "").replace(".original_module", ""): tensor
+        for name, tensor in model.get_base_model().state_dict().items()
+        if ".lora_" not in name and ".modules_to_save." not in name
+    }
+    for file in sorted(base.directory.glob("*.safetensors")):
+        with safe_open(file, framework="pt") as stored:
+            for name in set(stored.keys()) & set(memory):
+                live = memory[name]
+                if live.is_meta or not live.is_floating_point():
+                    continue
+                if not torch.equal(stored.get_tensor(name).to(live.dtype), live.cpu()):
+                    raise IntegrityError(
+                        f"the model in memory has another {name} than its base {base.name}",
+                        next_command="log_model(model.merge_and_unload(), tokenizer=…): the full model",
+                    )
+
+
 def check_company(configs: Mapping[Path, Any], answering: int) -> None:
     """An adapter that changes its base must be alone with it.
 

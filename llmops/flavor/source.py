@@ -70,7 +70,10 @@ def collect(
     if tokenizer is not None:
         tokenizer = _tokenizer_dir(tokenizer, folder / "tokenizer-given")
     if (directory / adapters.CONFIG).is_file():
-        return _adapter(directory, folder, base, tokenizer)
+        source = _adapter(directory, folder, base, tokenizer)
+        if source.base is not None and hasattr(model, "peft_config"):
+            lora.check_same_base(model, source.base)
+        return source
     if base is not None:
         raise UsageError(
             f"base={_name(base)!r} was given, but {directory} holds no {adapters.CONFIG}:"

@@ -16,7 +16,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tiny_models import build_tiny_adapter, build_tiny_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from versions import log_version
+from versions import log_version, registered
 
 from llmops import adapters, bases, flavor, registry
 from llmops.errors import LlmopsError, NotFoundError, UsageError
@@ -182,6 +182,20 @@ def test_one_of_several_adapters(store: str, gone: Path, tmp_path: Path) -> None
         model.set_adapter(name)
         loaded.engine._select(loaded.files)
         assert torch.equal(logits_of(loaded.engine.model), logits_of(model))
+
+
+def test_a_live_model_over_other_weights_than_its_base_is_refused(store: str, gone: Path) -> None:
+    # As after training with `bias` or an unfrozen layer: the adapter alone is not the model.
+    model = lora(AutoModelForCausalLM.from_pretrained(gone))
+    model.get_base_model().model.norm.weight.data[0] += 1
+    with pytest.raises(LlmopsError, match=r"another model\.norm\.weight than its base tiny"):
+        log_version(model, str(gone), "bot")
+    assert registered() == ["tiny/1"]
+
+
+def test_a_live_model_in_another_precision_is_its_base(store: str, gone: Path) -> None:
+    model = lora(AutoModelForCausalLM.from_pretrained(gone, dtype=torch.bfloat16))
+    assert log_version(model, str(gone), "bot").adapter_digest is not None
 
 
 def test_the_base_is_stored_once_for_many_versions(
