@@ -24,6 +24,7 @@ from llmops import digest
 from llmops.errors import ConfigError
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,254}")
 RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 ModelName = Annotated[str, StringConstraints(pattern=rf"^{MODEL_NAME.pattern}$")]
@@ -36,7 +37,7 @@ def _free_alias(alias: str) -> str:
 
 
 Alias = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$"), AfterValidator(_free_alias)
+    str, StringConstraints(pattern=rf"^{ALIAS.pattern}$"), AfterValidator(_free_alias)
 ]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Metric = Literal["token_f1", "rouge_l", "one_line", "likelihood"]
@@ -253,3 +254,19 @@ def check_model_name(name: str) -> str:
             ]
         )
     return name
+
+
+def check_alias(alias: str) -> str:
+    """Returns an alias if the registry takes it.
+
+    Raises:
+        ConfigError: It holds other characters, or is one of the registry's own.
+    """
+    if not ALIAS.fullmatch(alias) or RESERVED_ALIAS.fullmatch(alias):
+        raise ConfigError(
+            [
+                f"alias {alias!r}: letters, digits, `_` and `-` only, beginning with a letter;"
+                " `latest` and v1, v2 … are the registry's own"
+            ]
+        )
+    return alias

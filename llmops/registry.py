@@ -203,34 +203,6 @@ def run_with_tag(key: str, pattern: str) -> str | None:
     return str(found[0].info.run_id) if found else None
 
 
-def delete_unfinished(model_id: str, store: str) -> bool:
-    """Removes a logged model whose files never became whole.
-
-    Args:
-        model_id: The logged model.
-        store: Tracking URI of the store it was begun in.
-
-    Returns:
-        Whether there was one to remove; a whole one stays.
-    """
-    import mlflow
-    from mlflow.entities import LoggedModelStatus
-    from mlflow.exceptions import MlflowException
-
-    own = mlflow.MlflowClient(tracking_uri=store)
-    with store_errors(f"removing logged model {model_id} of {store}"):
-        try:
-            found = own.get_logged_model(model_id)
-        except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return False
-            raise
-        if found.status == LoggedModelStatus.READY:
-            return False
-        own.delete_logged_model(model_id)
-    return True
-
-
 def find_logged_model(model_id: str) -> Any | None:
     """A logged model, ``None`` if this store has none of this id."""
     return _existing(f"logged model {model_id}", lambda: client().get_logged_model(model_id))

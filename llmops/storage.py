@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from llmops import bases, home, registry, staging
+from llmops import bases, home, staging, unfinished
 from llmops.errors import LlmopsError
 from llmops.progress import say
 from llmops.staging import Leftover
@@ -80,8 +80,9 @@ def collect(leftover: Leftover) -> list[str]:
             removed.append(str(path))
             with suppress(OSError):  # MLflow's temporary folder around it, empty now
                 path.parent.rmdir()
-    if "model_id" in notes and registry.delete_unfinished(notes["model_id"], notes["store"]):
-        removed.append(f"logged model {notes['model_id']}")
+    mark = unfinished.noted(notes)
+    if mark is not None:
+        removed += unfinished.undo(mark)
     staging.remove(leftover)
     return removed
 

@@ -25,6 +25,6 @@ def registered() -> list[str]:
     return sorted(f"{v.name}/{v.version}" for v in registry.client().search_model_versions(""))
 
 
-def logged_models() -> list[object]:
+def logged_models() -> list[Any]:
     experiment = mlflow.get_experiment_by_name("tests")
     return list(registry.client().search_logged_models(experiment_ids=[experiment.experiment_id]))

@@ -52,7 +52,7 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
     old = [] if unused_for is None else storage.unused(unused_for)
     removed = [
         f"{left.folder}"
-        + (f", logged model {left.notes['model_id']}" if "model_id" in left.notes else "")
+        + (f", and what its log left in {left.notes['tracking']}" if "token" in left.notes else "")
         for left in leftovers
     ] + [str(item.path) for item in old]
     freed = sum(item.size for item in old) + sum(

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmops.engine import options as load_options
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
-from llmops.records import Answer, LoadOptions, Message, ModelFiles, Sampling
+from llmops.records import Answer, Message, ModelFiles, Sampling
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def load_models(model_uris: Sequence[str], **options: Any) -> list[LoadedModel]:
         UsageError: The versions have different bases.
         LlmopsError: See ``load_model``.
     """
-    chosen = LoadOptions(**options)
+    chosen = load_options.read(options, "load_model")
     sides = [resolve(uri, chosen) for uri in model_uris]
     engine = LocalEngine(sides, options=chosen)
     return [LoadedModel(side, engine) for side in sides]

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Unpack
 
-from llmops import adapters, registry, staging, store
-from llmops.config import check_model_name
-from llmops.errors import LlmopsError
+from llmops import adapters, registry, staging, store, unfinished
+from llmops.config import check_alias, check_model_name
+from llmops.errors import LlmopsError, UsageError
 from llmops.flavor.describe import describe
-from llmops.flavor.save import SaveOptions, pin_of
+from llmops.flavor.save import SaveOptions, check_options, pin_of
 from llmops.flavor.source import Source, collect
+from llmops.progress import say
 from llmops.records import BaseModel
+from llmops.unfinished import Mark
+
+NOT_IN_A_NAME = re.compile(r"[/:.%\"']")
+"""What a registered model's name may hold, or a version number, and a LoggedModel's may not."""
 
 
 def log_model(
@@ -62,6 +68,11 @@ def log_model(
     """
     if registered_model_name is not None:
         check_model_name(registered_model_name)
+    if alias is not None:
+        check_alias(alias)
+        if registered_model_name is None:
+            raise UsageError(f"alias={alias!r} needs registered_model_name: it names a version")
+    check_options(options)
     with _written(registered_model_name or name or "model"), staging.staging() as folder:
         source = collect(
             model,
@@ -111,58 +122,56 @@ def log_source(
     from mlflow.models import Model
 
     source = replace(source, name=registered_model_name or name or source.name)
-    name = name or _name(source)
-    with _logged_model(name, source, params, tags) as model_id:
-        with store.store_errors(f"logging model {name}"):
+    with _logged_model(name or _name(source), source, registered_model_name, params, tags) as begun:
+        logged, mark = begun
+        with store.store_errors(f"logging model {logged.name}"):
             info = Model.log(
                 artifact_path=None,
-                name=name,
+                name=logged.name,
                 flavor=sys.modules["llmops.flavor"],
-                model_id=model_id,
+                model_id=logged.model_id,
                 step=step,
                 model=source,
                 **options,
             )
+        made = False
         if registered_model_name is not None:
-            version = register(
-                registered_model_name, model_id, info.run_id, _version_tags(source, version_tags)
+            version, made = register(
+                mark, logged.model_id, info.run_id, _version_tags(source, version_tags)
             )
             info._registered_model_version = int(version)
+        unfinished.finish(mark, logged.model_id, registered_model=made)
     if registered_model_name is not None:
         _present(registered_model_name, version, alias)
     return info
 
 
 def register(
-    name: str, model_id: str, run_id: str | None, tags: Mapping[str, str] | None = None
-) -> str:
-    """Registers a logged model; returns the version. A new registered model does not outlive a failure."""
+    mark: Mark, model_id: str, run_id: str | None, tags: Mapping[str, str]
+) -> tuple[str, bool]:
+    """Registers a logged model; returns the version, and whether the registered model is new."""
     from mlflow.exceptions import MlflowException
 
     client = store.client()
-    with store.store_errors(f"registering {name}"):
+    with store.store_errors(f"registering {mark.name}"):
         try:
-            client.create_registered_model(name)
+            client.create_registered_model(mark.name, tags=mark.tags)
             created = True
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             created = False
-        found = None
+        found = client.create_model_version(
+            mark.name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
+        )
         try:
-            found = client.create_model_version(
-                name, f"models:/{model_id}", run_id=run_id, tags=dict(tags or {}), model_id=model_id
-            )
             # What `mlflow.register_model` does too: the logged model's page lists its versions.
-            versions = json.dumps([{"name": name, "version": str(found.version)}])
+            versions = json.dumps([{"name": mark.name, "version": str(found.version)}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
         except BaseException:  # the caller removes the logged model: no version may point to it
-            if created:
-                client.delete_registered_model(name)
-            elif found is not None:
-                client.delete_model_version(name, found.version)
+            client.delete_model_version(mark.name, found.version)
             raise
-    return str(found.version)
+    return str(found.version), created
 
 
 @contextmanager
@@ -179,24 +188,34 @@ def _written(name: str) -> Iterator[None]:
 
 @contextmanager
 def _logged_model(
-    name: str, source: Source, params: Mapping[str, Any] | None, tags: Mapping[str, str] | None
-) -> Iterator[str]:
-    """A logged model that is removed again if its files do not become whole."""
+    name: str,
+    source: Source,
+    registered_model_name: str | None,
+    params: Mapping[str, Any] | None,
+    tags: Mapping[str, str] | None,
+) -> Iterator[tuple[Any, Mark]]:
+    """A logged model that is removed again if it does not become whole."""
     import mlflow
+    from mlflow.tracking.fluent import _get_experiment_id
 
     run = mlflow.active_run()
     with store.store_errors(f"logging model {name}"):
-        logged = mlflow.initialize_logged_model(
-            name=name,
-            source_run_id=run.info.run_id if run else None,
-            params={key: str(value) for key, value in (params or {}).items()},
-            tags={**_model_tags(source), **(tags or {})},
-        )
-    staging.note(model_id=logged.model_id, store=mlflow.get_tracking_uri())
+        experiment_id = run.info.experiment_id if run else _get_experiment_id()
+        # MLflow gives a model its run's parameters; not if it gets the model's id, as below
+        inherited = store.client().get_run(run.info.run_id).data.params if run else {}
+    mark = unfinished.begin(experiment_id, registered_model_name)
     try:
-        yield logged.model_id
+        with store.store_errors(f"logging model {name}"):
+            logged = mlflow.initialize_logged_model(
+                name=NOT_IN_A_NAME.sub("-", name),
+                source_run_id=run.info.run_id if run else None,
+                experiment_id=experiment_id,
+                params={**inherited, **{key: str(value) for key, value in (params or {}).items()}},
+                tags={**_model_tags(source), **(tags or {}), **mark.tags},
+            )
+        yield logged, mark
     except BaseException:
-        _forget(logged.model_id)
+        _undo(mark)
         raise
 
 
@@ -229,15 +248,9 @@ def _present(name: str, version: str, alias: str | None) -> None:
         registry.set_alias(name, alias, version)
 
 
-def _forget(model_id: str) -> None:
-    """Removes a logged model whose files never became whole."""
-    from mlflow.exceptions import MlflowException
-
+def _undo(mark: Mark) -> None:
+    """Removes what was begun; the failure that led here matters more than one of this."""
     try:
-        store.client().delete_logged_model(model_id)
-    except MlflowException as error:  # the first failure matters more than this one
-        from llmops.progress import say
-
-        say(
-            f"warning: the unfinished logged model {model_id} could not be removed: {error.message}"
-        )
+        unfinished.undo(mark)
+    except LlmopsError as error:
+        say(f"warning: the unfinished logged model could not be removed: {error}")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llmops.engine import options as load_options
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import of_model_dir
 from llmops.errors import UsageError
 from llmops.flavor import requests
 from llmops.flavor.load import LoadedModel
-from llmops.records import Answer, LoadOptions
+from llmops.records import Answer
 
 
 class PyfuncModel:
@@ -42,12 +43,14 @@ class PyfuncModel:
             A ``chat.completion`` for one chat request, a list of them for anything else.
 
         Raises:
-            UsageError: Neither messages nor prompts, or an unknown parameter.
+            MlflowException: Neither messages nor prompts, an unknown parameter, or a conversation
+                that does not fit the model; the scoring server answers it with status 400.
         """
-        rows = requests.read(data, params)
-        conversations = [row.messages for row in rows for _ in row.samplings]
-        samplings = [sampling for row in rows for sampling in row.samplings]
-        answers = iter(self.model.generate(conversations, samplings))
+        with _refusals():
+            rows = requests.read(data, params)
+            conversations = [row.messages for row in rows for _ in row.samplings]
+            samplings = [sampling for row in rows for sampling in row.samplings]
+            answers = iter(self.model.generate(conversations, samplings))
         name = self.model.files.uri
         done = [_completion([next(answers) for _ in row.samplings], name) for row in rows]
         return done[0] if isinstance(data, Mapping) else done
@@ -62,37 +65,37 @@ class PyfuncModel:
             params: See ``predict``.
 
         Raises:
-            UsageError: More than one row or answer, or what ``predict`` refuses.
+            MlflowException: More than one row or answer, or what ``predict`` refuses.
         """
-        rows = requests.read(data, params)
-        if len(rows) != 1 or len(rows[0].samplings) != 1:
-            raise UsageError("predict_stream answers one row with n=1; use predict for several")
         identity = _identity(self.model.files.uri)
-        for piece in self.model.stream(rows[0].messages, rows[0].samplings[0]):
-            done = isinstance(piece, Answer)
-            choice = {
-                "index": 0,
-                "delta": {} if done else {"content": piece},
-                "finish_reason": piece.finish_reason if isinstance(piece, Answer) else None,
-            }
-            yield {**identity, "object": "chat.completion.chunk", "choices": [choice]}
+        with _refusals():
+            row = requests.read_one(data, params)
+            for piece in self.model.stream(row.messages, row.samplings[0]):
+                done = isinstance(piece, Answer)
+                choice = {
+                    "index": 0,
+                    "delta": {} if done else {"content": piece},
+                    "finish_reason": piece.finish_reason if isinstance(piece, Answer) else None,
+                }
+                yield {**identity, "object": "chat.completion.chunk", "choices": [choice]}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """MLflow shows a caller the words of its own exception only; the scoring server hides others."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except UsageError as error:
+        raise MlflowException.invalid_parameter_value(str(error)) from error
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PyfuncModel:
     """Called by MLflow with the model's directory and what ``model_config`` came to."""
-    options = _options(model_config or {})
+    options = load_options.read(model_config or {}, "model_config")
     files = of_model_dir(Path(path), options)
     return PyfuncModel(LoadedModel(files, LocalEngine([files], options=options)))
-
-
-def _options(config: Mapping[str, Any]) -> LoadOptions:
-    allowed = [field.name for field in fields(LoadOptions)]
-    unknown = sorted(set(config) - set(allowed))
-    if unknown:
-        raise UsageError(
-            f"model_config: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}"
-        )
-    return LoadOptions(**config)
 
 
 def _identity(model: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ those of the call.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,18 +15,31 @@ from llmops.errors import UsageError
 from llmops.records import Message, Sampling
 
 PARAMETERS = ("max_tokens", "temperature", "top_p", "n", "seed", "stop")
-UNSUPPORTED = (
-    "logprobs",
-    "top_logprobs",
-    "response_format",
-    "tools",
-    "tool_choice",
-    "functions",
-    "frequency_penalty",
-    "presence_penalty",
-    "logit_bias",
-)
-"""OpenAI's parameters that would change the answer, and that this model does not know."""
+ALIASES = {"max_completion_tokens": "max_tokens"}
+"""OpenAI's newer names."""
+HARMLESS = ("model", "user", "metadata", "id", "store", "service_tier", "safety_identifier")
+"""What clients send along and what changes no answer."""
+UNSUPPORTED = {
+    "logprobs": "",
+    "top_logprobs": "",
+    "response_format": "",
+    "tools": "",
+    "tool_choice": "",
+    "functions": "",
+    "frequency_penalty": "",
+    "presence_penalty": "",
+    "repetition_penalty": "",
+    "logit_bias": "",
+    "top_k": "",
+    "min_p": "",
+    "num_beams": "",
+    "do_sample": " (temperature 0 is greedy)",
+    "max_new_tokens": " (it is called max_tokens)",
+    "stream": " (predict_stream does it)",
+    "stream_options": " (predict_stream does it)",
+}
+"""Parameters that would change the answer, and what to do instead; refused unless they are off."""
+TEXT = ("messages", "prompt")
 RANGES = {
     "max_tokens": (1, 1 << 20),
     "temperature": (0.0, 10.0),
@@ -61,43 +74,74 @@ def read(data: Any, params: Mapping[str, Any] | None = None) -> list[Request]:
         UsageError: Neither messages nor prompts, or a parameter that is unknown or out of range;
             the row is named.
     """
-    common = {key: value for key, value in (params or {}).items() if not _absent(value)}
-    unknown = sorted(set(common) - set(PARAMETERS))
-    if unknown:
-        raise UsageError(
-            f"unknown parameter {', '.join(unknown)}; allowed: {', '.join(PARAMETERS)}"
-        )
+    common = _parameters(params or {}, "params")
     return [_request(row, common, f"row {i}") for i, row in enumerate(_rows(data))]
+
+
+def read_one(data: Any, params: Mapping[str, Any] | None = None) -> Request:
+    """Reads the one row of a call that gets one answer; see ``read``."""
+    rows = read(data, params)
+    if len(rows) != 1 or len(rows[0].samplings) != 1:
+        raise UsageError("predict_stream answers one row with n=1; use predict for several")
+    return rows[0]
 
 
 def _rows(data: Any) -> list[Any]:
     import pandas as pd
 
-    if isinstance(data, pd.Series):
-        return list(data)
     if isinstance(data, pd.DataFrame):
-        if not {"messages", "prompt"} & set(data.columns) and len(data.columns) == 1:
-            return list(data.iloc[:, 0])  # how MLflow passes on a list of prompts
-        return [dict(row) for row in data.to_dict(orient="records")]
+        return _table(data)
+    data = _plain(data)
     if isinstance(data, (Mapping, str)) or _is_conversation(data):
         return [data]
+    if not isinstance(data, Iterable):
+        raise UsageError(f"needs prompts or chat requests, received {data!r:.80}")
     return list(data)
 
 
+def _table(data: Any) -> list[Any]:
+    """Rows of a DataFrame; columns that are no part of a request are the caller's own."""
+    if list(data.columns) == [0]:
+        return list(data[0])  # how MLflow passes on a list of prompts
+    if not set(TEXT) & set(data.columns):
+        raise UsageError(
+            f"the DataFrame needs a column `messages` or `prompt`, received {list(data.columns)!r:.120}"
+        )
+    ours = [name for name in data.columns if name in (*TEXT, *PARAMETERS, *ALIASES, *UNSUPPORTED)]
+    return [dict(row) for row in data[ours].to_dict(orient="records")]
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and Series, which MLflow's scoring server makes of JSON lists, as lists."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
 def _request(row: Any, common: Mapping[str, Any], where: str) -> Request:
+    row = _plain(row)
     if isinstance(row, str):
         row = {"prompt": row}
     elif _is_conversation(row):
         row = {"messages": row}
     if not isinstance(row, Mapping):
         raise UsageError(f"{where}: needs `messages` or `prompt`, received {row!r:.80}")
-    unsupported = sorted(key for key in UNSUPPORTED if not _absent(row.get(key)))
-    if unsupported:
-        raise UsageError(
-            f"{where}: parameter {', '.join(unsupported)} is not supported; allowed: {', '.join(PARAMETERS)}"
-        )
-    own = {key: row[key] for key in PARAMETERS if not _absent(row.get(key))}
+    row = {key: _plain(value) for key, value in row.items()}
+    own = _parameters({key: row[key] for key in row if key not in (*TEXT, *HARMLESS)}, where)
     return Request(_messages(row, where), _samplings({**common, **own}, where))
+
+
+def _parameters(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Those that are there, by the names that they have here."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if _absent(value) or (key in UNSUPPORTED and value in (False, 0)):
+            continue
+        if key not in (*PARAMETERS, *ALIASES):
+            what = f"is not supported{UNSUPPORTED[key]}" if key in UNSUPPORTED else "is unknown"
+            raise UsageError(f"{where}: parameter {key} {what}; allowed: {', '.join(PARAMETERS)}")
+        name = ALIASES.get(key, key)
+        if found.setdefault(name, value) != value:
+            raise UsageError(f"{where}: {key} and {name} are one parameter with two values")
+    return found
 
 
 def _messages(row: Mapping[str, Any], where: str) -> list[Message]:
@@ -110,7 +154,9 @@ def _messages(row: Mapping[str, Any], where: str) -> list[Message]:
         return [{"role": str(m["role"]), "content": m["content"]} for m in messages]
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
-    raise UsageError(f"{where}: needs `messages` or `prompt`, received {sorted(map(str, row))}")
+    raise UsageError(
+        f"{where}: needs `messages` or `prompt`, received {sorted(map(str, row))!r:.120}"
+    )
 
 
 def _is_conversation(value: Any) -> bool:
@@ -145,22 +191,16 @@ def _stops(stop: Any, where: str) -> tuple[str, ...]:
 def _number(key: str, value: Any, where: str) -> int | float:
     low, high = RANGES[key]
     kind = "a whole number" if key in WHOLE else "a number"
-    try:
-        number = float(value)
-        fits = not isinstance(value, (bool, str)) and low <= number <= high
-    except (TypeError, ValueError):
-        fits = False
-    if not fits or (key in WHOLE and number != int(number)):
+    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+    if not fits or (key in WHOLE and value != int(value)):
         raise UsageError(
             f"{where}: {key} must be {kind} from {low} to {high}, received {value!r:.80}"
         )
-    return int(value) if key in WHOLE else number
+    return int(value) if key in WHOLE else float(value)
 
 
 def _absent(value: Any) -> bool:
     """Missing, or an empty cell of a DataFrame; a list never is."""
     if value is None:
         return True
-    if isinstance(value, Sequence) or hasattr(value, "__len__"):
-        return False
     return isinstance(value, float) and math.isnan(value)

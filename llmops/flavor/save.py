@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from llmops import adapters, bases, pin, staging
+from llmops.engine import options as load_options
 from llmops.errors import UsageError
 from llmops.flavor.signature import default_signature
 from llmops.flavor.source import Source, collect
@@ -39,6 +41,7 @@ class SaveOptions(TypedDict, total=False):
         pip_requirements: Replaces the requirements.
         extra_pip_requirements: Added to them.
         model_config: Defaults of the fields of ``LoadOptions``.
+        validate_serving_input: Whether MLflow tries the example against a served model.
     """
 
     signature: Any
@@ -78,8 +81,9 @@ def save_model(
         LlmopsError: A file is missing, damaged or unsafe; the adapter does not fit its base.
     """
     target = Path(path)
-    if target.exists() and any(target.iterdir()):
-        raise UsageError(f"{target}: exists and is not empty; name a new directory")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UsageError(f"{target}: exists and is not an empty directory; name a new one")
+    check_options(options)
     if isinstance(model, Source):  # `log_model` collected it; MLflow's temporary folder is noted
         staging.note(written=str(target.resolve()))
         with _whole(target) as partial:
@@ -94,6 +98,28 @@ def save_model(
             revision=revision,
         )
         return _write(source, partial, mlflow_model, options)
+
+
+def check_options(options: SaveOptions) -> None:
+    """Refuses what would be stored and fail later.
+
+    Raises:
+        UsageError: An option that MLflow's flavors do not have, or a ``model_config`` that cannot
+            be loaded with.
+    """
+    unknown = sorted(set(options) - set(SaveOptions.__annotations__))
+    if unknown:
+        raise UsageError(
+            f"unknown argument {', '.join(unknown)}; allowed besides those of the signature:"
+            f" {', '.join(SaveOptions.__annotations__)}"
+        )
+    load_options.read(options.get("model_config") or {}, "model_config")
+    for name in ("pip_requirements", "extra_pip_requirements"):
+        value = options.get(name)
+        if value is not None and not (
+            isinstance(value, list) and all(isinstance(line, str) for line in value)
+        ):
+            raise UsageError(f"{name} must be a list of requirements, received {value!r:.80}")
 
 
 def pin_of(source: Source) -> Pin:
@@ -112,7 +138,7 @@ def pin_of(source: Source) -> Pin:
 @contextmanager
 def _whole(target: Path) -> Iterator[Path]:
     """A folder beside the target that takes its name at the end."""
-    partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
+    partial = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex[:12]}")
     staging.note(partial=str(partial.resolve()))
     partial.mkdir(parents=True)
     try:

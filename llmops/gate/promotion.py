@@ -9,6 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from llmops import artifacts, digest, home, registry
+from llmops.config import check_alias
 from llmops.errors import UsageError
 from llmops.gate.evidence import EVIDENCE_FILE, EVIDENCE_TAG
 from llmops.records import ModelVersion
@@ -30,6 +31,7 @@ def promote(uri: str, *, alias: str = "champion") -> str:
         UsageError: No evidence, evidence that did not pass, or stale evidence: the version's
             bytes, or the champion it was compared with, are not what they were.
     """
+    check_alias(alias)
     name, version = registry.parse(uri)
     with _alone(name):
         found = registry.get_version(name, version)

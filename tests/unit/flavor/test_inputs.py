@@ -274,7 +274,7 @@ def test_saving_writes_whole_or_nothing(
     flavor.save_model(tiny_adapter, target, base=str(tiny_model))
     loaded = flavor.load_model(str(target))
     assert loaded.files.adapter_digest == adapters.content_digest(target)
-    with pytest.raises(UsageError, match="exists and is not empty"):
+    with pytest.raises(UsageError, match="exists and is not an empty directory"):
         flavor.save_model(tiny_adapter, target, base=str(tiny_model))
     broken = Path(shutil.copytree(tiny_adapter, tmp_path / "broken"))
     (broken / adapters.WEIGHTS).write_bytes(b"short")

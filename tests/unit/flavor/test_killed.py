@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from click.testing import CliRunner
 from versions import logged_models, registered
 
-from llmops import digest, home, staging, storage
+from llmops import digest, flavor, home, registry, staging, storage, unfinished
 from llmops.cli.cache import command as cache
 from llmops.records import BaseModel, ModelVersion
 
@@ -33,10 +34,16 @@ if where == "collect":
 elif where == "save":
     from llmops.flavor import save
     save._write_environment = die
+elif where == "begin":
+    real = mlflow.initialize_logged_model
+    mlflow.initialize_logged_model = lambda **options: (real(**options), die())
 elif where == "upload":
     mlflow.MlflowClient.log_model_artifacts = die
 elif where == "register":
     mlflow.MlflowClient.create_model_version = die
+elif where == "finish":
+    from llmops import unfinished
+    unfinished.finish = die
 flavor.log_model(adapter, base="tiny", registered_model_name="bot")
 """
 
@@ -51,7 +58,7 @@ def killed(where: str, adapter: Path) -> None:
         os.utime(lock, (time.time() - 60, time.time() - 60))
 
 
-@pytest.mark.parametrize("where", ["collect", "save", "upload", "register"])
+@pytest.mark.parametrize("where", ["collect", "begin", "save", "upload", "register"])
 def test_a_killed_log_leaves_no_version_and_no_garbage_that_gc_does_not_find(
     base: BaseModel, tiny_adapter: Path, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,9 +74,35 @@ def test_a_killed_log_leaves_no_version_and_no_garbage_that_gc_does_not_find(
     assert json.loads(done.output)["bytes"] >= 0
     assert list(home.folder("staging").iterdir()) == []
     assert not list(temporary.rglob("*.safetensors")), "also what lay in MLflow's temporary folder"
-    # A logged model that was whole already stays: it can be registered by hand.
-    assert len(logged_models()) == (2 if where == "register" else 1)
+    assert len(logged_models()) == 1
+    assert [model.name for model in registry.client().search_registered_models()] == ["tiny"]
     assert "nothing to remove" in CliRunner().invoke(cache, ["gc"]).output
+
+
+def test_a_log_that_was_killed_when_it_was_whole_stays(base: BaseModel, tiny_adapter: Path) -> None:
+    killed("finish", tiny_adapter)
+    CliRunner().invoke(cache, ["gc"], catch_exceptions=False)
+    assert registered() == ["bot/1", "tiny/1"]
+    assert all(unfinished.TAG not in model.tags for model in logged_models())
+    assert unfinished.TAG not in registry.client().get_registered_model("bot").tags
+    assert "nothing to remove" in CliRunner().invoke(cache, ["gc"]).output
+
+
+def test_a_log_that_fails_leaves_nothing(
+    base: BaseModel, tiny_adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = mlflow.MlflowClient.create_model_version
+
+    def create(self: mlflow.MlflowClient, name: str, *args: Any, **options: Any) -> Any:
+        if name == "bot":
+            raise KeyboardInterrupt
+        return real(self, name, *args, **options)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", create)
+    with pytest.raises(KeyboardInterrupt):
+        flavor.log_model(str(tiny_adapter), base="tiny", registered_model_name="bot")
+    assert len(logged_models()) == 1
+    assert [model.name for model in registry.client().search_registered_models()] == ["tiny"]
 
 
 def test_gc_leaves_a_running_log_alone(base: BaseModel) -> None:

@@ -51,7 +51,9 @@ def test_n_answers_have_seeds_of_their_own() -> None:
 
 
 def test_keys_that_change_no_answer_are_ignored() -> None:
-    (request,) = read({"messages": CHAT, "model": "x", "user": "u", "stream": False, "id": 3})
+    (request,) = read(
+        {"messages": CHAT, "model": "x", "user": "u", "stream": False, "logprobs": False, "id": 3}
+    )
     assert request.samplings == (Sampling(),)
 
 
@@ -71,6 +73,10 @@ def test_keys_that_change_no_answer_are_ignored() -> None:
         ({"stop": 3}, "stop must be texts"),
         ({"logprobs": True}, "logprobs is not supported"),
         ({"tools": []}, "tools is not supported"),
+        ({"stream": True}, r"stream is not supported \(predict_stream"),
+        ({"max_new_tokens": 3}, r"max_new_tokens is not supported \(it is called max_tokens"),
+        ({"max_tokens": 3, "max_completion_tokens": 4}, "one parameter with two values"),
+        ({"tempratur": 0.5}, "tempratur is unknown; allowed: max_tokens"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_row(row: dict[str, Any], says: str) -> None:
@@ -100,5 +106,37 @@ def test_a_row_without_text_is_refused(row: Any) -> None:
 
 
 def test_unknown_parameters_of_the_call() -> None:
-    with pytest.raises(UsageError, match="unknown parameter max_new_tokens; allowed: max_tokens"):
+    with pytest.raises(UsageError, match="params: parameter max_new_tokens is not supported"):
         read(["a"], {"max_new_tokens": 3})
+
+
+def test_openai_s_newer_name_of_the_length() -> None:
+    (request,) = read({"prompt": "a", "max_completion_tokens": 5})
+    assert request.samplings == (Sampling(max_tokens=5),)
+
+
+def test_the_scoring_server_hands_in_arrays() -> None:
+    messages = np.array(CHAT, dtype=object)
+    row = {"messages": messages, "stop": np.array(["x"]), "max_tokens": np.int64(3)}
+    for data in (row, [row], np.array([row]), pd.DataFrame([row])):
+        (request,) = read(data)
+        assert request.messages == CHAT
+        assert request.samplings == (Sampling(max_tokens=3, stop=("x",)),)
+
+
+def test_the_largest_seed() -> None:
+    (request,) = read({"prompt": "a", "seed": 2**63 - 1})
+    assert request.samplings[0].seed == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (5, "needs prompts or chat requests, received 5"),
+        (pd.DataFrame({"question": ["a"]}), r"needs a column .*received \['question'\]"),
+        (pd.DataFrame({"a": ["a"], "b": [1]}), "needs a column"),
+    ],
+)
+def test_no_request_at_all(data: Any, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        read(data)
