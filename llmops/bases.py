@@ -67,7 +67,7 @@ def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = No
         IntegrityError: What was found has another digest.
     """
     if location is not None:
-        return _at(Path(location).expanduser(), base_digest)
+        return at(Path(location).expanduser(), base_digest)
     directory = cache_dir(base_digest)
     version = registry.find_base(base_digest=base_digest)
     if not directory.is_dir():
@@ -150,6 +150,7 @@ def _download(uri: str, base_digest: str) -> None:
 
 def copy(source: Path, folder: Path) -> Path:
     """Copies the files that define a model into a folder of ``staging()``; links are followed."""
+    checkpoints.check_links(source)
     staged = folder / MODEL_FOLDER
     staged.mkdir()
     for file in digest.model_files(source):
@@ -162,7 +163,7 @@ def link(base_digest: str, folder: Path) -> Path:
     staged = folder / MODEL_FOLDER
     staged.mkdir()
     for file in digest.model_files(cache_dir(base_digest)):
-        os.link(file, staged / file.name)
+        home.link_or_copy(str(file), str(staged / file.name))
     return staged
 
 
@@ -197,7 +198,7 @@ def _in_roots(name: str, pin: Pin | None) -> Path:
     )
 
 
-def _at(directory: Path, base_digest: str) -> BaseModel:
+def at(directory: Path, base_digest: str) -> BaseModel:
     """A base in a directory of the user's choice; read whole, once for each change of its files."""
     if not directory.is_dir():
         raise NotFoundError(f"base location {directory}: no such directory")
@@ -207,7 +208,8 @@ def _at(directory: Path, base_digest: str) -> BaseModel:
         if json.loads(record.read_text()) == expected:
             return BaseModel(directory.name, str(directory), base_digest, directory)
     _check(directory, base_digest, "name the directory that holds the pinned base")
-    home.write_whole(record, json.dumps(expected))
+    with suppress(OSError):  # it is read whole again the next time
+        home.write_whole(record, json.dumps(expected))
     return BaseModel(directory.name, str(directory), base_digest, directory)
 
 

@@ -105,8 +105,13 @@ def shapes(file: Path) -> Shapes:
         raise IntegrityError(f"{file}: damaged safetensors file: {error}") from error
 
 
-def check_finite(file: Path) -> None:
+def check_finite(file: Path, *, only_floats: bool = False) -> None:
     """Reads every number of a safetensors file.
+
+    Args:
+        file: The file.
+        only_floats: Whether whole numbers and 8-bit floats, as quantised models have them, are
+            refused.
 
     Raises:
         IntegrityError: The file is damaged, or a weight is NaN or infinite.
@@ -118,6 +123,11 @@ def check_finite(file: Path) -> None:
     with safe_open(file, framework="pt") as tensors:
         for name in names:
             tensor = tensors.get_tensor(name)
+            if only_floats and not (tensor.is_floating_point() and tensor.element_size() > 1):
+                raise IntegrityError(
+                    f"{file}: tensor {name} is {str(tensor.dtype).removeprefix('torch.')};"
+                    " allowed: float64, float32, float16, bfloat16"
+                )
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
                 raise IntegrityError(
                     f"{file}: tensor {name} holds NaN or infinite weights; expected finite numbers",
@@ -128,8 +138,13 @@ def check_finite(file: Path) -> None:
 def vocabulary_size(directory: Path) -> int | None:
     """Rows of a model's embedding as its configuration says, ``None`` if it does not."""
     config = read_json(directory / CONFIG)
-    size = config.get("vocab_size", config.get("text_config", {}).get("vocab_size"))
-    return None if size is None else int(size)
+    text = config.get("text_config")
+    size = config.get("vocab_size", text.get("vocab_size") if isinstance(text, dict) else None)
+    if size is not None and (not isinstance(size, int) or size < 1):
+        raise IntegrityError(
+            f"{directory / CONFIG}: vocab_size must be a whole number above 0, received {size!r:.80}"
+        )
+    return size
 
 
 def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
@@ -153,6 +168,17 @@ def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
             f" {rows} embedding rows",
             next_command="log the tokenizer that the model was trained with, or the merged full model",
         )
+
+
+def check_links(directory: Path) -> None:
+    """Refuses links to nothing, which would be taken for files that are not there.
+
+    Raises:
+        NotFoundError: There is one.
+    """
+    for path in sorted(directory.iterdir()):
+        if path.is_symlink() and not path.exists():
+            raise NotFoundError(f"{path}: a symbolic link to {path.readlink()}, which is not there")
 
 
 def check_inside(directory: Path) -> None:

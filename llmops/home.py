@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from llmops.errors import LlmopsError
 
 
 def home() -> Path:
@@ -28,6 +33,33 @@ def folder(name: str) -> Path:
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def link_or_copy(source: str, target: str) -> str:
+    """A second name for bytes where the disk allows it: a base is gigabytes."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Says what could not be written, and that nothing came of it.
+
+    Raises:
+        LlmopsError: No space, no permission.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:  # the latter is how safetensors says `disk full`
+        raise LlmopsError(
+            f"{name}: cannot be written: {error}; nothing was registered",
+            next_command="free disk space or permissions, then the same command again",
+        ) from error
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -50,6 +50,12 @@ class Pin:
         return {**fields, "pin_digest": digest.of_bytes(self.text().encode())}
 
 
+def origin_of_directory(directory: Path) -> str | None:
+    """What a pin says of a directory: its last name, or nothing if that is no plain name."""
+    origin = f"directory:{directory.resolve().name}"
+    return origin if ORIGIN.fullmatch(origin) else None
+
+
 def parse(text: bytes, where: str) -> Pin:
     """Reads a pin.
 

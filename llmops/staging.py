@@ -84,12 +84,12 @@ def _abandoned(folder: Path) -> bool:
     lock_file = _lock(folder)
     if not lock_file.exists():
         return True
-    if time.time() - lock_file.stat().st_mtime < GRACE_SECONDS:
-        return False
     try:
+        if time.time() - lock_file.stat().st_mtime < GRACE_SECONDS:
+            return False
         with FileLock(lock_file, timeout=0):
             return True
-    except Timeout:
+    except (Timeout, FileNotFoundError):  # its owner is at work, or has just ended it
         return False
 
 

@@ -55,7 +55,7 @@ def items() -> list[Item]:
     return [
         item
         for kind, paths in kinds
-        for item in sorted((_item(kind, path) for path in paths()), key=lambda item: -item.size)
+        for item in sorted(_present(kind, paths()), key=lambda item: -item.size)
     ]
 
 
@@ -125,6 +125,13 @@ def collect_all(found: list[Leftover]) -> list[str]:
 
 def _folders(name: str) -> Iterator[Path]:
     return (path for path in home.folder(name).iterdir() if path.is_dir())
+
+
+def _present(kind: str, paths: Iterator[Path]) -> Iterator[Item]:
+    """What other processes have not removed in the meantime."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            yield _item(kind, path)
 
 
 def _item(kind: str, path: Path) -> Item:

@@ -14,7 +14,7 @@ from typing import Any
 from llmops import adapters
 from llmops.engine import lora, twins
 from llmops.engine.twins import Original
-from llmops.errors import IntegrityError, UsageError
+from llmops.errors import IntegrityError, LlmopsError, UsageError
 from llmops.records import ModelFiles
 
 
@@ -95,7 +95,9 @@ def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any
         adapters.check_tensors(directory, lora.expected_tensors(model, name), base)
         device = str(model.get_input_embeddings().weight.device)  # PEFT would take a free GPU
         model.load_adapter(directory, name, torch_device=device)
-    except (RuntimeError, ValueError, KeyError, TypeError, UserWarning) as error:
+    except LlmopsError:
+        raise
+    except Exception as error:  # odd values end in any exception
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         if first:
             raise IntegrityError(

@@ -3,12 +3,12 @@
 transformers' ``generate`` runs greedily over the whole batch. ``SampleRows`` decides the token of
 a row that samples and shows ``generate`` nothing but that token; ``EndRows`` ends each row at its
 own length, end token or stop string. So an answer depends on its own prompt, sampling and seed,
-never on its neighbours or its place. Shapes: B rows, V words of the vocabulary.
+never on its neighbours or its place (in half precision the kernels round batches of other shapes
+otherwise, which may tip a near-tie). Shapes: B rows, V words of the vocabulary.
 """
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -54,17 +54,46 @@ def check_sampling(sampling: Sampling) -> None:
 
 def greedy(voice: Voice, prompts: Sequence[Prompt]) -> Any:
     """A ``GenerationConfig`` for the batch; what differs by row is not its business."""
-    settings = copy.deepcopy(voice.generation)
-    settings.update(
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
         do_sample=False,
-        temperature=1.0,
-        top_p=1.0,
-        top_k=50,  # transformers' defaults: it warns of others where nothing is sampled
         max_new_tokens=max(prompt.sampling.max_tokens for prompt in prompts),
-        pad_token_id=voice.tokenizer.pad_token_id,
+        pad_token_id=voice.pad_id,
         eos_token_id=sorted(voice.end_ids) or None,
+        suppress_tokens=list(voice.generation.suppressed) or None,
     )
-    return settings
+
+
+class PenaliseRepeats:
+    """A logits processor: the repetition penalty, which must not see the padding of a row.
+
+    (N. S. Keskar et al., CTRL: A Conditional Transformer Language Model, 2019, section 4.1.)
+    """
+
+    def __init__(self, prompts: Sequence[Prompt], penalty: float) -> None:
+        from transformers import RepetitionPenaltyLogitsProcessor
+
+        width = max(len(prompt.ids) for prompt in prompts)
+        self._begins = [width - len(prompt.ids) for prompt in prompts]
+        self._penalise = RepetitionPenaltyLogitsProcessor(penalty)
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Scores (B, V) before and after."""
+        import torch
+
+        rows = [
+            self._penalise(input_ids[i : i + 1, begin:], scores[i : i + 1])
+            for i, begin in enumerate(self._begins)
+        ]
+        return torch.cat(rows)
+
+
+def processors(voice: Voice, prompts: Sequence[Prompt]) -> list[Any]:
+    """What changes the logits of a batch, in the order of its effect."""
+    penalty = voice.generation.repetition_penalty
+    repeats = [PenaliseRepeats(prompts, penalty)] if penalty != 1.0 else []
+    return [*repeats, SampleRows(prompts)]
 
 
 class SampleRows:

@@ -7,6 +7,7 @@ an error. Every choice of ``LoadOptions`` is checked before anything is read.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,10 +32,22 @@ def load_base(directory: Path, options: LoadOptions) -> Any:
         IntegrityError: Weights are missing, are too many, or have another shape.
         LlmopsError: The device has too little memory.
     """
+    return _load(directory, options, _arguments(options)).eval()
+
+
+def check_weights(directory: Path) -> None:
+    """Compares the files of a model with its configuration; no weight is read.
+
+    Raises:
+        IntegrityError: See ``load_base``.
+    """
+    _load(directory, LoadOptions(), {"dtype": "auto", "device_map": {"": "meta"}})
+
+
+def _load(directory: Path, options: LoadOptions, arguments: Mapping[str, Any]) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    arguments = _arguments(options)
     with quiet_loading():
         try:
             model, found = AutoModelForCausalLM.from_pretrained(
@@ -52,8 +65,8 @@ def load_base(directory: Path, options: LoadOptions) -> Any:
             ) from error
         except Exception as error:  # odd values in a configuration end in any exception
             raise _refused(directory, options, error) from error
-    _check_weights(directory, found)
-    return model.eval()
+    _check_keys(directory, found)
+    return model
 
 
 def _arguments(options: LoadOptions) -> dict[str, Any]:
@@ -118,7 +131,7 @@ def _quantization(name: str | None, dtype: Any) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
 
 
-def _check_weights(directory: Path, found: dict[str, Any]) -> None:
+def _check_keys(directory: Path, found: dict[str, Any]) -> None:
     """Nothing may have been made up, nothing left out; tied weights count as there."""
     reshaped = {
         f"{name} {list(file)}, not {list(model)}" for name, file, model in found["mismatched_keys"]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 from llmops.engine.adapters import load_adapters, select
 from llmops.engine.batches import pack, padded
-from llmops.engine.decoding import EndRows, Prompt, SampleRows, check_sampling, greedy
+from llmops.engine.decoding import EndRows, Prompt, check_sampling, greedy, processors
 from llmops.engine.loading import load_base
 from llmops.engine.scoring import SCORE_BATCH, SCORE_TOKENS, score
-from llmops.engine.streaming import pieces
+from llmops.engine.streaming import cut, pieces
 from llmops.engine.voice import Messages, Voice
 from llmops.errors import UsageError
 from llmops.records import Answer, BaseModel, LoadOptions, ModelFiles, Sampling
@@ -38,13 +39,16 @@ class LocalEngine:
     """
 
     def __init__(self, sides: Sequence[ModelFiles], *, options: LoadOptions = DEFAULTS) -> None:
+        from transformers import GenerationConfig
+
         base = _common_base(sides)
         model = load_base(base.directory, options)
         self.context = int(model.config.get_text_config().max_position_embeddings)
         self.device = model.get_input_embeddings().weight.device
         voices = {side.tokenizer_dir: side for side in sides}
-        self._voices = {folder: Voice.of(side, model) for folder, side in voices.items()}
+        self._voices = {folder: Voice.of(side) for folder, side in voices.items()}
         self._first = sides[0]
+        model.generation_config = GenerationConfig()  # `generate` would mix its settings into ours
         self.model: Any = load_adapters(model, sides)
         self._active = self._first.adapter_digest
         select(self.model, self._active)
@@ -118,7 +122,8 @@ class LocalEngine:
     ) -> Iterator[str | Answer]:
         """Yields pieces of text as they are generated, then the whole ``Answer``.
 
-        Closing the iterator stops the generation.
+        The pieces together are its text: what may become a stop string is held back. Closing the
+        iterator stops the generation.
         """
         voice = self.voice(side)
         prompt = self._prompt(voice, messages, sampling)
@@ -129,7 +134,8 @@ class LocalEngine:
                 (answer,) = self._generate_batch([prompt], voice, streamer, cancelled)
             return answer
 
-        yield from pieces(voice, work)
+        with closing(pieces(voice, work)) as generated:
+            yield from cut(generated, sampling.stop)
 
     def log_likelihood(
         self, side: ModelFiles, conversations: Sequence[Messages], responses: Sequence[str]
@@ -194,15 +200,14 @@ class LocalEngine:
         import torch
         from transformers import LogitsProcessorList, StoppingCriteriaList
 
-        pad = voice.tokenizer.pad_token_id
-        inputs = padded([p.ids for p in prompts], pad, left=True, device=self.device)
+        inputs = padded([p.ids for p in prompts], voice.pad_id, left=True, device=self.device)
         width = inputs["input_ids"].shape[1]
         ends = EndRows(prompts, voice, width, cancelled)
         with torch.inference_mode():
             ids = self.model.generate(
                 **inputs,
                 generation_config=greedy(voice, prompts),
-                logits_processor=LogitsProcessorList([SampleRows(prompts)]),
+                logits_processor=LogitsProcessorList(processors(voice, prompts)),
                 stopping_criteria=StoppingCriteriaList([ends]),
                 streamer=streamer,
             )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,16 @@ def read_config(directory: Path) -> Any:
             next_command="pip install --upgrade peft",
         )
     _check_rebuilt(directory, written)
+    odd = [
+        name for name, value in written.items() if isinstance(value, float) and not isfinite(value)
+    ]
+    if odd:
+        raise IntegrityError(
+            f"{directory / adapters.CONFIG}: {odd[0]} must be a finite number, received {written[odd[0]]}"
+        )
     try:
         config = peft.LoraConfig.from_pretrained(str(directory))
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # odd values end in any exception
         raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
     config.inference_mode = True
     return config
@@ -106,7 +114,7 @@ def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
             wrapped = get_peft_model(model, config)
-    except (ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # odd values end in any exception
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise IntegrityError(
             f"{directory / adapters.CONFIG} does not fit its base {base.name}: {said}",

@@ -55,7 +55,7 @@ def of_model_dir(model_dir: Path, options: LoadOptions = NO_OPTIONS) -> ModelFil
     uri = f"models:/{model_id}" if model_id else model_dir.name
     if found.adapter_digest is None:
         folder = model_dir / bases.MODEL_FOLDER
-        bases.verify(folder, found.digest)
+        bases.at(folder, found.digest)
         base = BaseModel(found.base, uri, found.digest, folder, found.origin)
         return ModelFiles(model_dir.name, uri, base, None, None, model_id)
     adapters.verify(model_dir, found.adapter_digest, str(model_dir))

@@ -30,7 +30,7 @@ def score(
     import torch
 
     rows = [prompt + response for prompt, response in pairs]
-    inputs = padded(rows, voice.tokenizer.pad_token_id, left=False, device=device)
+    inputs = padded(rows, voice.pad_id, left=False, device=device)
     with torch.inference_mode():
         logits = model(**inputs).logits
     scores = []

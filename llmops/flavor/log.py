@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Unpack
 
-from llmops import adapters, registry, staging, store, unfinished
+from llmops import adapters, home, registry, staging, store, unfinished
 from llmops.config import check_alias, check_model_name
 from llmops.errors import LlmopsError, UsageError
 from llmops.flavor.describe import describe
@@ -73,7 +73,10 @@ def log_model(
         if registered_model_name is None:
             raise UsageError(f"alias={alias!r} needs registered_model_name: it names a version")
     check_options(options)
-    with _written(registered_model_name or name or "model"), staging.staging() as folder:
+    with (
+        home.writing(f"model {registered_model_name or name or ''}".strip()),
+        staging.staging() as folder,
+    ):
         source = collect(
             model,
             folder,
@@ -172,18 +175,6 @@ def register(
             client.delete_model_version(mark.name, found.version)
             raise
     return str(found.version), created
-
-
-@contextmanager
-def _written(name: str) -> Iterator[None]:
-    """Says what could not be written, and that nothing came of it."""
-    try:
-        yield
-    except OSError as error:
-        raise LlmopsError(
-            f"model {name}: cannot be written: {error}; nothing was registered",
-            next_command="free disk space or permissions, then the same command again: it resumes",
-        ) from error
 
 
 @contextmanager

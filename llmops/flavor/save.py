@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from llmops import adapters, bases, pin, staging
+from llmops import adapters, bases, home, pin, staging
 from llmops.engine import options as load_options
 from llmops.errors import UsageError
 from llmops.flavor.signature import default_signature
@@ -156,7 +155,7 @@ def _write(source: Source, target: Path, mlflow_model: Any, options: SaveOptions
     model = mlflow.models.Model() if mlflow_model is None else mlflow_model
     for name in (adapters.ADAPTER_FOLDER, adapters.TOKENIZER_FOLDER, bases.MODEL_FOLDER):
         if (source.folder / name).is_dir():
-            shutil.copytree(source.folder / name, target / name, copy_function=_link_or_copy)
+            shutil.copytree(source.folder / name, target / name, copy_function=home.link_or_copy)
     found = pin_of(source)
     (target / pin.FILE).write_text(found.text(), encoding="utf-8")
     _describe(model, target, options)
@@ -196,15 +195,6 @@ def _write_environment(model: Any, target: Path, options: SaveOptions) -> None:
     _mlflow_conda_env(path=str(target / _CONDA_ENV_FILE_NAME), additional_pip_deps=requirements)
     _PythonEnv.current().to_yaml(str(target / "python_env.yaml"))
     (target / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
-
-
-def _link_or_copy(source: str, target: str) -> str:
-    """A second name for staged bytes where the disk is the same: a base is gigabytes."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-    return target
 
 
 def _requirements() -> list[str]:

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llmops import adapters, bases, checkpoints, digest, hub
-from llmops.engine import lora
+from llmops import adapters, bases, checkpoints, digest, hub, pin
+from llmops.engine import lora, trial
 from llmops.errors import NotFoundError, UsageError
 from llmops.flavor import tokenizers
 from llmops.flavor.base import ensure_base
@@ -89,7 +89,7 @@ def _directory(
     if isinstance(model, (str, Path)):
         path = Path(model).expanduser()
         if path.is_dir():
-            return path, f"directory:{path.resolve().name}"
+            return path, pin.origin_of_directory(path)
         if hub.HUB_ID.fullmatch(str(model)) and not path.exists():
             snapshot = hub.download(str(model), revision)
             return snapshot.directory, snapshot.origin
@@ -139,7 +139,9 @@ def _adapter(
     known = base if isinstance(base, BaseModel) else ensure_base(base)
     lora.check_fits(directory, known)
     _copy_adapter(directory, config, known, folder / adapters.ADAPTER_FOLDER)
-    tokenizers.own_files(tokenizer or directory, known, folder / adapters.TOKENIZER_FOLDER)
+    own = tokenizers.own_files(tokenizer or directory, known, folder / adapters.TOKENIZER_FOLDER)
+    if own is not None:
+        trial.check_tokenizer(own, known.directory)
     return Source(folder, known, config)
 
 
@@ -164,20 +166,21 @@ def _full(directory: Path, folder: Path, tokenizer: Path | None, origin: str | N
         for name in (*tokenizers.FILES, tokenizers.TEMPLATE):
             if (tokenizer / name).is_file():
                 shutil.copyfile(tokenizer / name, staged / name)
-    if not any(staged.glob("tokenizer*")):
-        raise UsageError(
-            f"{directory}: has no tokenizer, without which the model cannot be asked",
-            next_command="log_model(…, tokenizer=TOKENIZER)",
-        )
     checkpoints.check_model(staged)
+    trial.check_model(staged)
     return Source(folder, None, {}, origin)
 
 
 def _tokenizer_dir(tokenizer: Any, folder: Path) -> Path:
     if isinstance(tokenizer, (str, Path)):
         if Path(tokenizer).is_dir():
+            checkpoints.check_code(Path(tokenizer))
             return Path(tokenizer)
         raise NotFoundError(f"tokenizer {str(tokenizer)!r}: not a directory")
+    if not hasattr(tokenizer, "save_pretrained"):
+        raise UsageError(
+            f"tokenizer must be a tokenizer or a directory with one, received {tokenizer!r:.80}"
+        )
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -10,13 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from llmops import checkpoints
+from llmops import checkpoints, generation
 from llmops.records import BaseModel
 
 VOCABULARY = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 TEMPLATE = "chat_template.jinja"
-GENERATION = "generation_config.json"
 FILES = (
     VOCABULARY,
     SETTINGS,
@@ -47,7 +46,8 @@ def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
         ``target``, or ``None`` if nothing differs.
 
     Raises:
-        IntegrityError: Its vocabulary is larger than the base's embedding.
+        IntegrityError: Its vocabulary is larger than the base's embedding, or a file is damaged.
+        UsageError: Generation settings that llmops does not do.
     """
     names: list[str] = []
     if _vocabulary_differs(candidate, base.directory):
@@ -56,7 +56,8 @@ def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
         )
         names += [name for name in FILES if (candidate / name).is_file()]
     if _generation(candidate) not in ({}, _generation(base.directory)):
-        names.append(GENERATION)
+        generation.read(candidate / generation.FILE)
+        names.append(generation.FILE)
     template = _template(candidate)
     if template is not None and template != _template(base.directory):
         target.mkdir()
@@ -97,7 +98,7 @@ def _template(folder: Path) -> str | None:
 
 
 def _generation(folder: Path) -> dict[str, Any]:
-    file = folder / GENERATION
+    file = folder / generation.FILE
     return _without(file, IGNORED_GENERATION) if file.is_file() else {}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -121,34 +121,4 @@ class QueuedEngine:
         # What the engine does with the messages is to render them, and ours renders text too.
         stream = self._engine.stream(self._side, cast("Messages", prompt), sampling)
         with closing(cast("Pieces", stream)) as pieces:
-            yield from cut(pieces, sampling.stop)
-
-
-def cut(pieces: Iterable[str | Answer], stops: Sequence[str]) -> Pieces:
-    """Holds back what may become a stop string, which an answer does not contain.
-
-    Args:
-        pieces: Text as it is generated, stop strings included, then the ``Answer`` without them.
-        stops: The stop strings.
-
-    Yields:
-        Pieces that together are the text of the ``Answer``, then the ``Answer``.
-    """
-    text, sent = "", 0
-    for piece in pieces:
-        text = piece.text if isinstance(piece, Answer) else text + piece
-        safe = len(text) if isinstance(piece, Answer) else _safe_length(text, stops)
-        if safe > sent:
-            yield text[sent:safe]
-            sent = safe
-        if isinstance(piece, Answer):
-            yield piece
-
-
-def _safe_length(text: str, stops: Sequence[str]) -> int:
-    """Characters that no stop string can take back."""
-    found = [text.find(stop) for stop in stops if stop in text]
-    if found:
-        return min(found)
-    held = (n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n]))
-    return len(text) - max(held, default=0)
+            yield from pieces

@@ -11,6 +11,7 @@ import pytest
 from sides import CONVERSATIONS, GREEDY, PROMPTS, side_of, texts
 
 from llmops.errors import UsageError
+from llmops.generation import Generation
 from llmops.records import Answer, LoadOptions, ModelFiles, Sampling
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_the_end_token_ends_the_answer(
     engine._select(tuned)
     prompt = torch.tensor([engine.token_ids(engine.render(CONVERSATIONS[0]))])
     ids = engine.model.generate(prompt, max_new_tokens=16)[0, prompt.shape[1] :].tolist()
-    monkeypatch.setattr(engine.model.generation_config, "eos_token_id", ids[4])
+    monkeypatch.setattr(engine.voice(tuned), "generation", Generation(end_ids=(ids[4],)))
     (ended,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
     assert ended.finish_reason == "stop"
     assert ended.tokens == ids.index(ids[4]) + 1  # the end token counts, and is not told

@@ -8,32 +8,9 @@ import pytest
 from llmops.engine.local import LocalEngine
 from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling
-from llmops.serve.generation import Busy, QueuedEngine, cut
+from llmops.serve.generation import Busy, QueuedEngine
 
 HI = [{"role": "user", "content": "hi"}]
-
-
-def done(text: str) -> Answer:
-    return Answer(text, 3, 1, "stop")
-
-
-@pytest.mark.parametrize(
-    ("pieces", "stops", "text", "expected"),
-    [
-        (["ab", "cd"], (), "abcd", ["ab", "cd"]),
-        (["ab EN", "D tail"], ("END",), "ab ", ["ab "]),
-        (["ab EN", "TER"], ("END",), "ab ENTER", ["ab ", "ENTER"]),
-        (["ab E"], ("END",), "ab E", ["ab ", "E"]),
-        (["aXbY", "c"], ("Y", "X"), "a", ["a"]),
-        (["x\n", "\ny"], ("\n\n",), "x", ["x"]),
-    ],
-)
-def test_no_part_of_a_stop_string_is_sent(
-    pieces: list[str], stops: tuple[str, ...], text: str, expected: list[str]
-) -> None:
-    *sent, answer = cut([*pieces, done(text)], stops)
-    assert sent == expected
-    assert answer == done(text)
 
 
 def test_text_is_continued_without_the_template(engine: LocalEngine) -> None:
