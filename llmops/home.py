@@ -27,8 +27,8 @@ def folder(name: str) -> Path:
 
     Args:
         name: ``models`` and ``adapters`` (addressed by content), ``staging`` (work in progress),
-            ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (bases
-            elsewhere that were read whole), ``locks`` or ``deployments``.
+            ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (what
+            was found to be whole or converted already), ``locks`` or ``deployments``.
     """
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)

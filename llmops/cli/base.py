@@ -32,7 +32,7 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
     base = add_base(source, name, revision=revision)
     emit(
         output,
-        f"{base.name}: {base.uri}, digest {base.digest[:12]}",
+        f"{base.name}: {base.uri}, digest {base.digest[:12]}\nFiles: {base.directory}",
         {
             "name": base.name,
             "uri": base.uri,
@@ -55,21 +55,30 @@ def ls(verify: bool, output: str) -> None:
         (version.name, version.version, version.tags[registry.BASE_DIGEST])
         for version in registry.list_bases()
     ]
-    cached = {digest for _, _, digest in found if bases.cache_dir(digest).is_dir()}
-    for digest in cached if verify else ():
-        bases.verify(bases.cache_dir(digest), digest, every_byte=True)
-    yes = "yes, every byte" if verify else "yes"
+    here = {digest: bases.cache_dir(digest) for _, _, digest in found}
+    here = {digest: folder for digest, folder in here.items() if folder.is_dir()}
+    for digest, folder in here.items() if verify else ():
+        bases.verify(folder, digest, every_byte=True)
     rows = [
-        (name, str(number), digest[:12], yes if digest in cached else "no")
+        (name, str(number), digest[:12], str(here.get(digest, "not on this machine")))
         for name, number, digest in found
     ]
     record = {
+        "verified": verify,
         "bases": [
-            {"name": name, "version": number, "digest": digest, "cached": digest in cached}
+            {
+                "name": name,
+                "version": number,
+                "digest": digest,
+                "cached": digest in here,
+                "directory": str(here[digest]) if digest in here else None,
+            }
             for name, number, digest in found
-        ]
+        ],
     }
     if output == "table" and not rows:
         click.echo("No base model is registered.\n  Next: llmops base add smollm2-135m-instruct")
         return
-    emit(output, columns([("name", "version", "digest", "cached"), *rows]) if rows else "", record)
+    table = columns([("name", "version", "digest", "files"), *rows]) if rows else ""
+    said = "\nEvery byte of the files on this machine was read." if verify else ""
+    emit(output, table + said, record)

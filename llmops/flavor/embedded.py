@@ -36,7 +36,7 @@ def bring(name: str) -> str:
         NotFoundError: The package is not installed.
     """
     gguf = _gguf(name)
-    record = home.folder("models") / f"{digest.of_file(gguf)}.json"
+    record = home.folder("verified") / f"gguf-{digest.of_file(gguf)}.json"
     if record.is_file():
         base_digest = str(json.loads(record.read_text())["digest"])
         if bases.cache_dir(base_digest).is_dir():

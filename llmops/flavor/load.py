@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llmops.engine import options as load_options
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
+from llmops.flavor import replies, requests
 from llmops.records import Answer, Message, ModelFiles, Sampling
 
 
@@ -38,6 +39,47 @@ class LoadedModel:
     def stream(self, messages: list[Message], sampling: Sampling) -> Iterator[str | Answer]:
         """Yields pieces of text, then the whole answer."""
         return self.engine.stream(self.files, messages, sampling)
+
+    def predict(
+        self, data: Any, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any] | list[dict[str, Any]]:
+        """Answers every row, all of them in batches of similar length.
+
+        Args:
+            data: One chat request (``{"messages": […]}``), a list of prompts, of requests or of
+                conversations, or a DataFrame with a column ``messages`` or ``prompt``. A row may
+                carry ``max_tokens``, ``temperature``, ``top_p``, ``n``, ``seed`` and ``stop``.
+            params: The same parameters, for rows that do not carry them.
+
+        Returns:
+            OpenAI's ``chat.completion`` for one chat request, a list of them for anything else.
+
+        Raises:
+            UsageError: Neither messages nor prompts, an unknown parameter, or a conversation that
+                does not fit the model.
+        """
+        rows = requests.read(data, params)
+        conversations = [row.messages for row in rows for _ in row.samplings]
+        samplings = [sampling for row in rows for sampling in row.samplings]
+        answers = iter(self.generate(conversations, samplings))
+        uri = self.files.uri
+        done = [replies.completion([next(answers) for _ in row.samplings], uri) for row in rows]
+        return done[0] if isinstance(data, Mapping) else done
+
+    def predict_stream(
+        self, data: Any, params: Mapping[str, Any] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Streams one row as ``chat.completion.chunk`` objects.
+
+        Args:
+            data: One row, see ``predict``.
+            params: See ``predict``.
+
+        Raises:
+            UsageError: More than one row or answer, or what ``predict`` refuses.
+        """
+        row = requests.read_one(data, params)
+        return replies.chunks(self.stream(row.messages, row.samplings[0]), self.files.uri)
 
 
 def load_model(model_uri: str, **options: Any) -> LoadedModel:
