@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmops.errors import LlmopsError
@@ -33,6 +33,14 @@ def folder(name: str) -> Path:
     path = home() / name
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def directory(text: str | Path) -> Path | None:
+    """The directory of this name, ``None`` if there is none, or if it cannot be a name at all."""
+    with suppress(OSError, ValueError, RuntimeError):  # too long, a NUL, a home of nobody
+        path = Path(text).expanduser()
+        return path if path.is_dir() else None
+    return None
 
 
 def link_or_copy(source: str, target: str) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmops import adapters, artifacts, bases, registry, runs, store
+from llmops import adapters, bases, registry, runs, store
+from llmops.artifacts import ModelArtifacts, SavedModel
 from llmops.config import MODEL_NAME
 from llmops.errors import IntegrityError, NotFoundError
 from llmops.pin import Pin
@@ -21,6 +22,8 @@ PACKAGES = ("mlflow", "torch", "transformers", "peft")
 REQUIREMENTS = "requirements.txt"
 OWN = (adapters.ADAPTER_FOLDER, adapters.TOKENIZER_FOLDER)
 ADAPTER_CONFIG = f"{adapters.ADAPTER_FOLDER}/{adapters.CONFIG}"
+
+Files = ModelArtifacts | SavedModel
 
 _LOGGED = re.compile(r"models:/(m-[^/@]+)")
 _PINNED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
@@ -93,12 +96,13 @@ class Lineage:
     requirements: Mapping[str, str | None]
 
 
-def lineage(uri: str) -> Lineage:
+def lineage(uri: str, copy: SavedModel | None = None) -> Lineage:
     """Reads where a version comes from.
 
     Args:
         uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…`` (a logged model), or
             the name of a base.
+        copy: Its small files on this machine; they are read from the store otherwise.
 
     Raises:
         UsageError: Not such a URI, or a model that llmops did not log.
@@ -106,9 +110,9 @@ def lineage(uri: str) -> Lineage:
         IntegrityError: A damaged ``base.json`` or adapter configuration.
     """
     uri, version = _located(uri)
-    pin, model_id = artifacts.read_pinned(uri)
+    stored = copy or ModelArtifacts(uri)
+    pin, model_id = stored.pin()
     model = registry.find_logged_model(model_id) if model_id else None
-    files = artifacts.list_files(uri, *OWN)
     run_id = (version and version.run_id) or (model and model.source_run_id)
     run = registry.find_run(run_id) if run_id else None
     tags = {**(model.tags if model else {}), **(run.data.tags if run else {})}
@@ -122,12 +126,12 @@ def lineage(uri: str) -> Lineage:
         model_id=model.model_id if model else None,
         model_link=_model_page(model) if model else None,
         base=base,
-        adapter=_adapter(uri, pin.adapter_digest, files) if pin.adapter_digest else None,
+        adapter=_adapter(stored, pin.adapter_digest) if pin.adapter_digest else None,
         data_digest=tags.get(registry.DATA_DIGEST),
         recipe_digest=tags.get(registry.RECIPE_DIGEST),
         run=runs.training(run_id, run) if run_id else None,
         evidence=runs.evidence(version.tags) if version else None,
-        requirements=_requirements(uri, files),
+        requirements=_requirements(stored),
     )
 
 
@@ -156,11 +160,12 @@ def _base(pin: Pin) -> Base:
     )
 
 
-def _adapter(uri: str, digest: str, files: Mapping[str, int | None]) -> Adapter:
+def _adapter(stored: Files, digest: str) -> Adapter:
+    files = stored.files(*OWN)
     if ADAPTER_CONFIG not in files:
-        raise IntegrityError(f"{uri}: has no {ADAPTER_CONFIG}")
+        raise IntegrityError(f"{stored.uri}: has no {ADAPTER_CONFIG}")
     try:
-        config = json.loads(artifacts.read_text(uri, ADAPTER_CONFIG))
+        config = json.loads(stored.text(ADAPTER_CONFIG))
         targets = config.get("target_modules")
         return Adapter(
             digest=digest,
@@ -171,7 +176,7 @@ def _adapter(uri: str, digest: str, files: Mapping[str, int | None]) -> Adapter:
             unservable=adapters.unservable(config),
         )
     except (ValueError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"{uri}: {ADAPTER_CONFIG} is damaged: {error}") from error
+        raise IntegrityError(f"{stored.uri}: {ADAPTER_CONFIG} is damaged: {error}") from error
 
 
 def _size(files: Mapping[str, int | None]) -> int | None:
@@ -181,8 +186,8 @@ def _size(files: Mapping[str, int | None]) -> int | None:
     return sum(known) if len(known) == len(sizes) else None
 
 
-def _requirements(uri: str, files: Iterable[str]) -> dict[str, str | None]:
-    text = artifacts.read_text(uri, REQUIREMENTS) if REQUIREMENTS in files else ""
+def _requirements(stored: Files) -> dict[str, str | None]:
+    text = stored.text(REQUIREMENTS) if REQUIREMENTS in stored.files() else ""
     pinned = dict(_PINNED.findall(text))
     return {package: pinned.get(package) for package in PACKAGES}
 

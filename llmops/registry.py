@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from llmops import artifacts
+from llmops.config import MODEL_NAME
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.pin import Pin
 from llmops.records import ModelVersion
@@ -38,8 +39,9 @@ def parse(uri: str) -> tuple[str, str]:
     """
     rest = uri.removeprefix("models:/")
     if rest == uri or not rest.strip("/@"):
+        name = uri if MODEL_NAME.fullmatch(uri) else "quickstart"
         raise UsageError(
-            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as models:/quickstart@champion"
+            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as models:/{name}@champion"
         )
     if "@" in rest:
         name, _, alias = rest.partition("@")
@@ -84,7 +86,7 @@ def get_version(name: str, version: str) -> ModelVersion:
 def pinned_version(name: str, version: str) -> tuple[ModelVersion, Pin]:
     """A registered version with its pin; see ``get_version``."""
     found = version_record(name, version)
-    pin, model_id = artifacts.read_pinned(f"models:/{name}/{version}")
+    pin, model_id = artifacts.ModelArtifacts(f"models:/{name}/{version}").pin()
     return ModelVersion(
         name=name,
         version=str(found.version),

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from llmops import home
+from llmops.errors import LlmopsError
 
 NOTES = "notes.json"
 GRACE_SECONDS = 2.0
@@ -66,6 +67,16 @@ def remove(leftover: Leftover) -> None:
     """Removes a folder and its lock."""
     shutil.rmtree(leftover.folder, ignore_errors=True)
     _lock(leftover.folder).unlink(missing_ok=True)
+
+
+@contextmanager
+def copy_of(given: Path, staged: Path) -> Iterator[None]:
+    """Checks of a staged copy speak of what the user gave."""
+    try:
+        yield
+    except LlmopsError as error:
+        error.message = error.message.replace(str(staged), str(given))
+        raise
 
 
 @contextmanager

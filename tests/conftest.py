@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tiny_models import build_tiny_adapter, build_tiny_model
 
+from llmops.records import BaseModel, ModelVersion
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault(
@@ -89,3 +91,19 @@ def own_recipe(tiny_model: Path, tmp_path: Path) -> Path:
     path = tmp_path / "recipe.yaml"
     path.write_text(RECIPE.format(base=tiny_model))
     return path
+
+
+@pytest.fixture
+def base(store: str, tiny_model: Path) -> BaseModel:
+    from llmops import flavor
+
+    return flavor.add_base(tiny_model, "tiny")
+
+
+@pytest.fixture
+def version(base: BaseModel, tiny_adapter: Path) -> ModelVersion:
+    import mlflow
+    from versions import log_version
+
+    with mlflow.start_run():
+        return log_version(tiny_adapter, base, "bot", alias="champion", params={"rank": 4})

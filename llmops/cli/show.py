@@ -46,6 +46,9 @@ def next_command(lineage: Lineage) -> str:
         return f"llmops export {uri} DIRECTORY"
     if lineage.kind == "adapter" and "champion" not in lineage.aliases:
         verdict = lineage.evidence.verdict if lineage.evidence else None
+        if verdict is None and lineage.recipe_digest is None:
+            base = lineage.base.uri or lineage.base.name
+            return f"llmops compare {base} {uri} --suite SUITE.jsonl"
         if verdict is None:
             return f"llmops gate RECIPE --candidate {uri}"
         if verdict in (Verdict.IMPROVED, Verdict.NOT_WORSE):

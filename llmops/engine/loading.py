@@ -122,7 +122,7 @@ def _quantization(name: str | None, dtype: Any) -> Any:
     if importlib.util.find_spec("bitsandbytes") is None:
         raise UsageError(
             f"quantization {name!r} needs bitsandbytes, which is not installed",
-            next_command="pip install bitsandbytes",
+            next_command="pip install 'mlflow-llmops[quantization]'",
         )
     from transformers import BitsAndBytesConfig
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmops import adapters, artifacts, bases, checkpoints, pin, registry
+from llmops import adapters, artifacts, bases, checkpoints, home, pin, registry
 from llmops.config import MODEL_NAME
 from llmops.pin import Pin
 from llmops.records import BaseModel, LoadOptions, ModelFiles
@@ -28,8 +28,9 @@ def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
         base = bases.find(uri)
         if base is not None:
             return of_base(base)
-    if Path(uri).is_dir():
-        return of_model_dir(Path(uri), options)
+    directory = home.directory(uri)
+    if directory is not None:
+        return of_model_dir(directory, options)
     if uri.startswith(("models:/m-", "runs:/")):
         return _logged(uri, options)
     name, version = registry.parse(uri)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from llmops import bases, checkpoints, digest, home, hub, pin, registry
+from llmops import adapters, bases, checkpoints, digest, home, hub, pin, registry
 from llmops.config import MODEL_NAME, check_model_name
 from llmops.engine import trial
 from llmops.errors import NotFoundError, UsageError
 from llmops.flavor import embedded
 from llmops.progress import say
 from llmops.records import BaseModel
-from llmops.staging import lock, staging
+from llmops.staging import copy_of, lock, staging
 
 
 def ensure_base(reference: str) -> BaseModel:
@@ -49,28 +49,28 @@ def add_base(
         IntegrityError: A damaged file, or weights that are not finite.
     """
     reference = str(source)
-    name = name or Path(reference).expanduser().resolve().name.lower()
+    directory = home.directory(reference)
+    name = name or (directory.resolve() if directory else PurePath(reference)).name.lower()
     check_model_name(name)
     # Several processes that add one base: the first does it, the others find it done.
     with (
         home.writing(f"base {name}"),
         lock(f"add-{digest.of_bytes(f'{reference}@{revision}'.encode())[:16]}"),
     ):
-        base_digest = _bring(reference, revision)
+        base_digest = _bring(reference, directory, revision)
         with lock(f"register-{base_digest}"):
             if registry.find_base(base_digest=base_digest) is None:
                 _register(name, base_digest)
         return bases.fetch(base_digest)
 
 
-def _bring(reference: str, revision: str | None) -> str:
+def _bring(reference: str, directory: Path | None, revision: str | None) -> str:
     """Brings a source into the cache; returns its digest."""
-    directory = Path(reference).expanduser()
     if revision is not None and not _is_hub_id(reference):
         raise UsageError(f"{reference}: only a hub id (OWNER/NAME) has a revision")
     if reference in embedded.PACKAGES:
         return embedded.bring(reference)
-    if directory.is_dir():
+    if directory is not None:
         return _copy(directory, pin.origin_of_directory(directory))
     if _is_hub_id(reference):
         say(f"base {reference}: downloading from the hub")
@@ -87,11 +87,17 @@ def _is_hub_id(reference: str) -> bool:
 
 
 def _copy(directory: Path, origin: str | None) -> str:
+    if (directory / adapters.CONFIG).is_file():
+        raise UsageError(
+            f"{directory}: an adapter, not a base model",
+            next_command=f"llmops.log_model({str(directory)!r}, base=…) in Python",
+        )
     checkpoints.check_code(directory)
     with staging() as folder:
         staged = bases.copy(directory, folder)
-        checkpoints.check_model(staged)
-        trial.check_model(staged)
+        with copy_of(directory, staged):
+            checkpoints.check_model(staged)
+            trial.check_model(staged)
         return bases.keep(staged, origin=origin)[0]
 
 

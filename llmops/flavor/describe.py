@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from llmops import registry
+from llmops.artifacts import SavedModel
 from llmops.errors import LlmopsError
 from llmops.lineage import lineage
 from llmops.progress import say
 from llmops.report.lineage import with_lineage
 
 
-def describe(name: str, version: str) -> None:
+def describe(name: str, version: str, copy: SavedModel | None = None) -> None:
     """Writes a version's lineage into its description and into that of its logged model.
 
     What stands above the lineage, such as the evidence card, stays. The version is whole without
@@ -20,10 +21,11 @@ def describe(name: str, version: str) -> None:
     Args:
         name: Registered model.
         version: Its version.
+        copy: See ``lineage``.
     """
     uri = f"models:/{name}/{version}"
     try:
-        found = lineage(uri)
+        found = lineage(uri, copy)
         registry.redescribe(name, version, found.model_id, partial(with_lineage, lineage=found))
     except LlmopsError as error:
         say(f"warning: {uri} has no description: {error}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from llmops import adapters, home, registry, staging, store, unfinished
+from llmops.artifacts import SavedModel
 from llmops.config import check_alias, check_model_name
 from llmops.errors import LlmopsError, UsageError
 from llmops.flavor.describe import describe
@@ -145,7 +146,7 @@ def log_source(
             info._registered_model_version = int(version)
         unfinished.finish(mark, logged.model_id, registered_model=made)
     if registered_model_name is not None:
-        _present(registered_model_name, version, alias)
+        _present(registered_model_name, version, alias, SavedModel(source.folder))
     return info
 
 
@@ -232,9 +233,9 @@ def _name(source: Source) -> str:
     return f"{source.name}{rank}-{source.digest[:6]}"
 
 
-def _present(name: str, version: str, alias: str | None) -> None:
+def _present(name: str, version: str, alias: str | None, copy: SavedModel) -> None:
     """What a person sees first: the description, and where the alias points."""
-    describe(name, version)
+    describe(name, version, copy)
     if alias is not None:
         registry.set_alias(name, alias, version)
 

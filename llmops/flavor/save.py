@@ -20,6 +20,7 @@ from llmops.records import BaseModel
 FLAVOR_NAME = pin.FLAVOR
 LOADER = "llmops.flavor"
 PYTHON_PACKAGES = ("mlflow-llmops", "mlflow", "torch", "transformers", "peft")
+REQUIREMENTS = "requirements.txt"
 MODEL_CONFIG = {
     "dtype": "auto",
     "device": "auto",
@@ -86,7 +87,10 @@ def save_model(
     if isinstance(model, Source):  # `log_model` collected it; MLflow's temporary folder is noted
         staging.note(written=str(target.resolve()))
         with _whole(target) as partial:
-            return _write(model, partial, mlflow_model, options)
+            _write(model, partial, mlflow_model, options)
+            for name in (pin.FILE, "MLmodel", REQUIREMENTS):  # the folder is a whole copy now
+                shutil.copyfile(partial / name, model.folder / name)
+        return None
     with staging.staging() as folder, _whole(target) as partial:
         source = collect(
             model,
@@ -194,7 +198,7 @@ def _write_environment(model: Any, target: Path, options: SaveOptions) -> None:
     )
     _mlflow_conda_env(path=str(target / _CONDA_ENV_FILE_NAME), additional_pip_deps=requirements)
     _PythonEnv.current().to_yaml(str(target / "python_env.yaml"))
-    (target / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    (target / REQUIREMENTS).write_text("\n".join(requirements) + "\n", encoding="utf-8")
 
 
 def _requirements() -> list[str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llmops import adapters, bases, checkpoints, digest, hub, pin
+from llmops import adapters, bases, checkpoints, digest, home, hub, pin, staging
 from llmops.engine import lora, trial
 from llmops.errors import NotFoundError, UsageError
 from llmops.flavor import tokenizers
@@ -87,10 +87,10 @@ def _directory(
 ) -> tuple[Path, str | None]:
     """The model as a directory, and where it came from."""
     if isinstance(model, (str, Path)):
-        path = Path(model).expanduser()
-        if path.is_dir():
+        path = home.directory(model)
+        if path is not None:
             return path, pin.origin_of_directory(path)
-        if hub.HUB_ID.fullmatch(str(model)) and not path.exists():
+        if hub.HUB_ID.fullmatch(str(model)) and not Path(model).exists():
             snapshot = hub.download(str(model), revision)
             return snapshot.directory, snapshot.origin
         raise NotFoundError(
@@ -166,16 +166,18 @@ def _full(directory: Path, folder: Path, tokenizer: Path | None, origin: str | N
         for name in (*tokenizers.FILES, tokenizers.TEMPLATE):
             if (tokenizer / name).is_file():
                 shutil.copyfile(tokenizer / name, staged / name)
-    checkpoints.check_model(staged)
-    trial.check_model(staged)
+    with staging.copy_of(directory, staged):
+        checkpoints.check_model(staged)
+        trial.check_model(staged)
     return Source(folder, None, {}, origin)
 
 
 def _tokenizer_dir(tokenizer: Any, folder: Path) -> Path:
     if isinstance(tokenizer, (str, Path)):
-        if Path(tokenizer).is_dir():
-            checkpoints.check_code(Path(tokenizer))
-            return Path(tokenizer)
+        path = home.directory(tokenizer)
+        if path is not None:
+            checkpoints.check_code(path)
+            return path
         raise NotFoundError(f"tokenizer {str(tokenizer)!r}: not a directory")
     if not hasattr(tokenizer, "save_pretrained"):
         raise UsageError(

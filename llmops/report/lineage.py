@@ -127,10 +127,7 @@ def _facts(lineage: Lineage) -> Iterator[Fact]:
     yield Fact(
         "model" if lineage.adapter is None else "base",
         [base.name, f"origin {base.origin or UNKNOWN}", f"digest {base.digest[:DIGITS]}"],
-        [
-            base.uri or "not registered here",
-            f"files {'' if base.cached else 'not '}on this machine",
-        ],
+        [*_registered(lineage), f"files {'' if base.cached else 'not '}on this machine"],
         {"base": base.link} if lineage.adapter else {"logged model": lineage.model_link},
     )
     if lineage.adapter is not None:
@@ -143,6 +140,13 @@ def _facts(lineage: Lineage) -> Iterator[Fact]:
     yield Fact("recipe", recipe, links={"recipe.yaml": run.recipe if run else None})
     yield Fact("code", [part for part in _code(run) if part])
     yield _trained(run)
+
+
+def _registered(lineage: Lineage) -> list[str]:
+    """Where the weights underneath are registered; a full model's are its own."""
+    if lineage.base.uri is not None:
+        return [lineage.base.uri]
+    return [] if lineage.adapter is None else ["no base with these bytes is registered here"]
 
 
 def _adapter(adapter: Adapter) -> list[str]:

@@ -146,11 +146,11 @@ def test_many_versions_of_one_base(bench: Bench) -> None:
 
 @pytest.mark.timeout(1800)
 def test_time_to_log_and_register(bench: Bench) -> None:
-    rows = bench.step("log_times", bench.base, bench.adapters[0], "7")["rows"]
+    rows = bench.step("log_times", bench.base, bench.adapters[0], "21")["rows"]
     ours, theirs, loading = (statistics.median(column) for column in zip(*rows, strict=True))
     ratio = statistics.median(a / b for a, b, _ in rows)
     show(
-        "Log and register, median of 7 in turn",
+        "Log and register, median of 21 in turn",
         [
             ("seconds", f"{ours:.2f}", f"{theirs:.2f} + {loading:.2f} to load the base", ""),
             ("ratio to log_model(base_model_path=…) alone", f"{ratio:.2f}", "1", "1"),

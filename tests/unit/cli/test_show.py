@@ -69,7 +69,7 @@ def test_the_table_is_narrow_and_ends_with_the_next_command(show: Show, bot: str
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[:2] == ["models:/bot/1 @challenger", "LoRA r4 on tiny"]
-    assert lines[-1] == "Next: llmops gate RECIPE --candidate models:/bot/1"
+    assert lines[-1] == "Next: llmops compare models:/tiny/1 models:/bot/1 --suite SUITE.jsonl"
     assert max(map(len, lines)) <= 100
     labels = [line.split()[0] for line in lines if line and line[0].islower()][1:]
     expected = ["base", "adapter", "data", "recipe", "code", "run", "evidence", "packages"]
@@ -86,7 +86,7 @@ def test_the_json_says_the_same_with_whole_digests(show: Show, bot: str) -> None
     assert record["adapter"]["digest"] == pin.adapter_digest
     assert record["run"]["params"] == {"method": "lora", "learning_rate": "0.0002"}
     assert record["data_digest"] is record["recipe_digest"] is record["evidence"] is None
-    assert record["next_command"].startswith("llmops gate")
+    assert record["next_command"].startswith("llmops compare")
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_quantization_names_the_package_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="pip install bitsandbytes"):
+    with pytest.raises(UsageError, match=r"pip install 'mlflow-llmops\[quantization\]'"):
         load_base(folder, LoadOptions(quantization="8bit"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,48 +13,12 @@ from typing import Any
 import mlflow
 import pytest
 from click.testing import CliRunner
+from kills import killed
 from versions import logged_models, registered
 
 from llmops import digest, flavor, home, registry, staging, storage, unfinished
-from llmops.cli.cache import command as cache
+from llmops.cli.main import cli
 from llmops.records import BaseModel, ModelVersion
-
-KILLED_AT = """
-import os, signal, sys
-import mlflow
-from llmops import flavor
-mlflow.set_experiment("tests")
-where, adapter = sys.argv[1:]
-def die(*args, **kwargs):
-    os.kill(os.getpid(), signal.SIGKILL)
-if where == "collect":
-    from llmops.engine import lora
-    lora.check_fits = die
-elif where == "save":
-    from llmops.flavor import save
-    save._write_environment = die
-elif where == "begin":
-    real = mlflow.initialize_logged_model
-    mlflow.initialize_logged_model = lambda **options: (real(**options), die())
-elif where == "upload":
-    mlflow.MlflowClient.log_model_artifacts = die
-elif where == "register":
-    mlflow.MlflowClient.create_model_version = die
-elif where == "finish":
-    from llmops import unfinished
-    unfinished.finish = die
-flavor.log_model(adapter, base="tiny", registered_model_name="bot")
-"""
-
-
-def killed(where: str, adapter: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", KILLED_AT, where, str(adapter)]
-    done = subprocess.run(
-        command, env=dict(os.environ), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    for lock in home.folder("staging").glob("*.lock"):
-        os.utime(lock, (time.time() - 60, time.time() - 60))
 
 
 @pytest.mark.parametrize("where", ["collect", "begin", "save", "upload", "register"])
@@ -68,24 +31,24 @@ def test_a_killed_log_leaves_no_version_and_no_garbage_that_gc_does_not_find(
     killed(where, tiny_adapter)
     assert registered() == ["tiny/1"]
     assert [item.kind for item in storage.items()].count("leftover") >= 1
-    shown = CliRunner().invoke(cache, ["gc", "--dry-run"], catch_exceptions=False)
+    shown = CliRunner().invoke(cli, ["cache", "gc", "--dry-run"], catch_exceptions=False)
     assert "would remove" in shown.output
-    done = CliRunner().invoke(cache, ["gc", "--output", "json"], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["cache", "gc", "--output", "json"], catch_exceptions=False)
     assert json.loads(done.output)["bytes"] >= 0
     assert list(home.folder("staging").iterdir()) == []
     assert not list(temporary.rglob("*.safetensors")), "also what lay in MLflow's temporary folder"
     assert len(logged_models()) == 1
     assert [model.name for model in registry.client().search_registered_models()] == ["tiny"]
-    assert "nothing to remove" in CliRunner().invoke(cache, ["gc"]).output
+    assert "nothing to remove" in CliRunner().invoke(cli, ["cache", "gc"]).output
 
 
 def test_a_log_that_was_killed_when_it_was_whole_stays(base: BaseModel, tiny_adapter: Path) -> None:
     killed("finish", tiny_adapter)
-    CliRunner().invoke(cache, ["gc"], catch_exceptions=False)
+    CliRunner().invoke(cli, ["cache", "gc"], catch_exceptions=False)
     assert registered() == ["bot/1", "tiny/1"]
     assert all(unfinished.TAG not in model.tags for model in logged_models())
     assert unfinished.TAG not in registry.client().get_registered_model("bot").tags
-    assert "nothing to remove" in CliRunner().invoke(cache, ["gc"]).output
+    assert "nothing to remove" in CliRunner().invoke(cli, ["cache", "gc"]).output
 
 
 def test_a_log_that_fails_leaves_nothing(
@@ -108,7 +71,7 @@ def test_a_log_that_fails_leaves_nothing(
 def test_gc_leaves_a_running_log_alone(base: BaseModel) -> None:
     with staging.staging() as folder:
         os.utime(folder.with_suffix(".lock"), (time.time() - 60, time.time() - 60))
-        CliRunner().invoke(cache, ["gc"], catch_exceptions=False)
+        CliRunner().invoke(cli, ["cache", "gc"], catch_exceptions=False)
         assert folder.is_dir()
 
 
@@ -120,13 +83,13 @@ def test_gc_forgets_by_age_only_when_asked(version: ModelVersion, base: BaseMode
     old = time.time() - 40 * 86_400
     for path in (adapter.parent, base.directory / ".manifest.json"):
         os.utime(path, (old, old))
-    CliRunner().invoke(cache, ["gc"], catch_exceptions=False)
+    CliRunner().invoke(cli, ["cache", "gc"], catch_exceptions=False)
     assert adapter.is_dir()
-    listed = CliRunner().invoke(cache, ["ls", "--output", "json"], catch_exceptions=False)
+    listed = CliRunner().invoke(cli, ["cache", "ls", "--output", "json"], catch_exceptions=False)
     assert {item["kind"] for item in json.loads(listed.output)["items"]} == {"base", "adapter"}
-    CliRunner().invoke(cache, ["gc", "--unused-for", "41"], catch_exceptions=False)
+    CliRunner().invoke(cli, ["cache", "gc", "--unused-for", "41"], catch_exceptions=False)
     assert adapter.is_dir()
-    CliRunner().invoke(cache, ["gc", "--unused-for", "30"], catch_exceptions=False)
+    CliRunner().invoke(cli, ["cache", "gc", "--unused-for", "30"], catch_exceptions=False)
     assert not adapter.exists()
     assert not base.directory.exists()
     assert resolve(version.uri).adapter_dir == adapter, "the registry has them"

@@ -125,7 +125,10 @@ def test_generation_settings_that_llmops_does_not_do(
 def test_harmless_generation_settings(model: Path, store: str) -> None:
     edit(
         model / "generation_config.json",
-        do_sample=True, top_k=3, return_dict_in_generate=True, num_beams=1,
+        do_sample=True,
+        top_k=3,
+        return_dict_in_generate=True,
+        num_beams=1,
     )
     version = log_version(model, None, "bot")
     assert flavor.load_model(version.uri).engine.context == 512
@@ -187,8 +190,9 @@ def test_a_model_that_could_not_be_loaded_is_no_base_and_no_version(
     says: str,
 ) -> None:
     change(model)
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=says) as told:
         flavor.add_base(model)
+    assert str(model) in str(told.value), "the user's directory, not our copy of it"
     with pytest.raises(error, match=says):
         log_version(model, None, "bot")
     assert registered() == []
@@ -249,6 +253,18 @@ def test_a_disk_without_hard_links(
 def test_a_directory_with_a_backslash_in_its_name(store: str, model: Path) -> None:
     odd = model.rename(model.with_name("a\\b"))
     assert flavor.add_base(odd, "odd").origin is None
+
+
+@pytest.mark.parametrize("reference", ["a\0b", "~nobody-here/model", "x" * 5000])
+def test_what_cannot_be_a_path(store: str, reference: str) -> None:
+    for attempt in (flavor.add_base, flavor.log_model, flavor.load_model):
+        with pytest.raises(LlmopsError):
+            attempt(reference)
+
+
+def test_an_adapter_is_no_base(store: str, tiny_adapter: Path) -> None:
+    with pytest.raises(UsageError, match="an adapter, not a base model"):
+        flavor.add_base(tiny_adapter)
 
 
 def test_listing_while_others_work(base: BaseModel) -> None:

@@ -143,7 +143,7 @@ def test_what_is_missing_is_said():
         assert lines[what] == "not recorded"
     for part in (
         "origin not recorded",
-        "not registered here",
+        "no base with these bytes is registered here",
         "files not on this machine",
         "rank not recorded",
         "size not recorded",

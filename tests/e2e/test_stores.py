@@ -13,13 +13,13 @@ from pathlib import Path
 import mlflow
 import pytest
 from click.testing import CliRunner
+from kills import killed
 from servers import PostgreSQL, environment, mlflow_server, no_postgresql, postgresql
-from test_killed import killed
 from tiny_models import build_tiny_adapter
 from versions import log_version, logged_models, registered
 
 from llmops import flavor, home, registry
-from llmops.cli.cache import command as cache
+from llmops.cli.main import cli
 from llmops.engine.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
 from llmops.report import markdown
@@ -197,7 +197,7 @@ def test_a_killed_log_leaves_no_version_and_gc_cleans(
     assert registered() == ["tiny/1"]
     begun = len(logged_models())
     assert begun == 2, "the base, and the one that was killed"
-    done = CliRunner().invoke(cache, ["gc", "--output", "json"], catch_exceptions=False)
+    done = CliRunner().invoke(cli, ["cache", "gc", "--output", "json"], catch_exceptions=False)
     assert json.loads(done.output)["removed"]
     assert list(home.folder("staging").iterdir()) == []
     assert len(logged_models()) == 1
