@@ -170,7 +170,10 @@ def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
     file = tokenizer_dir / "tokenizer.json"
     if rows is None or not file.is_file():
         return
-    largest = max(_token_ids(read_json(file)), default=-1)
+    try:
+        largest = max(_token_ids(read_json(file)), default=-1)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise IntegrityError(f"{file}: damaged, its vocabulary cannot be read: {error}") from error
     if largest >= rows:
         raise IntegrityError(
             f"{file}: vocabulary mismatch: its largest token id is {largest}, but {model} has"
@@ -208,7 +211,7 @@ def _token_ids(tokenizer: dict[str, Any]) -> Iterable[int]:
     vocabulary = tokenizer.get("model", {}).get("vocab", {})
     # WordPiece and BPE map tokens to ids; Unigram lists tokens in the order of their ids.
     ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
-    yield from ids
+    yield from map(int, ids)
     yield from (int(token["id"]) for token in tokenizer.get("added_tokens", []))
 
 

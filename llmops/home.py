@@ -31,7 +31,13 @@ def folder(name: str) -> Path:
             was found to be whole or converted already), ``locks`` or ``deployments``.
     """
     path = home() / name
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LlmopsError(
+            f"LLMOPS_HOME: {path} cannot be made: {error}",
+            next_command="set LLMOPS_HOME to a folder that you may write to",
+        ) from error
     return path
 
 
@@ -39,7 +45,7 @@ def directory(text: str | Path) -> Path | None:
     """The directory of this name, ``None`` if there is none, or if it cannot be a name at all."""
     with suppress(OSError, ValueError, RuntimeError):  # too long, a NUL, a home of nobody
         path = Path(text).expanduser()
-        return path if path.is_dir() else None
+        return path if str(text) and path.is_dir() else None
     return None
 
 

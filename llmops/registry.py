@@ -57,7 +57,20 @@ def parse(uri: str) -> tuple[str, str]:
         raise UsageError(
             f"{uri!r}: a version or an alias is missing, such as models:/{name}@champion"
         )
-    return name, version
+    return name, latest_version(name) if version == "latest" else version
+
+
+def latest_version(name: str) -> str:
+    """MLflow's ``models:/NAME/latest``: the highest number.
+
+    Raises:
+        NotFoundError: No such model, or it has no version.
+    """
+    with store_errors(f"versions of {name}"):
+        found = client().search_model_versions(f"name = '{name}'")
+    if not found:
+        raise NotFoundError(f"models:/{name}/latest: no such model", next_command="llmops doctor")
+    return max((str(version.version) for version in found), key=int)
 
 
 def version_of_alias(name: str, alias: str) -> str | None:

@@ -88,13 +88,15 @@ def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any
 
     first = not isinstance(model, PeftModel)
     try:
-        if first:
-            model = PeftModelForCausalLM(model, config, name)
-        else:
-            _add(model, name, config)
-        adapters.check_tensors(directory, lora.expected_tensors(model, name), base)
-        device = str(model.get_input_embeddings().weight.device)  # PEFT would take a free GPU
-        model.load_adapter(directory, name, torch_device=device)
+        with warnings.catch_warnings():  # PEFT 0.21.2 asks transformers 5 by a name of old
+            warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
+            if first:
+                model = PeftModelForCausalLM(model, config, name)
+            else:
+                _add(model, name, config)
+            adapters.check_tensors(directory, lora.expected_tensors(model, name), base)
+            device = str(model.get_input_embeddings().weight.device)  # PEFT would take a free GPU
+            model.load_adapter(directory, name, torch_device=device)
     except LlmopsError:
         raise
     except Exception as error:  # odd values end in any exception

@@ -60,19 +60,25 @@ def read_config(directory: Path) -> Any:
             next_command="pip install --upgrade peft",
         )
     _check_rebuilt(directory, written)
-    odd = [
-        name for name, value in written.items() if isinstance(value, float) and not isfinite(value)
-    ]
-    if odd:
-        raise IntegrityError(
-            f"{directory / adapters.CONFIG}: {odd[0]} must be a finite number, received {written[odd[0]]}"
-        )
+    for name, value in written.items():
+        if not _finite(value):
+            raise IntegrityError(
+                f"{directory / adapters.CONFIG}: {name} must be finite, received {value!r:.80}"
+            )
     try:
         config = peft.LoraConfig.from_pretrained(str(directory))
     except Exception as error:  # odd values end in any exception
         raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
     config.inference_mode = True
     return config
+
+
+def _finite(value: Any) -> bool:
+    """Whether JSON's NaN and Infinity, which are no JSON, occur nowhere in it."""
+    values = value.values() if isinstance(value, dict) else value
+    if isinstance(value, (dict, list)):
+        return all(map(_finite, values))
+    return not isinstance(value, float) or isfinite(value)
 
 
 def check_fits(directory: Path, base: BaseModel) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePath
 
 from llmops import adapters, bases, checkpoints, digest, home, hub, pin, registry
@@ -55,7 +56,7 @@ def add_base(
     # Several processes that add one base: the first does it, the others find it done.
     with (
         home.writing(f"base {name}"),
-        lock(f"add-{digest.of_bytes(f'{reference}@{revision}'.encode())[:16]}"),
+        lock(f"add-{digest.of_bytes(os.fsencode(f'{reference}@{revision}'))[:16]}"),
     ):
         base_digest = _bring(reference, directory, revision)
         with lock(f"register-{base_digest}"):

@@ -136,7 +136,7 @@ def _adapter(
             f"{directory / adapters.CONFIG} names no base model",
             next_command="log_model(…, base='NAME'), one of `llmops base ls`",
         )
-    known = base if isinstance(base, BaseModel) else ensure_base(base)
+    known = base if isinstance(base, BaseModel) else ensure_base(str(base))
     lora.check_fits(directory, known)
     _copy_adapter(directory, config, known, folder / adapters.ADAPTER_FOLDER)
     own = tokenizers.own_files(tokenizer or directory, known, folder / adapters.TOKENIZER_FOLDER)

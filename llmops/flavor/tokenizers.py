@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops import checkpoints, generation
+from llmops.errors import IntegrityError
 from llmops.records import BaseModel
 
 VOCABULARY = "tokenizer.json"
@@ -92,7 +93,10 @@ def _token(value: Any) -> Any:
 def _template(folder: Path) -> str | None:
     """The chat template, from its own file or from the tokenizer's settings."""
     if (folder / TEMPLATE).is_file():
-        return (folder / TEMPLATE).read_text(encoding="utf-8")
+        try:
+            return (folder / TEMPLATE).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise IntegrityError(f"{folder / TEMPLATE}: damaged, not UTF-8: {error}") from error
     template = _settings(folder).get("chat_template")
     return template if isinstance(template, str) else None
 

@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from versions import log_version, logged_models, registered
 
-from llmops import adapters, bases, flavor, home, staging, storage
+from llmops import adapters, bases, flavor, home, registry, staging, storage
 from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError, UsageError
 from llmops.records import BaseModel, ModelVersion
 
@@ -202,7 +202,8 @@ def test_a_model_that_could_not_be_loaded_is_no_base_and_no_version(
     ("change", "says"),
     [
         ({"lora_alpha": "x"}, "adapter_config.json"),
-        ({"lora_alpha": float("nan")}, "lora_alpha must be a finite number"),
+        ({"lora_alpha": float("nan")}, "lora_alpha must be finite"),
+        ({"alpha_pattern": {"q_proj": float("nan")}}, "alpha_pattern must be finite"),
         ({"r": "four"}, "adapter_config.json"),
         ({"target_modules": 5}, "adapter_config.json"),
         ({"rank_pattern": [1]}, "adapter_config.json"),
@@ -284,3 +285,9 @@ def test_listing_while_others_work(base: BaseModel) -> None:
     for worker in workers:
         worker.join()
     assert not list(home.home().glob("*.tmp"))
+
+
+def test_mlflow_s_word_for_the_newest_version(base: BaseModel, version: ModelVersion) -> None:
+    assert registry.parse("models:/bot/latest") == ("bot", "1")
+    with pytest.raises(NotFoundError, match="no such model"):
+        registry.parse("models:/nobody/latest")
