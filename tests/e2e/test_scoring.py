@@ -145,6 +145,8 @@ def test_served_rows_get_a_completion_each(server: str) -> None:
         ({"messages": []}, "row 0: messages must be a list of"),
         ({"messages": CHAT, "max_tokens": 0}, "row 0: max_tokens must be a whole number from 1"),
         ({"messages": CHAT, "tools": [{}]}, "row 0: parameter tools is not supported"),
+        ({"messages": CHAT, "stream": True}, "row 0: parameter stream is not supported"),
+        ({"messages": CHAT, "max_new_tokens": 3}, "max_new_tokens is not supported (it is called"),
         ({"messages": CHAT, "max_tokens": 5_000}, "the model's context is 512"),
         ({"inputs": [{"prompt": "fine"}, {"id": 5}]}, "row 1: needs `messages` or `prompt`"),
         ({"inputs": ["a"], "params": {"temperature": "hot"}}, "Can not safely convert"),
