@@ -218,6 +218,7 @@ def refusals() -> list[tuple[str, str]]:
         if isinstance(node, ast.Raise)
         and isinstance(node.exc, ast.Call)
         and ast.unparse(node.exc.func) == "ValueError"
+        and isinstance(node.exc.args[0], (ast.Constant, ast.JoinedStr))  # else passed on
     ]
 
 

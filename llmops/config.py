@@ -20,8 +20,8 @@ from pydantic import (
     model_validator,
 )
 
-from llmops import digest
-from llmops.errors import ConfigError
+from llmops import digest, scorer_names
+from llmops.errors import ConfigError, UsageError
 
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,254}")
@@ -40,7 +40,18 @@ Alias = Annotated[
     str, StringConstraints(pattern=rf"^{ALIAS.pattern}$"), AfterValidator(_free_alias)
 ]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Metric = Literal["token_f1", "rouge_l", "one_line", "likelihood"]
+
+
+def _scorer(text: str) -> str:
+    """A scorer that runs no code: see ``llmops.scorer_names``."""
+    try:
+        scorer_names.parse(text, code=False)
+    except UsageError as error:
+        raise ValueError(error.message) from error
+    return text
+
+
+Scorer = Annotated[str, AfterValidator(_scorer)]
 
 
 class Section(BaseModel):
@@ -134,7 +145,7 @@ class Compare(Section):
     baseline: str = "champion"
     """An alias of the model (the bare base stands in while no version has it), ``base``, or a
     ``models:/`` URI."""
-    scorers: tuple[Metric, ...] = Field(
+    scorers: tuple[Scorer, ...] = Field(
         default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
     )
     """Scores that are computed and tested; see [metrics](metrics.md)."""
@@ -145,12 +156,20 @@ class Compare(Section):
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """Of the two-sided intervals, on which the gate decides."""
 
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Compare:
+        try:
+            scorer_names.parse_all(self.scorers, code=False)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return self
+
 
 class Requirement(Section):
     """One demand of the policy."""
 
-    metric: Metric
-    """A scorer of ``compare.scorers``."""
+    metric: str
+    """Label of a scorer of ``compare.scorers``."""
     must: Literal["improve", "not_regress"] = "not_regress"
     """What the interval has to show."""
     margin: float = Field(default=0.0, ge=0, lt=1)
@@ -223,11 +242,12 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _gate_reads_what_compare_writes(self) -> Recipe:
-        missing = sorted({r.metric for r in self.gate.require} - set(self.compare.scorers))
+        labels = [name.label for name in scorer_names.parse_all(self.compare.scorers, code=False)]
+        missing = sorted({r.metric for r in self.gate.require} - set(labels))
         if missing:
             raise ValueError(
                 f"gate.require names {', '.join(missing)}, which compare.scorers does not produce"
-                f" (it produces {', '.join(self.compare.scorers)})"
+                f" (it produces {', '.join(labels)})"
             )
         return self
 

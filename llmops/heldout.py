@@ -48,7 +48,7 @@ def refuse_contaminated(side: ModelFiles, suite: Suite) -> None:
     seen = [e.id for e in suite.examples if e.messages[-1]["content"].strip() in trained]
     if seen:
         raise DataError(
-            f"suite {suite.path}: {len(seen)} of {len(suite.examples)} prompts are in the training data"
+            f"suite {suite.path or suite.name}: {len(seen)} of {len(suite.examples)} prompts are in the training data"
             f" of {side.uri}, such as {', '.join(map(repr, seen[:SHOWN]))}",
             next_command=f"remove them, or leave --suite out: {side.uri} has a test split of its own",
         )

@@ -51,7 +51,7 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise ConfigError(twice, next_command=check)
     for override in overrides:
         _apply(content, override)
-    _anchor_data_path(content, path.parent)
+    _anchor_paths(content, path.parent)
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
@@ -82,10 +82,23 @@ def _apply(content: dict[str, Any], override: str) -> None:
     node[last] = parsed
 
 
-def _anchor_data_path(content: dict[str, Any], folder: Path) -> None:
+def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     data = content.get("data")
     if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = str((folder / Path(data["path"]).expanduser()).resolve())
+        data["path"] = _anchored(data["path"], folder)
+    compare = content.get("compare")
+    if isinstance(compare, dict) and isinstance(compare.get("scorers"), list):
+        compare["scorers"] = [_anchored_scorer(name, folder) for name in compare["scorers"]]
+
+
+def _anchored(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
+
+
+def _anchored_scorer(name: Any, folder: Path) -> Any:
+    """A scorer whose argument is a file; its label stays what the file's name makes it."""
+    head, found, file = name.partition("json_schema:") if isinstance(name, str) else (name, "", "")
+    return f"{head}{found}{_anchored(file, folder)}" if found and file else name
 
 
 def _refuse_aliases(path: Path, text: str) -> None:

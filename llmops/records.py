@@ -152,24 +152,32 @@ class ModelFiles:
 
 @dataclass(frozen=True)
 class Example:
-    """One held-out prompt with its expected answer.
+    """One held-out prompt.
 
     Attributes:
+        messages: The conversation; its last turn is the user's.
+        expected: The wanted answer, ``None`` if there is none.
         cluster: Examples of one cluster are not independent (same module, same user).
+        slices: Tags by which results are broken down, such as ``{"topic": "billing"}``.
     """
 
     id: str
     messages: tuple[Mapping[str, str], ...]
-    expected: str
+    expected: str | None
     cluster: str
+    slices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Suite:
-    """Held-out prompts, pinned by digest."""
+    """Held-out prompts, pinned by digest.
+
+    Attributes:
+        path: The file they were read from, ``None`` if they were in memory.
+    """
 
     name: str
-    path: Path
+    path: Path | None
     digest: str
     examples: tuple[Example, ...]
 
@@ -218,13 +226,15 @@ class Answer:
     Attributes:
         tokens: Generated tokens, the end token included.
         prompt_tokens: Tokens of the rendered prompt.
-        finish_reason: ``stop`` or ``length``.
+        finish_reason: ``stop``, ``length``, or ``error``: there is no answer.
+        error: Why there is none.
     """
 
     text: str
     tokens: int
     prompt_tokens: int
     finish_reason: str
+    error: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,7 +18,21 @@ from llmops.config import Compare
     "--suite",
     required=True,
     type=click.Path(path_type=Path),
-    help="JSON lines with id, prompt, completion and, optionally, group.",
+    help="Held-out prompts with expected answers: JSON lines, CSV, JSON or Parquet.",
+)
+@click.option(
+    "--scorer",
+    "scorers",
+    multiple=True,
+    metavar="[LABEL=]KIND[:ARGUMENT]",
+    help="What is scored, in place of token_f1, rouge_l, one_line and likelihood; again for more.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["fixed", "hybrid", "obf", "anytime"]),
+    default="fixed",
+    show_default=True,
+    help="fixed asks every prompt; the others stop when the first scorer is decided.",
 )
 @click.option(
     "--max-tokens",
@@ -38,6 +53,8 @@ def command(
     baseline: str,
     candidate: str,
     suite: Path,
+    scorers: tuple[str, ...],
+    method: Literal["fixed", "hybrid", "obf", "anytime"],
     max_tokens: int,
     confidence: float,
     experiment: str,
@@ -57,7 +74,9 @@ def command(
     store.connect()
     store.use_experiment(experiment)
     config = Compare(max_tokens=max_tokens, confidence=confidence)
-    comparison = compare(baseline, candidate, held_out, config)
+    comparison = compare(
+        baseline, candidate, held_out, config, scorers=scorers or None, method=method
+    )
     link = store.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
     emit(
         output,

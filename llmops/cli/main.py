@@ -20,6 +20,7 @@ VERBS = {
     "validate": "Check a recipe and print it with all defaults.",
     "data": "Collect, split and write a recipe's data.",
     "train": "Train a recipe's adapter and register it as a version.",
+    "power": "Say how many held-out prompts a claim needs.",
     "compare": "Compare two versions on held-out prompts.",
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",

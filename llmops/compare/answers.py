@@ -64,7 +64,7 @@ def likelihoods(
                 scores = engine.log_likelihood(
                     side,
                     [examples[i].messages for i in batch],
-                    [examples[i].expected for i in batch],
+                    [examples[i].expected or "" for i in batch],
                 )
                 cache.put({keys[i]: score for i, score in zip(batch, scores, strict=True)})
                 found.update(zip(batch, scores, strict=True))

@@ -7,32 +7,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llmops import store
-from llmops.compare.answers import answers, likelihoods
-from llmops.compare.scorers import TEXT_SCORERS, likelihood
+from llmops.compare.asking import Asking
+from llmops.compare.looks import look
+from llmops.compare.scorers_load import load_scorers
+from llmops.compare.scoring import Likelihood, require_expected
 from llmops.compare.suite import load_suite
 from llmops.compare.tracking import log_comparison
 from llmops.config import Compare
 from llmops.engine.cache import ResultCache
-from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
 from llmops.errors import IntegrityError
-from llmops.records import (
-    Answer,
-    Comparison,
-    Example,
-    MetricResult,
-    ModelFiles,
-    Row,
-    Sampling,
-    Suite,
-)
-from llmops.stats import paired_test
+from llmops.records import Comparison, ModelFiles, Row, Suite
+from llmops.stats.result import Method
 
+BLOCK = 32
 LIKELIHOOD = "likelihood"
 IDENTICAL_ALARM = 0.95
 """Share of byte-identical answers of different adapters above which something may be wrong."""
-
-Likelihood = tuple[float, int]
 
 
 def compare(
@@ -40,6 +31,10 @@ def compare(
     candidate: str | ModelFiles,
     suite: str | Path | Suite,
     config: Compare | None = None,
+    *,
+    scorers: Sequence[str] | None = None,
+    method: Method = "fixed",
+    block: int = BLOCK,
 ) -> Comparison:
     """Compares two versions on held-out prompts and logs the result to MLflow.
 
@@ -48,32 +43,49 @@ def compare(
         candidate: The version that wants to be better.
         suite: Held-out prompts: a file (see ``load_suite``) or a suite.
         config: Scorers, answer length and confidence; the recipe's ``compare`` section.
+        scorers: In place of those of ``config``; may name modules, which are imported.
+        method: ``fixed`` asks every prompt; ``hybrid``, ``obf`` and ``anytime`` stop when the first
+            scorer is decided, see ``llmops.stats.sequential``.
+        block: Prompts between two looks of a method that stops early.
 
     Returns:
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: The sides have different bases, or a prompt does not fit the context.
+        UsageError: The sides have different bases, a prompt does not fit the context, or a
+            scorer could judge nothing.
+        DataError: An example has no expected answer.
         IntegrityError: Different adapters, yet identical answers and likelihoods throughout.
     """
     config = config or Compare()
     begun = time.monotonic()
     sides = (_files(baseline), _files(candidate))
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
-    texts, scored = _ask(sides, held_out.examples, config)
-    rows = tuple(
-        _row(example, (texts[0][i], texts[1][i]), (scored[0][i], scored[1][i]), config.scorers)
-        for i, example in enumerate(held_out.examples)
-    )
+    judges = load_scorers(scorers or config.scorers, code=scorers is not None)
+    # The likelihood is always computed: the NLL is shown whichever scorers are chosen.
+    require_expected(held_out.examples, (*judges, *load_scorers([LIKELIHOOD])))
+    with ResultCache() as cache:
+        asking = Asking(sides, held_out.examples, judges, config, cache)
+        looked = look(
+            asking.ask,
+            held_out,
+            [judge.name for judge in judges],
+            (sides[0].digest, sides[1].digest),
+            method=method,
+            block=block,
+            confidence=config.confidence,
+        )
+    rows, scored = looked.rows, asking.likelihoods
+    told = (*_notes(sides, rows, scored), *asking.unjudged(len(rows)), looked.note)
     finished = Comparison(
         baseline=sides[0],
         candidate=sides[1],
         suite_name=held_out.name,
         suite_digest=held_out.digest,
-        metrics=tuple(_test(metric, rows, config.confidence) for metric in config.scorers),
+        metrics=looked.metrics,
         rows=rows,
         nll=(_nll(scored[0]), _nll(scored[1])),
-        notes=_notes(sides, rows, scored),
+        notes=tuple(note for note in told if note),
         seconds=time.monotonic() - begun,
         run_id="",
         experiment_id="",
@@ -89,67 +101,15 @@ def _files(side: str | ModelFiles) -> ModelFiles:
     return resolve(side)
 
 
-def _ask(
-    sides: tuple[ModelFiles, ModelFiles], examples: Sequence[Example], config: Compare
-) -> tuple[list[list[Answer]], list[list[Likelihood]]]:
-    """Answers and likelihoods, side by side; the base is loaded once for both."""
-    sampling = Sampling(max_tokens=config.max_tokens)
-    engine = LocalEngine(sides)
-    with ResultCache() as cache:
-        texts = [
-            answers(engine, side, examples, sampling, cache, batch_size=config.batch_size)
-            for side in sides
-        ]
-        scored = [likelihoods(engine, side, examples, cache) for side in sides]
-    return texts, scored
-
-
-def _row(
-    example: Example,
-    texts: tuple[Answer, Answer],
-    scored: tuple[Likelihood, Likelihood],
-    scorers: Sequence[str],
-) -> Row:
-    return Row(
-        example=example,
-        baseline=texts[0],
-        candidate=texts[1],
-        baseline_scores=_scores(example, texts[0], scored[0], scorers),
-        candidate_scores=_scores(example, texts[1], scored[1], scorers),
-    )
-
-
-def _scores(
-    example: Example, answer: Answer, scored: Likelihood, scorers: Sequence[str]
-) -> dict[str, float]:
-    return {
-        name: likelihood(*scored)
-        if name == LIKELIHOOD
-        else TEXT_SCORERS[name](answer.text, example.expected)
-        for name in scorers
-    }
-
-
-def _test(metric: str, rows: Sequence[Row], confidence: float) -> MetricResult:
-    before = [row.baseline_scores[metric] for row in rows]
-    after = [row.candidate_scores[metric] for row in rows]
-    return MetricResult(
-        metric=metric,
-        baseline=sum(before) / len(before),
-        candidate=sum(after) / len(after),
-        test=paired_test(
-            before, after, [row.example.cluster for row in rows], confidence=confidence
-        ),
-    )
-
-
 def _nll(scored: Sequence[Likelihood]) -> float:
     """Negative log-likelihood per token, all expected answers together, in nats."""
     return -sum(total for total, _ in scored) / sum(tokens for _, tokens in scored)
 
 
 def _notes(
-    sides: tuple[ModelFiles, ModelFiles], rows: Sequence[Row], scored: list[list[Likelihood]]
+    sides: tuple[ModelFiles, ModelFiles],
+    rows: Sequence[Row],
+    scored: Sequence[Sequence[Likelihood]],
 ) -> tuple[str, ...]:
     """What a reader must know before the numbers.
 

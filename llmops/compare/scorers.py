@@ -7,14 +7,36 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from llmops.compare.scorers_json import json_fields
+
 LINE_LIMIT = 120
+CHRF_ORDER = 6
+"""Longest run of characters that chrF counts."""
+CHRF_BETA = 2
+"""chrF weighs recall this many times as much as precision."""
 _TOKEN = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"[.!?][\"'\u201d\u2019\u00bb)\]}]?$")
+
+
+def exact(prediction: str, reference: str) -> float:
+    """Whether an answer is the wanted one, up to its writing.
+
+    Returns:
+        1 if both are equal once ``normalised``, else 0.
+    """
+    return float(normalised(prediction) == normalised(reference))
+
+
+def normalised(text: str) -> str:
+    """Unicode NFKC, case folded, white space runs as one space, one full stop at the end cut."""
+    words = unicodedata.normalize("NFKC", text).casefold().split()
+    return " ".join(words).removesuffix(".").rstrip()
 
 
 def token_f1(prediction: str, reference: str) -> float:
@@ -43,6 +65,36 @@ def rouge_l(prediction: str, reference: str) -> float:
         The F-measure; 0 if either is empty, as the package has it.
     """
     return float(_rouge().score(reference, prediction)["rougeL"].fmeasure)
+
+
+def chrf(prediction: str, reference: str) -> float:
+    """Character n-gram F-score: Popović 2015 (aclanthology.org/W15-3049), section 2.
+
+    As sacrebleu computes it for one sentence, divided by 100: n up to 6, recall weighs twice,
+    white space does not count. Precision and recall are averaged over the n for which both texts
+    are long enough.
+
+    Returns:
+        The F-score; 1 if both are empty, 0 if one is.
+    """
+    answered, wanted = "".join(prediction.split()), "".join(reference.split())
+    orders = range(1, min(CHRF_ORDER, len(answered), len(wanted)) + 1)
+    if not orders:
+        return float(answered == wanted)
+    precision = recall = 0.0
+    for n in orders:
+        found, sought = _character_ngrams(answered, n), _character_ngrams(wanted, n)
+        shared = (found & sought).total()
+        precision += shared / found.total()
+        recall += shared / sought.total()
+    if precision == 0:
+        return 0.0
+    precision, recall, weight = precision / len(orders), recall / len(orders), CHRF_BETA**2
+    return (1 + weight) * precision * recall / (weight * precision + recall)
+
+
+def _character_ngrams(text: str, n: int) -> Counter[str]:
+    return Counter(text[i : i + n] for i in range(len(text) - n + 1))
 
 
 def one_line(prediction: str, reference: str = "") -> float:
@@ -85,11 +137,16 @@ def tokens(text: str) -> list[str]:
 
 
 TEXT_SCORERS: Mapping[str, Callable[[str, str], float]] = {
+    "exact": exact,
     "token_f1": token_f1,
     "rouge_l": rouge_l,
+    "chrf": chrf,
     "one_line": one_line,
+    "json_fields": json_fields,
 }
 """Scorers of (prediction, reference) by the names that recipes use."""
+WITHOUT_REFERENCE = ("one_line",)
+"""Those that do not read the reference."""
 
 
 @cache

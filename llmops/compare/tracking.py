@@ -58,9 +58,9 @@ def _dataset(suite: Suite) -> Any:
             "expected": [example.expected for example in suite.examples],
         }
     )
-    name = suite.name[:DATASET_NAME]
+    source = suite.path.resolve().as_uri() if suite.path else None
     return mlflow.data.from_pandas(
-        frame, source=suite.path.resolve().as_uri(), name=name, digest=suite.digest[:32]
+        frame, source=source, name=suite.name[:DATASET_NAME], digest=suite.digest[:32]
     )
 
 

@@ -1,17 +1,15 @@
-"""A user's own file: CSV, JSON, JSON lines or Parquet, checked row by row."""
+"""A user's own file as training rows, checked row by row."""
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from llmops import jsonl
 from llmops.config import Data
 from llmops.errors import DataError, NotFoundError
+from llmops.tables import Record, read_records
 
-READERS = (".csv", ".json", ".jsonl", ".parquet")
 SHOWN_ROWS = 5
 
 
@@ -30,28 +28,29 @@ def read_table(config: Data) -> list[dict[str, str]]:
         raise NotFoundError(
             f"data.path: {path}: no such file", next_command="llmops run RECIPE data.path=FILE"
         )
-    frame = _frame(path)
+    rows = [row for _, row in read_records(path)]
+    if not rows:
+        raise DataError(f"{path}: holds no rows")
+    columns = dict.fromkeys(column for row in rows for column in row)
     wanted = [config.prompt, config.completion, *([config.group] if config.group else [])]
-    missing = [column for column in wanted if column not in frame.columns]
+    missing = [column for column in wanted if column not in columns]
     if missing:
         raise DataError(
-            f"{path}: no column {_listed(missing)}; it has {_listed(frame.columns)}",
+            f"{path}: no column {_listed(missing)}; it has {_listed(columns)}",
             next_command=f"llmops data RECIPE {_overrides(config, missing)}",
         )
-    if frame.empty:
-        raise DataError(f"{path}: holds no rows")
-    _refuse_empty_cells(path, frame, wanted[:2])
-    ids = (
-        frame["id"].astype(str)
-        if "id" in frame.columns
-        else [f"row-{i + 1}" for i in range(len(frame))]
-    )
-    groups = frame[config.group].astype(str) if config.group else ids
-    columns = zip(ids, frame[config.prompt], frame[config.completion], groups, strict=True)
-    return [
-        {"id": str(i), "prompt": str(prompt), "completion": str(completion), "group": str(group)}
-        for i, prompt, completion, group in columns
-    ]
+    _refuse_empty_cells(path, rows, wanted[:2])
+    return [_row(config, number, row) for number, row in enumerate(rows, 1)]
+
+
+def _row(config: Data, number: int, row: Record) -> dict[str, str]:
+    identity = f"row-{number}" if _empty(row.get("id")) else str(row["id"])
+    return {
+        "id": identity,
+        "prompt": str(row[config.prompt]),
+        "completion": str(row[config.completion]),
+        "group": str(row.get(config.group)) if config.group else identity,
+    }
 
 
 def _overrides(config: Data, missing: list[str]) -> str:
@@ -64,47 +63,18 @@ def _listed(names: Iterable[object]) -> str:
     return ", ".join(repr(str(name)) for name in names)
 
 
-def _frame(path: Path) -> Any:
-    import pandas as pd
-
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise DataError(f"{path}: unknown format {suffix!r}; allowed: {', '.join(READERS)}")
-    try:
-        if suffix == ".csv":
-            return _csv(path)
-        if suffix == ".parquet":
-            return pd.read_parquet(path)
-        text = path.read_text(encoding="utf-8-sig")
-        if suffix == ".json":
-            return pd.DataFrame.from_records(json.loads(text))
-        return pd.DataFrame.from_records([json.loads(line) for _, line in jsonl.lines(text)])
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
-    except (ValueError, OSError, TypeError, AttributeError) as error:  # what parsers raise
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: cannot be read as {suffix}: {first}") from error
+def _empty(cell: object) -> bool:
+    if isinstance(cell, float):
+        return math.isnan(cell)
+    return cell is None or not str(cell).strip()
 
 
-def _csv(path: Path) -> Any:
-    """A CSV file whose rows all have the header's fields."""
-    import pandas as pd
-
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if not isinstance(frame.index, pd.RangeIndex):
-        # pandas takes the first fields for row names, and every column shifts in silence.
-        raise ValueError("rows have more fields than the header")
-    return frame
-
-
-def _refuse_empty_cells(path: Path, frame: Any, columns: list[str]) -> None:
+def _refuse_empty_cells(path: Path, rows: list[Record], columns: list[str]) -> None:
     for column in columns:
-        cells = frame[column]
-        empty = cells.isna() | (cells.astype(str).str.strip() == "")
-        if empty.any():
-            rows = [str(i + 1) for i, is_empty in enumerate(empty) if is_empty]
-            more = f" and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
+        empty = [str(i) for i, row in enumerate(rows, 1) if _empty(row.get(column))]
+        if empty:
+            more = f" and {len(empty) - SHOWN_ROWS} more" if len(empty) > SHOWN_ROWS else ""
             raise DataError(
-                f"{path}: column {column!r} is empty in row {', '.join(rows[:SHOWN_ROWS])}{more} (of {len(frame)})",
+                f"{path}: column {column!r} is empty in row {', '.join(empty[:SHOWN_ROWS])}{more} (of {len(rows)})",
                 next_command="remove or fill these rows",
             )

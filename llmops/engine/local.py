@@ -1,20 +1,25 @@
 """The local engine: one base model in memory, its adapters beside it, torch underneath.
 
-Rows of a batch are padded on the left to be continued and on the right to be scored; the padding
-is masked out in both.
+Requests to several sides are answered in the same batches: see ``mixing``. Adapters that are more
+than LoRA on linear layers, such as DoRA, have batches of their own.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, nullcontext
 from typing import Any
 
-from llmops.engine.adapters import load_adapters, select
-from llmops.engine.batches import pack, padded
-from llmops.engine.decoding import EndRows, Prompt, check_sampling, greedy, processors
+from llmops.engine import requests
+from llmops.engine.adapters import load_adapters
+from llmops.engine.batches import TOKENS
+from llmops.engine.decoding import decode
 from llmops.engine.loading import load_base
+from llmops.engine.memory import Budget
+from llmops.engine.mixing import Mixture
+from llmops.engine.requests import Pair, Prompt, Request, Turn
+from llmops.engine.scheduling import OnBatch, Scheduler
 from llmops.engine.scoring import SCORE_BATCH, SCORE_TOKENS, score
 from llmops.engine.streaming import cut, pieces
 from llmops.engine.voice import Messages, Voice
@@ -22,7 +27,7 @@ from llmops.errors import UsageError
 from llmops.records import Answer, BaseModel, LoadOptions, ModelFiles, Sampling
 
 DEFAULTS = LoadOptions()
-ROWS, GPU_ROWS = 32, 64
+ROWS = 64
 """Conversations that are answered at once, if nobody says otherwise."""
 
 
@@ -50,10 +55,8 @@ class LocalEngine:
         self._first = sides[0]
         model.generation_config = GenerationConfig()  # `generate` would mix its settings into ours
         self.model: Any = load_adapters(model, sides)
-        self._active = self._first.adapter_digest
-        select(self.model, self._active)
-        self._lock = threading.Lock()
-        """Held while the model computes: which adapter is active is state of the torch model."""
+        self._scheduler = Scheduler(self.model, self.context, self._first.adapter_digest)
+        self._budget, self._score_budget = Budget(TOKENS), Budget(SCORE_TOKENS)
 
     @property
     def tokenizer(self) -> Any:
@@ -79,43 +82,53 @@ class LocalEngine:
         sampling: Sampling | Sequence[Sampling],
         *,
         batch_size: int | None = None,
-        on_batch: Callable[[list[int], list[Answer]], None] | None = None,
+        on_batch: OnBatch[Answer] | None = None,
     ) -> list[Answer]:
-        """Answers each conversation.
+        """Answers conversations by one side; see ``generate_many``.
 
         Args:
             side: Which adapter (or the bare base) answers.
             conversations: Messages with ``role`` and ``content``, or texts to continue.
             sampling: Length, temperature, stop strings: of all, or one for each conversation.
-            batch_size: Conversations at once at most; long ones are fewer.
+            batch_size: Conversations at once at most.
             on_batch: Called with the indices and answers of each finished batch.
-
-        Returns:
-            Answers in the order of the conversations.
 
         Raises:
             UsageError: A prompt and its answer do not fit the context, or a sampling is invalid.
+            LlmopsError: A conversation does not fit into memory even alone.
         """
         if isinstance(sampling, Sampling):
             sampling = [sampling] * len(conversations)
         if len(sampling) != len(conversations):
             raise UsageError(f"{len(sampling)} samplings for {len(conversations)} conversations")
-        voice = self.voice(side)
-        prompts = [self._prompt(voice, *row) for row in zip(conversations, sampling, strict=True)]
-        answers: dict[int, Answer] = {}
-        for batch in pack(
-            [len(prompt.ids) for prompt in prompts],
-            [prompt.sampling.max_tokens for prompt in prompts],
-            rows=batch_size or (GPU_ROWS if self.device.type == "cuda" else ROWS),
-            width=self.context,
-        ):
-            with self._lock:
-                self._select(side)
-                done = self._generate_batch([prompts[i] for i in batch], voice)
-            answers.update(zip(batch, done, strict=True))
-            if on_batch is not None:
-                on_batch(batch, done)
-        return [answers[i] for i in range(len(prompts))]
+        asked = [Request(side, *row) for row in zip(conversations, sampling, strict=True)]
+        return self.generate_many(asked, batch_size=batch_size, on_batch=on_batch)
+
+    def generate_many(
+        self,
+        asked: Sequence[Request],
+        *,
+        batch_size: int | None = None,
+        on_batch: OnBatch[Answer] | None = None,
+    ) -> list[Answer]:
+        """Answers requests to one side or several, in batches of similar length.
+
+        Args:
+            asked: Each names its side, its conversation and its sampling.
+            batch_size: Requests at once at most; long ones are fewer, and so are those that
+                memory turns out not to hold.
+            on_batch: Called with the indices and answers of each finished batch.
+
+        Returns:
+            Answers in the order of the requests.
+
+        Raises:
+            UsageError: A prompt and its answer do not fit the context, or a sampling is invalid.
+            LlmopsError: A request does not fit into memory even alone.
+        """
+        prompts = [requests.prompt(one, self.voice(one.side), self.context) for one in asked]
+        rows = batch_size or ROWS
+        return self._scheduler.compute(prompts, self._generate_batch, self._budget, rows, on_batch)
 
     def stream(
         self, side: ModelFiles, messages: Messages | str, sampling: Sampling
@@ -126,12 +139,13 @@ class LocalEngine:
         iterator stops the generation.
         """
         voice = self.voice(side)
-        prompt = self._prompt(voice, messages, sampling)
+        prompt = requests.prompt(Request(side, messages, sampling), voice, self.context)
 
         def work(streamer: Any, cancelled: threading.Event) -> Answer:
-            with self._lock:  # by the thread that computes, so no reader can block another one
-                self._select(side)
-                (answer,) = self._generate_batch([prompt], voice, streamer, cancelled)
+            def decoded(rows: list[Prompt], mixture: Mixture | None) -> list[Answer]:
+                return decode(self.model, rows, mixture, self.device, streamer, cancelled)
+
+            (answer,) = self._scheduler.in_turn([prompt], decoded)
             return answer
 
         with closing(pieces(voice, work)) as generated:
@@ -140,78 +154,41 @@ class LocalEngine:
     def log_likelihood(
         self, side: ModelFiles, conversations: Sequence[Messages], responses: Sequence[str]
     ) -> list[tuple[float, int]]:
+        """Log-likelihood of responses under one side; see ``log_likelihood_many``."""
+        turns = [Turn(side, *row) for row in zip(conversations, responses, strict=True)]
+        return self.log_likelihood_many(turns)
+
+    def log_likelihood_many(
+        self, turns: Sequence[Turn], *, on_batch: OnBatch[tuple[float, int]] | None = None
+    ) -> list[tuple[float, int]]:
         """Log-likelihood of given responses as the chat template writes them, end of turn included.
+
+        Args:
+            turns: Each names its side, its conversation and its response.
+            on_batch: Called with the indices and results of each finished batch.
 
         Returns:
             For each response the sum of natural-log token probabilities, and the token count.
 
         Raises:
             UsageError: A prompt and its response do not fit the context.
+            LlmopsError: A turn does not fit into memory even alone.
         """
-        voice = self.voice(side)
-        pairs = []
-        for messages, response in zip(conversations, responses, strict=True):
-            prompt = voice.token_ids(voice.render(messages))
-            turn = voice.token_ids(voice.turn(messages, response))
-            self._check_fits(len(prompt), len(turn), "the response has")
-            pairs.append((prompt, turn))
-        scores: dict[int, tuple[float, int]] = {}
-        for batch in pack(
-            [len(prompt) for prompt, _ in pairs],
-            [len(turn) for _, turn in pairs],
-            rows=SCORE_BATCH,
-            width=self.context,
-            tokens=SCORE_TOKENS,
-        ):
-            with self._lock:
-                self._select(side)
-                done = score(self.model, [pairs[i] for i in batch], voice, self.device)
-            scores.update(zip(batch, done, strict=True))
-        return [scores[i] for i in range(len(pairs))]
+        pairs = [requests.pair(turn, self.voice(turn.side), self.context) for turn in turns]
+        return self._scheduler.compute(
+            pairs, self._score, self._score_budget, SCORE_BATCH, on_batch
+        )
 
-    def _prompt(self, voice: Voice, messages: Messages | str, sampling: Sampling) -> Prompt:
-        check_sampling(sampling)
-        ids = voice.token_ids(voice.render(messages))
-        if not ids:
-            raise UsageError("the prompt is empty")
-        self._check_fits(len(ids), sampling.max_tokens, "the answer may have")
-        return Prompt(ids, sampling)
+    def _generate_batch(self, prompts: list[Prompt], mixture: Mixture | None) -> list[Answer]:
+        return decode(self.model, prompts, mixture, self.device)
 
-    def _check_fits(self, prompt: int, answer: int, what: str) -> None:
-        if prompt + answer > self.context:
-            raise UsageError(
-                f"the prompt has {prompt} tokens and {what} {answer},"
-                f" but the model's context is {self.context}"
-            )
+    def _score(self, pairs: list[Pair], mixture: Mixture | None) -> list[tuple[float, int]]:
+        with mixture.over([pair.adapter for pair in pairs]) if mixture else nullcontext():
+            return score(self.model, pairs, self.device)
 
     def _select(self, side: ModelFiles) -> None:
         """Makes a side's adapter active, or none."""
-        if side.adapter_digest != self._active:
-            select(self.model, side.adapter_digest)
-            self._active = side.adapter_digest
-
-    def _generate_batch(
-        self,
-        prompts: Sequence[Prompt],
-        voice: Voice,
-        streamer: Any = None,
-        cancelled: threading.Event | None = None,
-    ) -> list[Answer]:
-        import torch
-        from transformers import LogitsProcessorList, StoppingCriteriaList
-
-        inputs = padded([p.ids for p in prompts], voice.pad_id, left=True, device=self.device)
-        width = inputs["input_ids"].shape[1]
-        ends = EndRows(prompts, voice, width, cancelled)
-        with torch.inference_mode():
-            ids = self.model.generate(
-                **inputs,
-                generation_config=greedy(voice, prompts),
-                logits_processor=LogitsProcessorList(processors(voice, prompts)),
-                stopping_criteria=StoppingCriteriaList([ends]),
-                streamer=streamer,
-            )
-        return [ends.answer(i, row) for i, row in enumerate(ids[:, width:].tolist())]
+        self._scheduler.activate(side.adapter_digest)
 
 
 def _common_base(sides: Sequence[ModelFiles]) -> BaseModel:

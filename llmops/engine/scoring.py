@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmops.engine.batches import padded
-from llmops.engine.voice import Voice
+from llmops.engine.requests import Pair
 
 SCORE_BATCH = 8
 SCORE_TOKENS = 4_096
 """Logits over the vocabulary are large: 4,096 tokens x 49,152 words are 800 MB in fp32."""
 
 
-def score(
-    model: Any, pairs: Sequence[tuple[list[int], list[int]]], voice: Voice, device: Any
-) -> list[tuple[float, int]]:
-    """Log-likelihood of the second part of each pair, given the first.
+def score(model: Any, pairs: Sequence[Pair], device: Any) -> list[tuple[float, int]]:
+    """Log-likelihood of the response of each pair, given its prompt.
 
     Args:
         model: Of transformers or PEFT.
         pairs: Token ids.
-        voice: Whose tokens they are.
         device: Where the model reads its ids.
 
     Returns:
@@ -29,14 +26,25 @@ def score(
     """
     import torch
 
-    rows = [prompt + response for prompt, response in pairs]
-    inputs = padded(rows, voice.pad_id, left=False, device=device)
+    rows = [pair.prompt + pair.response for pair in pairs]
+    first = min(len(pair.prompt) for pair in pairs) - 1
+    inputs = padded(rows, pairs[0].voice.pad_id, left=False, device=device)
     with torch.inference_mode():
-        logits = model(**inputs).logits
+        logits = _logits(model, inputs, first)
     scores = []
-    for row, (prompt, response) in enumerate(pairs):
-        begin, end = len(prompt), len(prompt) + len(response)
-        log_probs = torch.log_softmax(logits[row, begin - 1 : end - 1].float(), dim=-1)
-        picked = log_probs.gather(1, torch.tensor(response, device=log_probs.device)[:, None])
-        scores.append((float(picked.sum()), len(response)))
+    for row, pair in enumerate(pairs):
+        begin = len(pair.prompt) - 1 - first
+        end = begin + len(pair.response)
+        log_probs = torch.log_softmax(logits[row, begin:end].float(), dim=-1)
+        picked = log_probs.gather(1, torch.tensor(pair.response, device=logits.device)[:, None])
+        scores.append((float(picked.sum()), len(pair.response)))
     return scores
+
+
+def _logits(model: Any, inputs: dict[str, Any], first: int) -> Any:
+    """Logits (B, T - first, V) from the first position on that is needed."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    width = inputs["input_ids"].shape[1]
+    if base._supports_logits_to_keep():
+        return model(**inputs, logits_to_keep=width - first).logits
+    return model(**inputs).logits[:, first:]

@@ -81,7 +81,7 @@ def _card(difference: float, row: Row) -> dict[str, object]:
         "difference": typeset(signed(difference)),
         "prompt": shorten(prompt["content"]),
         "context": shorten(_dialogue(context), CONTEXT_LIMIT),
-        "expected": shorten(row.example.expected),
+        "expected": shorten(row.example.expected or ""),
         "baseline": old,
         "candidate": new,
         "baseline_end": _end(row.baseline),

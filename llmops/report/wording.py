@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -140,12 +141,16 @@ def typeset(number: str) -> str:
 
 
 def p_value(p: float) -> str:
-    """``0.011``, or ``<0.001`` where three decimals would say zero."""
+    """``0.011``, or ``<0.001`` where three decimals would say zero; ``-`` if there is none."""
+    if math.isnan(p):
+        return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_equals(p: float) -> str:
     """``p = 0.011`` or ``p < 0.001``."""
+    if math.isnan(p):
+        return "no p-value"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 

@@ -22,20 +22,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from llmops.records import PairedTest
+from llmops.stats.units import DIGITS, Floats, cluster_sums
 
 POWER = 0.8
-DIGITS = 12
-"""Differences are rounded so: 0.3 - 0.2 and 0.9 - 0.8 are equal, not a spread of 1e-16."""
 FEW = 6
 """An exact sign test needs so many deviating clusters before it can reject at 5%."""
-Floats = NDArray[np.float64]
 
 
-class _Interval(NamedTuple):
+class Interval(NamedTuple):
+    """Both ends of a two-sided interval, with the two-sided p-value that matches it."""
+
     low: float
     high: float
     p_value: float
@@ -70,8 +69,8 @@ def paired_test(
     if before.shape != after.shape:
         raise ValueError(f"unpaired scores: {before.size} baseline, {after.size} candidate")
     difference = np.round(after - before, DIGITS)
-    sums, sizes = _cluster_sums(difference, clusters)
-    interval, detectable = _interval(sums, sizes, confidence)
+    sums, sizes = cluster_sums(difference, clusters)
+    interval, detectable = cluster_interval(sums, sizes, confidence)
     return PairedTest(
         difference=float(difference.mean()),
         low=max(-1.0, interval.low),
@@ -96,38 +95,34 @@ def _scores(values: Sequence[float], side: str) -> Floats:
     return scores
 
 
-def _cluster_sums(difference: Floats, clusters: Sequence[str] | None) -> tuple[Floats, Floats]:
-    """Sum of differences and number of pairs of each cluster, both of shape (G,)."""
-    if clusters is None:
-        return difference, np.ones_like(difference)
-    if len(clusters) != difference.size:
-        raise ValueError(f"{len(clusters)} cluster names for {difference.size} pairs")
-    _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
-    sums: Floats = np.bincount(index, weights=difference).astype(np.float64)
-    return sums, np.bincount(index).astype(np.float64)
-
-
-def _interval(sums: Floats, sizes: Floats, confidence: float) -> tuple[_Interval, float]:
-    """The interval with its p-value, and the difference found with 80% power."""
+def cluster_interval(sums: Floats, sizes: Floats, confidence: float) -> tuple[Interval, float]:
+    """The interval of cluster sums and sizes, and the difference found with 80% power."""
     if sums.size < 2:
-        return _Interval(-1.0, 1.0, 1.0), 1.0
-    total, pairs = sums.sum(), sizes.sum()
-    mean = float(total / pairs)
-    without = (total - sums) / (pairs - sizes)
-    error = float(np.sqrt((sums.size - 1) / sums.size * np.sum((without - mean) ** 2)))
-    t = stats.t(max(1.0, float(pairs**2 / (sizes @ sizes)) - 1))
-    quantile = float(t.ppf((1 + confidence) / 2))
-    p_value = float(2 * t.sf(abs(mean) / error)) if error > 0 else float(mean == 0)
-    found = _Interval(mean - quantile * error, mean + quantile * error, p_value)
-    detectable = (quantile + float(t.ppf(POWER))) * error
+        return Interval(-1.0, 1.0, 1.0), 1.0
+    mean, error, freedom = jackknife(sums, sizes)
+    quantile = float(special.stdtrit(freedom, (1 + confidence) / 2))
+    p_value = float(mean == 0)
+    if error > 0:
+        p_value = 2 * float(special.stdtr(freedom, -abs(mean) / error))
+    found = Interval(mean - quantile * error, mean + quantile * error, p_value)
+    detectable = (quantile + float(special.stdtrit(freedom, POWER))) * error
     rare = _rare(np.round(sums / sizes, DIGITS), mean, confidence)
     if rare is None:
         return found, detectable
     low, high = min(found.low, rare.low), max(found.high, rare.high)
-    return _Interval(low, high, max(p_value, rare.p_value)), max(detectable, (high - low) / 2)
+    return Interval(low, high, max(p_value, rare.p_value)), max(detectable, (high - low) / 2)
 
 
-def _rare(values: Floats, mean: float, confidence: float) -> _Interval | None:
+def jackknife(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
+    """Mean over prompts, its standard error, and the degrees of freedom, of two or more clusters."""
+    total, pairs = sums.sum(), sizes.sum()
+    mean = float(total / pairs)
+    without = (total - sums) / (pairs - sizes)
+    error = float(np.sqrt((sums.size - 1) / sums.size * np.sum((without - mean) ** 2)))
+    return mean, error, max(1.0, float(pairs**2 / (sizes @ sizes)) - 1)
+
+
+def _rare(values: Floats, mean: float, confidence: float) -> Interval | None:
     """What stays possible when fewer than ``FEW`` clusters deviate from one common difference.
 
     Let the common difference be c and let k of G clusters lie below it, none by more than a.
@@ -143,10 +138,10 @@ def _rare(values: Floats, mean: float, confidence: float) -> _Interval | None:
     low = mode - _reach(mode - values, 1 + mode, known=mode == 0, confidence=confidence)
     high = mode + _reach(values - mode, 1 - mode, known=mode == 0, confidence=confidence)
     if mode * mean <= 0:
-        return _Interval(low, high, 1.0)
+        return Interval(low, high, 1.0)
     against = int(np.sum((values < mode) if mode > 0 else (values > mode)))
     chance = float(stats.binom.cdf(against, values.size, abs(mode) / (1 + abs(mode))))
-    return _Interval(low, high, min(1.0, 2 * chance))
+    return Interval(low, high, min(1.0, 2 * chance))
 
 
 def _reach(deviations: Floats, room: float, *, known: bool, confidence: float) -> float:

@@ -112,8 +112,9 @@ def test_a_problem_is_told_once_and_at_its_own_key(recipe: Path) -> None:
     # Pydantic adds "too few items" to a tuple whose only item is wrong, and the names of union
     # members to the place.
     assert problems(recipe, "compare.scorers=[bleu]") == [
-        "11: compare.scorers.0: received 'bleu'; input should be"
-        " 'token_f1', 'rouge_l', 'one_line' or 'likelihood'"
+        "11: compare.scorers.0: received 'bleu'; scorer 'bleu': unknown; allowed: exact, token_f1,"
+        " rouge_l, chrf, one_line, json_fields, likelihood, regex:PATTERN, extract:PATTERN,"
+        " json_schema:FILE"
     ]
     assert problems(recipe, "train.lora.target_modules=5") == [
         "7: train.lora.target_modules: received 5; input should be 'all-linear'",

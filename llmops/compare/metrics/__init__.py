@@ -11,7 +11,7 @@ def path(name: str) -> str:
     """What ``evaluate.load`` takes for one of our metrics.
 
     Args:
-        name: ``token_f1``, ``rouge_l`` or ``one_line``.
+        name: A key of ``llmops.compare.scorers.TEXT_SCORERS``.
 
     Raises:
         KeyError: No such metric.

@@ -9,10 +9,10 @@ from tiny_models import build_tiny_adapter, build_tiny_model
 from versions import log_version
 
 from llmops import flavor, registry
-from llmops.compare import compare, load_suite
+from llmops.compare import compare
 from llmops.config import Compare
 from llmops.engine.local import LocalEngine
-from llmops.errors import DataError, IntegrityError, NotFoundError, UsageError
+from llmops.errors import DataError, IntegrityError, UsageError
 
 CONFIG = Compare(max_tokens=6, batch_size=4)
 ROWS = [
@@ -124,23 +124,34 @@ def test_sides_of_different_bases_are_refused(bot: str, suite: Path, tmp_path: P
         compare("models:/second/1", bot, suite, CONFIG)
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "holds no prompts"),
-        (b"\n\n", "holds no prompts"),
-        (b"{", ":1: not JSON"),
-        (b"[1]", ":1: expected an object, received list"),
-        (b'{"id": "a", "prompt": "p"}', ":1: `completion` is missing"),
-        (b'{"id": "a", "prompt": "p", "completion": "c"}\n' * 2, "id 'a' occurs more than once"),
-        (b'{"id": "\xff"}', "not UTF-8"),
-    ],
-)
-def test_unusable_suites(tmp_path: Path, content: bytes, says: str) -> None:
-    path = tmp_path / "suite.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        load_suite(path)
-    assert says in str(caught.value)
-    with pytest.raises(NotFoundError):
-        load_suite(tmp_path / "none.jsonl")
+def test_a_suite_without_expected_answers_is_refused(bot: str, tmp_path: Path) -> None:
+    rows = [{key: row[key] for key in ("id", "prompt")} for row in ROWS]
+    with pytest.raises(DataError, match="12 of 12 examples have none: 'q0', 'q1', 'q2'"):
+        compare("models:/tiny/1", bot, write_suite(tmp_path / "bare.jsonl", rows), CONFIG)
+
+
+def test_scorers_by_name(bot: str, suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "judges.py").write_text(
+        "import mlflow\n@mlflow.genai.scorer\ndef short(outputs):\n    return len(outputs) < 9\n"
+    )
+    names = ["exact", "dotted=regex:[.]", f"mlflow:{tmp_path / 'judges.py'}:short"]
+    found = compare("tiny", bot, suite, CONFIG, scorers=names)
+    assert [result.metric for result in found.metrics] == ["exact", "dotted", "mlflow_short"]
+    for row in found.rows:
+        assert row.candidate_scores["dotted"] == float("." in row.candidate.text)
+        assert row.candidate_scores["mlflow_short"] == float(len(row.candidate.text) < 9)
+
+
+def test_a_scorer_that_judges_nothing_makes_no_tie(bot: str, suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "judges.py").write_text(
+        "import mlflow\n@mlflow.genai.scorer\ndef silent(outputs):\n    return None\n"
+    )
+    with pytest.raises(UsageError, match="could not judge one answer of either side"):
+        compare("tiny", bot, suite, CONFIG, scorers=[f"mlflow:{tmp_path / 'judges.py'}:silent"])
+
+
+def test_a_comparison_that_may_stop_early_resumes_from_what_was_said(bot: str, suite: Path) -> None:
+    whole = compare("tiny", bot, suite, CONFIG)
+    early = compare("tiny", bot, suite, CONFIG, method="hybrid", block=4)
+    assert [row.candidate for row in early.rows] == [row.candidate for row in whole.rows]
+    assert early.metrics[0].test.low <= early.metrics[0].test.difference

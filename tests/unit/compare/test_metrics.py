@@ -16,8 +16,9 @@ from llmops.compare.scorers import TEXT_SCORERS
 
 ROOT = Path(llmops.__file__).parents[1]
 NAMES = sorted(TEXT_SCORERS)
-PREDICTIONS = ["Return the name.", "Return a name\nof it", ""]
-REFERENCES = ["Return the name.", "Return the name.", "Open it."]
+# JSON texts, so that json_fields can read the references; to the others they are quoted sentences.
+PREDICTIONS = ['"Return the name."', '"Return a name\nof it"', ""]
+REFERENCES = ['"Return the name."', '"Return the name."', '"Open it."']
 
 # A process of its own: evaluate reads its environment when it is imported, and a stray
 # connection must be impossible, not merely unlikely.

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
 import math
+import random
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 import llmops
-from llmops import config
-from llmops.compare.scorers import TEXT_SCORERS, likelihood, one_line, rouge_l, token_f1
+from llmops import config, scorer_names
+from llmops.compare.scorers import (
+    TEXT_SCORERS,
+    WITHOUT_REFERENCE,
+    chrf,
+    exact,
+    likelihood,
+    one_line,
+    rouge_l,
+    token_f1,
+)
+from llmops.compare.scorers_json import json_fields
 
 ROOT = Path(llmops.__file__).parents[1]
 
@@ -122,17 +132,91 @@ def test_no_likelihood(total: float, tokens: int) -> None:
         likelihood(total, tokens)
 
 
-def test_the_registry_and_the_recipe_know_the_same_scorers() -> None:
-    assert {*TEXT_SCORERS, "likelihood"} == set(get_args(config.Metric))
+@pytest.mark.parametrize(
+    ("prediction", "reference", "score"),
+    [
+        ("Paris", "Paris", 1.0),
+        ("  paris.\n", "Paris", 1.0),
+        ("New\n York", "new york", 1.0),
+        ("STRASSE", "straße", 1.0),  # case folding, not lower-casing
+        ("\uff11\uff18", "18", 1.0),  # full-width digits
+        ("-5", "5", 0.0),  # signs and points are content
+        ("3.5", "35", 0.0),
+        ("the cat", "cat", 0.0),
+        ("18..", "18", 0.0),  # one full stop, no more
+        ("", "", 1.0),
+        ("", "x", 0.0),
+    ],
+)
+def test_exact(prediction: str, reference: str, score: float) -> None:
+    assert exact(prediction, reference) == score
+    assert exact(reference, prediction) == score
+
+
+def test_chrf_is_that_of_sacrebleu() -> None:
+    from sacrebleu.metrics import CHRF
+
+    package, draw = CHRF(), random.Random(5)
+    words = ["Return", "the", "name", "größe", "名前", "a", "os.stat()", "-", "x"]
+    for _ in range(300):
+        texts = [" ".join(draw.choices(words, k=draw.randint(1, 9))) for _ in range(2)]
+        expected = package.sentence_score(texts[0], [texts[1]]).score / 100
+        assert chrf(*texts) == pytest.approx(expected, abs=1e-12), texts
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "score"),
+    [("", "", 1.0), (" ", "a", 0.0), ("a", "", 0.0), ("abc", "xyz", 0.0), ("a b", "ab", 1.0)],
+)
+def test_chrf_of_little_text(prediction: str, reference: str, score: float) -> None:
+    assert chrf(prediction, reference) == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("prediction", "reference", "score"),
+    [
+        ('{"a": 1, "b": "x"}', '{"b": "x", "a": 1.0}', 1.0),
+        ('{"a": 1}', '{"a": 1, "b": "x"}', 2 / 3),  # missing
+        ('{"a": 1, "b": "x", "c": null}', '{"a": 1, "b": "x"}', 4 / 5),  # superfluous
+        ('{"a": true}', '{"a": 1}', 0.0),
+        ('{"a": false}', '{"a": false}', 1.0),
+        ('{"a": "1"}', '{"a": 1}', 0.0),
+        ('{"a": [1, 2]}', '{"a": [2, 1]}', 0.0),  # positions count
+        ('{"a": {"b": [1, {}]}}', '{"a": {"b": [1, {}]}}', 1.0),
+        ('{"a": []}', '{"a": {}}', 0.0),
+        ('{"a.b": 1}', '{"a": {"b": 1}}', 0.0),
+        ('{"0": 1}', "[1]", 0.0),
+        ("18", "18.0", 1.0),
+        ('```json\n{"a": 1}\n```', '{"a": 1}', 0.0),
+        ('{"a": NaN}', '{"a": 1}', 0.0),
+        ("", '{"a": 1}', 0.0),
+        ("[" * 100_000, "[]", 0.0),
+    ],
+)
+def test_json_fields(prediction: str, reference: str, score: float) -> None:
+    assert json_fields(prediction, reference) == pytest.approx(score)
+
+
+def test_json_fields_needs_json_to_compare_with() -> None:
+    with pytest.raises(ValueError, match="the expected answer is not JSON"):
+        json_fields("{}", "Return it.")
+
+
+def test_the_registry_and_the_names_know_the_same_scorers() -> None:
+    assert {*TEXT_SCORERS, "likelihood"} == set(scorer_names.PLAIN)
+    assert set(config.Compare().scorers) <= set(scorer_names.PLAIN)
+    assert set(WITHOUT_REFERENCE) < set(TEXT_SCORERS)
     for name, scorer in TEXT_SCORERS.items():
-        assert scorer("Return the name.", "Return the name.") == 1.0, name
-        assert scorer("", "Return the name.") == 0.0, name
+        sentence = '"Return the name."' if name == "json_fields" else "Return the name."
+        assert scorer(sentence, sentence) == 1.0, name
+        assert scorer("", sentence) == 0.0, name
 
 
 def test_scorers_are_light() -> None:
     script = (
-        "import sys, llmops.compare.scorers as s; s.token_f1('a', 'a');"
-        "print({'evaluate', 'torch', 'transformers', 'rouge_score', 'nltk'} & set(sys.modules))"
+        "import sys, llmops.compare.scorers as s; s.token_f1('a', 'a'); s.chrf('a', 'a');"
+        "from llmops.compare.scorers_load import load_scorers; load_scorers(['exact', 'regex:x']);"
+        "print({'evaluate', 'torch', 'transformers', 'rouge_score', 'nltk', 'jsonschema'} & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120

@@ -88,7 +88,7 @@ def test_limit_takes_that_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "cannot be read"),
+        (b"", "holds no rows"),
         (b"prompt,completion\n", "holds no rows"),
         (b"prompt,completion\nq,a\n", "1 distinct example(s), at least 10"),
         (b"question,completion\nq,a\n", "no column 'prompt'"),
@@ -109,9 +109,8 @@ def test_unusable_files_are_named_with_the_reason(
 
 
 def test_fields_beyond_the_header_are_refused(tmp_path: Path) -> None:
-    # pandas would take the first field for a row name and shift every column in silence.
     path = write_csv(tmp_path / "own.csv", [(f"p{i}", f"a{i}", f"x{i}") for i in range(20)], "q,a")
-    with pytest.raises(DataError, match="more fields than the header"):
+    with pytest.raises(DataError, match="row 1: 3 fields, the header has 2"):
         prepare(Data(path=path, prompt="q", completion="a"), tmp_path / "out", name="o", seed=1)
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sides import CONVERSATIONS, GREEDY, texts
 
-from llmops.engine.decoding import draw
+from llmops.engine.requests import Prompt
+from llmops.engine.rows import Row
+from llmops.engine.sampling import SampleRows, draw
 from llmops.errors import UsageError
 from llmops.records import ModelFiles, Sampling
 
@@ -24,6 +26,11 @@ MIXED = [
     Sampling(max_tokens=1, temperature=1.0, seed=3),
     Sampling(max_tokens=16, temperature=1.0, seed=1, stop=("a", "r")),
 ]
+
+
+def rows_of(engine: LocalEngine, ids: list[list[int]], samplings: list[Sampling]) -> list[Row]:
+    voice = engine.voice()
+    return [Row(Prompt(*row, voice)) for row in zip(ids, samplings, strict=True)]
 
 
 def test_a_row_is_the_same_alone_and_in_any_batch(engine: LocalEngine, tuned: ModelFiles) -> None:
@@ -70,9 +77,7 @@ def test_without_a_seed_rows_differ_and_with_one_seed_prompts_do(
     assert len(set(texts(engine.generate(tuned, same, replace(free, seed=1))))) == 1
     # One seed for a suite: its prompts are still drawn independently.
     flat = torch.zeros(1, 1000)
-    from llmops.engine.decoding import Prompt, SampleRows
-
-    rows = SampleRows([Prompt([i], replace(free, seed=1)) for i in range(200)])
+    rows = SampleRows(rows_of(engine, [[i] for i in range(200)], [replace(free, seed=1)] * 200))
     tokens = rows(None, flat.repeat(200, 1)).argmax(-1)
     assert len(set(tokens.tolist())) > 150
 
@@ -102,9 +107,7 @@ def test_samples_have_the_distribution_of_the_model(
     expected = probabilities(logits, temperature, top_p)
     n = 4_000
     samplings = [Sampling(temperature=temperature, top_p=top_p, seed=seed) for seed in range(n)]
-    from llmops.engine.decoding import Prompt, SampleRows
-
-    rows = SampleRows([Prompt(prompt, sampling) for sampling in samplings])
+    rows = SampleRows(rows_of(engine, [prompt] * n, samplings))
     tokens = rows(None, logits.repeat(n, 1)).argmax(-1)
     counts = torch.bincount(tokens, minlength=len(expected)).double()
     assert float(counts[expected == 0].sum()) == 0

@@ -1,0 +1,165 @@
+"""Any server of the OpenAI chat protocol as an engine: many requests at once, none lost.
+
+The official client retries what may pass (connection, timeout, 408, 409, 429, 5xx) with growing
+pauses, or when the server says so. What fails for good becomes an answer that says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from llmops.errors import UsageError
+from llmops.records import Answer, Sampling
+
+KEY = "OPENAI_API_KEY"
+NO_KEY = "none"
+"""The client insists on a key; a server without one ignores it."""
+REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model behind a URL.
+
+    Attributes:
+        url: Base URL of the API, such as ``http://127.0.0.1:8000/v1``.
+        model: What requests call the model.
+    """
+
+    url: str
+    model: str
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Reads ``openai:URL#MODEL``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    found = REFERENCE.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"{text!r}: expected openai:URL#MODEL, such as openai:http://127.0.0.1:8000/v1#bot"
+        )
+    return Endpoint(found["url"].rstrip("/"), found["model"])
+
+
+class HttpEngine:
+    """Asks a model over HTTP.
+
+    Args:
+        endpoint: Where it is.
+        key: Sent as a bearer token; by default ``OPENAI_API_KEY``. It is never shown.
+        concurrency: Requests at once.
+        timeout: Seconds for one attempt.
+        retries: Further attempts for one prompt, with pauses that grow to 8 s.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        key: str | None = None,
+        concurrency: int = 8,
+        timeout: float = 120.0,
+        retries: int = 6,
+    ) -> None:
+        from openai import OpenAI
+
+        self._endpoint, self._concurrency = endpoint, concurrency
+        self._client = OpenAI(
+            base_url=endpoint.url,
+            api_key=key or os.environ.get(KEY) or NO_KEY,
+            timeout=timeout,
+            max_retries=retries,
+        )
+
+    def generate(
+        self,
+        conversations: Sequence[Sequence[Mapping[str, str]]],
+        sampling: Sampling,
+        *,
+        on_answer: Callable[[int, Answer], None] | None = None,
+    ) -> list[Answer]:
+        """Answers each conversation.
+
+        Args:
+            conversations: Messages with ``role`` and ``content``.
+            sampling: Of all.
+            on_answer: Called with the index and answer of each as it comes.
+
+        Returns:
+            Answers in the order of the conversations. One that could not be had is empty and has
+            ``error`` set.
+
+        Raises:
+            UsageError: The server knows no such model, or refuses the key.
+        """
+        answers: dict[int, Answer] = {}
+        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="llmops-http")
+        try:
+            asked = {
+                pool.submit(self._answer, conversation, sampling): i
+                for i, conversation in enumerate(conversations)
+            }
+            for future in as_completed(asked):
+                i = asked[future]
+                answers[i] = future.result()
+                if on_answer is not None:
+                    on_answer(i, answers[i])
+        finally:  # one that is refused for all of them need not be sent again
+            pool.shutdown(cancel_futures=True)
+        return [answers[i] for i in range(len(conversations))]
+
+    def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
+        import openai
+
+        try:
+            return _read(self._ask(conversation, sampling))
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise UsageError(
+                f"{self._endpoint.url}: refuses the key ({error.status_code})",
+                next_command=f"set {KEY}",
+            ) from error
+        except openai.NotFoundError as error:
+            raise UsageError(
+                f"{self._endpoint.url}: knows no model {self._endpoint.model!r}: {_said(error)}"
+            ) from error
+        except openai.OpenAIError as error:
+            return Answer("", 0, 0, "error", error=_said(error))
+
+    def _ask(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Any:
+        request: dict[str, Any] = {
+            "model": self._endpoint.model,
+            "messages": [dict(message) for message in conversation],
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "stop": list(sampling.stop) or None,
+        }
+        given = {name: value for name, value in request.items() if value is not None}
+        return self._client.chat.completions.create(**given)
+
+
+def _read(completion: Any) -> Answer:
+    """An answer; servers leave out what the protocol demands."""
+    if not completion.choices:
+        return Answer("", 0, 0, "error", error="the server's reply holds no choice")
+    choice, usage = completion.choices[0], completion.usage
+    return Answer(
+        text=choice.message.content or "",
+        tokens=usage.completion_tokens if usage else 0,
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        finish_reason=choice.finish_reason or "stop",
+    )
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,122 @@
+"""O'Brien-Fleming boundaries for looks whose times need not be planned, by alpha spending.
+
+Of the level alpha, at most 2 - 2 Phi(z / sqrt(t)) is spent by the share t of all prompts, z the
+upper alpha/2 quantile (Lan & DeMets 1983, Biometrika 70(3), 659-663). Early looks spend next to
+nothing, so the last one keeps nearly the level of a test without looks. The boundary of a look
+solves "crossed here first" = "newly spent" for a Brownian motion, one integral over the looks
+before (Armitage, McPherson & Rowe 1969, J. R. Stat. Soc. A 132(2), 235-244).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import optimize, stats
+
+from llmops.stats.units import Floats
+
+LOWEST = -8.0
+"""Standard deviations below which a path is not followed: it will not come back."""
+NEGLIGIBLE = 1e-14
+"""Spending less than this is no look: the integral is not more precise."""
+POINTS_PER_WIDTH = 4
+"""Integration points per standard deviation of a step."""
+FEWEST_POINTS, MOST_POINTS = 100, 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A time, and the paths that have not crossed by then.
+
+    Attributes:
+        points: Heights, shape (p,).
+        density: Probability at those heights, times the integration weights, shape (p,).
+    """
+
+    time: float
+    spent: float
+    level: float
+    points: Floats
+    density: Floats
+
+
+_START = _Look(0.0, 0.0, 0.0, np.zeros(1), np.ones(1))
+
+
+class OBrienFleming:
+    """One-sided boundaries, one look after the other.
+
+    Args:
+        alpha: One-sided level of all looks together.
+    """
+
+    def __init__(self, alpha: float) -> None:
+        self._alpha = alpha
+        self._last = _START
+
+    def level(self, time: float) -> float:
+        """The level that a test at this look may have by itself.
+
+        Args:
+            time: Share of all prompts seen, in (0, 1], larger than at the look before.
+
+        Returns:
+            0 while next to nothing may be spent.
+
+        Raises:
+            ValueError: A time that is not after the last look, or beyond 1.
+        """
+        if not self._last.time < time <= 1:
+            raise ValueError(f"time: expected in ({self._last.time}, 1], received {time}")
+        self._last = _following(self._last, self._alpha, time)
+        return self._last.level
+
+
+@lru_cache(maxsize=256)  # comparisons of one plan look at the same times
+def _following(last: _Look, alpha: float, time: float) -> _Look:
+    """The look at a later time."""
+    step, new = time - last.time, spent(alpha, time) - last.spent
+    crossing = math.inf if new < NEGLIGIBLE else _crossing(last, step, new)
+    points, density = _moved(last, time, crossing)
+    total = last.spent if math.isinf(crossing) else last.spent + new
+    level = float(stats.norm.sf(crossing / math.sqrt(time)))
+    return _Look(time, total, level, points, density)
+
+
+def _crossing(last: _Look, step: float, new: float) -> float:
+    """The height that paths reach for the first time with probability ``new``."""
+
+    def excess(height: float) -> float:
+        beyond = stats.norm.sf((height - last.points) / math.sqrt(step))
+        return math.log(max(float(beyond @ last.density), 1e-300) / new)
+
+    return float(optimize.brentq(excess, LOWEST, -LOWEST + 2, xtol=1e-10))
+
+
+def _moved(last: _Look, time: float, crossing: float) -> tuple[Floats, Floats]:
+    """The paths below the crossing, at this look."""
+    step = math.sqrt(time - last.time)
+    low, high = LOWEST * math.sqrt(time), min(crossing, -LOWEST * math.sqrt(time))
+    nodes, weights = _legendre(math.ceil(POINTS_PER_WIDTH * (high - low) / step))
+    points = low + (nodes + 1) * (high - low) / 2
+    distance = (points[:, None] - last.points) / step
+    reached = np.exp(-(distance**2) / 2) / (math.sqrt(2 * math.pi) * step) @ last.density
+    return points, np.asarray(reached * weights * (high - low) / 2, dtype=np.float64)
+
+
+def _legendre(count: int) -> tuple[Floats, Floats]:
+    return _rule(min(MOST_POINTS, max(FEWEST_POINTS, math.ceil(count / 50) * 50)))
+
+
+@lru_cache(maxsize=32)
+def _rule(count: int) -> tuple[Floats, Floats]:
+    """Points and weights of the Gauss-Legendre rule; finding them takes longer than using them."""
+    return np.polynomial.legendre.leggauss(count)
+
+
+def spent(alpha: float, time: float) -> float:
+    """Level that may be spent by a share of all prompts."""
+    return float(2 * stats.norm.sf(stats.norm.isf(alpha / 2) / math.sqrt(time)))

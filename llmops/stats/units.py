@@ -1,0 +1,85 @@
+"""What counts as one observation: a prompt, or a cluster of prompts that are not independent.
+
+Scores lie in [0, 1], so a difference lies in [-1, 1]. A cluster enters every test as a whole, by
+the sum of its differences and by its size: the mean difference that is tested is then the one over
+prompts, (sum of sums) / (sum of sizes), whether clusters are of one size or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+DIGITS = 12
+"""Differences are rounded so: 0.3 - 0.2 and 0.9 - 0.8 are equal, not a spread of 1e-16."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Independent observations.
+
+    Attributes:
+        sums: Sum of differences of each unit, shape (G,).
+        sizes: Prompts in each unit, shape (G,).
+    """
+
+    sums: Floats
+    sizes: Floats
+
+    @property
+    def means(self) -> Floats:
+        """Mean difference of each unit, shape (G,)."""
+        return np.round(self.sums / self.sizes, DIGITS)
+
+    @property
+    def mean(self) -> float:
+        """Mean difference over prompts; NaN without prompts."""
+        return float(self.sums.sum() / self.sizes.sum()) if self.sizes.size else float("nan")
+
+    @property
+    def are_prompts(self) -> bool:
+        """Whether every unit is a single prompt."""
+        return bool(np.all(self.sizes == 1))
+
+    @property
+    def are_ternary(self) -> bool:
+        """Whether every unit is one win (+1), tie (0) or loss (-1)."""
+        return self.are_prompts and bool(np.isin(self.sums, (-1.0, 0.0, 1.0)).all())
+
+
+def units_of(differences: ArrayLike, clusters: Sequence[str] | None = None) -> Units:
+    """Groups paired differences into independent units.
+
+    Args:
+        differences: Candidate minus baseline, in [-1, 1], shape (n,); n may be 0.
+        clusters: Cluster of each prompt, shape (n,); prompts are independent if absent.
+
+    Raises:
+        ValueError: Not one dimension, NaN or a number outside [-1, 1], or as many names as
+            differences are not given.
+    """
+    values = np.asarray(differences, dtype=np.float64).round(DIGITS)
+    if values.ndim != 1:
+        raise ValueError("differences: expected one dimension")
+    if not np.all((values >= -1) & (values <= 1)):  # NaN fails too
+        raise ValueError("differences: expected numbers in [-1, 1]")
+    return Units(*cluster_sums(values, clusters))
+
+
+def cluster_sums(difference: Floats, clusters: Sequence[str] | None) -> tuple[Floats, Floats]:
+    """Sum of differences and number of pairs of each cluster, both of shape (G,).
+
+    Raises:
+        ValueError: As many names as differences are not given.
+    """
+    if clusters is None:
+        return difference, np.ones_like(difference)
+    if len(clusters) != difference.size:
+        raise ValueError(f"{len(clusters)} cluster names for {difference.size} pairs")
+    _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    sums: Floats = np.bincount(index, weights=difference).astype(np.float64)
+    return sums, np.bincount(index).astype(np.float64)
