@@ -7,7 +7,7 @@ LOWEST_MLFLOW := 3.14.0
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench seeds gpu constraints clean
+.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench characteristics seeds gpu constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -57,6 +57,9 @@ gpu: $(VENV)/development  ## Tests that need a CUDA device
 
 bench: $(VENV)/development  ## Benchmarks, each printing a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+characteristics: $(VENV)/development  ## Simulate how often each method of comparison errs (10 min)
+	$(BIN)/python tests/benchmarks/operating_characteristics.py
 
 seeds: install  ## Run quickstart on three seeds and print the figures behind expected.json (20 min)
 	$(BIN)/python tests/benchmarks/quickstart_seeds.py
