@@ -104,6 +104,8 @@ def machine(folder: Path, store: str) -> Iterator[dict[str, str]]:
         for name, value in own.items():
             patch.setenv(name, value)
         mlflow.set_tracking_uri(store)
+        mlflow.set_experiment("tests")  # else that of an earlier test, which this store has not
+        patch.delenv("MLFLOW_EXPERIMENT_ID")  # set_experiment exports it
         yield environment(**own)
     mlflow.set_tracking_uri(before)
 

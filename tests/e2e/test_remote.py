@@ -44,6 +44,8 @@ def remote(
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
         mlflow.set_tracking_uri(url)
+        mlflow.set_experiment("tests")
+        monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")  # set_experiment exports it
         yield url
         mlflow.set_tracking_uri(before)
 
