@@ -14,6 +14,7 @@ from typing import Any
 from llmops import artifacts, checkpoints, digest, home
 from llmops.checkpoints import Shapes
 from llmops.errors import IntegrityError, NotFoundError
+from llmops.progress import say
 from llmops.staging import staging
 
 ADAPTER_FOLDER = "adapter"
@@ -125,31 +126,38 @@ def content_digest(version_dir: Path) -> str:
 def fetch(uri: str, expected: str) -> Path:
     """The directory with ``adapter/`` and perhaps ``tokenizer/``: downloaded once, always checked.
 
+    A copy of ours that is damaged, or that an older llmops laid out otherwise, is fetched anew.
+
     Raises:
-        IntegrityError: The bytes are not those of the digest.
+        IntegrityError: The bytes in the store are not those of the digest.
     """
     target = home.folder("adapters") / expected
+    if target.is_dir():
+        try:
+            verify(target, expected, str(target))
+        except IntegrityError as error:
+            say(f"warning: {error.message}; fetching {uri} again")
+            shutil.rmtree(target, ignore_errors=True)
     if not target.is_dir():
-        with staging() as folder:
-            downloaded = Path(artifacts.download(uri, str(folder)))
-            staged = folder / "version"
-            staged.mkdir()
-            for name in (ADAPTER_FOLDER, TOKENIZER_FOLDER):
-                if (downloaded / name).is_dir():
-                    (downloaded / name).rename(staged / name)
-            verify(staged, expected, uri)
-            try:
-                staged.rename(target)
-            except OSError:
-                if not target.is_dir():  # else another process was first: the same bytes
-                    raise
-    try:
-        verify(target, expected, uri)
-    except IntegrityError:
-        shutil.rmtree(target)  # our copy, not the user's: the next try downloads it anew
-        raise
+        _download(uri, expected, target)
     target.touch()  # in use, for `llmops cache gc`
     return target
+
+
+def _download(uri: str, expected: str, target: Path) -> None:
+    with staging() as folder:
+        downloaded = Path(artifacts.download(uri, str(folder)))
+        staged = folder / "version"
+        staged.mkdir()
+        for name in (ADAPTER_FOLDER, TOKENIZER_FOLDER):
+            if (downloaded / name).is_dir():
+                (downloaded / name).rename(staged / name)
+        verify(staged, expected, uri)
+        try:
+            staged.rename(target)
+        except OSError:
+            if not target.is_dir():  # else another process was first: the same bytes
+                raise
 
 
 def verify(version_dir: Path, expected: str, where: str) -> None:

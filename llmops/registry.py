@@ -17,9 +17,6 @@ from llmops.pin import Pin
 from llmops.records import ModelVersion
 from llmops.store import client, store_errors
 
-REACH_SECONDS = 5.0
-DEFAULT_UI = "http://127.0.0.1:5000"
-
 KIND = "llmops.kind"
 BASE_DIGEST = "llmops.base_digest"
 ADAPTER_DIGEST = "llmops.adapter_digest"

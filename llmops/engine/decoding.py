@@ -96,7 +96,7 @@ class _Batch:
 
         adapters = [row.prompt.adapter for row in self.live]
         mixed = self._mixture.over(adapters) if self._mixture else nullcontext()
-        ends = EndRows(self.live, cancelled, LIVE_SHARE if self._cache else 0.0)
+        ends = EndRows(self.live, cancelled, LIVE_SHARE if self._cache is not None else 0.0)
         with mixed, torch.inference_mode():
             ids = self._generate(ends, streamer)
             self._keep([i for i, row in enumerate(self.live) if row.reason is None], ids)
@@ -116,7 +116,7 @@ class _Batch:
             logits_processor=LogitsProcessorList(processors(self.live, self._width)),
             stopping_criteria=StoppingCriteriaList([ends]),
             streamer=streamer,
-            **({"past_key_values": self._cache} if self._cache else {}),
+            **({} if self._cache is None else {"past_key_values": self._cache}),
         )
 
     def _keep(self, kept: list[int], ids: Any) -> None:

@@ -88,14 +88,28 @@ def test_a_flipped_byte_of_the_versions_own_tokenizer(
     version = log_version(tiny_adapter, base, "bot", tokenizer=tokenizer)
     resolve(version.uri)
     (cached,) = Path(os.environ["LLMOPS_HOME"], "adapters").iterdir()
-    flip(cached / "tokenizer" / "chat_template.jinja", 3)
-    with pytest.raises(IntegrityError, match="differs from the recorded"):
-        resolve(version.uri)
-    resolve(version.uri)  # our copy was thrown away and fetched again
     flip(stored(version) / "tokenizer" / "chat_template.jinja", 3)
     shutil.rmtree(cached)
     with pytest.raises(IntegrityError, match="differs from the recorded"):
         resolve(version.uri)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "older layout"])
+def test_a_damaged_copy_in_the_cache_is_fetched_again(
+    version: ModelVersion, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolve(version.uri)
+    (cached,) = Path(os.environ["LLMOPS_HOME"], "adapters").iterdir()
+    if damage == "flipped":
+        flip(cached / "adapter" / adapters.WEIGHTS)
+    else:  # 0.1 laid the files directly into the folder
+        for file in list((cached / "adapter").iterdir()):
+            file.rename(cached / file.name)
+        (cached / "adapter").rmdir()
+    folder = resolve(version.uri).adapter_dir
+    assert folder is not None
+    assert adapters.content_digest(folder.parent) == cached.name
+    assert f"fetching {version.uri} again" in capsys.readouterr().err
 
 
 def test_the_adapter_of_another_base(base: BaseModel, tmp_path: Path) -> None:
