@@ -149,12 +149,25 @@ class Compare(Section):
         default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
     )
     """Scores that are computed and tested; see [metrics](metrics.md)."""
+    method: Literal["hybrid", "fixed", "obf", "anytime"] = "hybrid"
+    """``fixed`` asks every prompt; the others stop once the gate's demands are decided; see
+    [operating characteristics](../explanation/operating-characteristics.md)."""
     max_tokens: int = Field(default=64, ge=1, le=4096)
     """Tokens an answer may have."""
-    batch_size: int = Field(default=32, ge=1)
-    """Prompts that are answered at once."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """0 is greedy: the likeliest token each time."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """Answers to each prompt, at a temperature above 0; those to one prompt are one cluster."""
+    batch_size: int = Field(default=64, ge=1)
+    """Answers that are generated at once, those of all sides together."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """Of the two-sided intervals, on which the gate decides."""
+
+    @model_validator(mode="after")
+    def _repeats_differ(self) -> Compare:
+        if self.repeats > 1 and self.temperature == 0:
+            raise ValueError("repeats need a temperature above 0: greedy answers are all the same")
+        return self
 
     @model_validator(mode="after")
     def _labels_differ(self) -> Compare:

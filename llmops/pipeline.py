@@ -123,7 +123,14 @@ def judge(
     refuse_contaminated(files, suite)
     other = resolve(against or baseline(recipe, files.base))
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
-    comparison = compare(other, files, suite, recipe.compare)
+    comparison = compare(
+        other,
+        files,
+        suite,
+        recipe.compare,
+        questions=recipe.gate.require,
+        min_prompts=recipe.gate.min_prompts,
+    )
     decision = gate(comparison, recipe.gate)
     record(comparison, decision)
     return comparison, decision

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import ClassVar
 
 from llmops import errors
 
@@ -151,6 +152,28 @@ class ModelFiles:
 
 
 @dataclass(frozen=True)
+class RemoteModel:
+    """A side of a comparison behind a URL of the OpenAI protocol: its bytes are not known.
+
+    Attributes:
+        label: Short name for tables: what the server calls the model.
+        uri: ``openai:URL#MODEL``.
+        digest: Of the URI, which is all that identifies it.
+    """
+
+    label: str
+    uri: str
+    digest: str
+
+    base: ClassVar[None] = None
+    adapter_digest: ClassVar[None] = None
+    model_id: ClassVar[None] = None
+
+
+Side = ModelFiles | RemoteModel
+
+
+@dataclass(frozen=True)
 class Example:
     """One held-out prompt.
 
@@ -284,24 +307,36 @@ class Row:
     baseline_scores: Mapping[str, float]
     candidate_scores: Mapping[str, float]
 
+    @property
+    def failed(self) -> bool:
+        """Whether neither side gave an answer, so that nothing can be compared."""
+        return self.baseline.error is not None and self.candidate.error is not None
+
 
 @dataclass(frozen=True)
 class Comparison:
     """A finished comparison of two sides on one suite.
 
     Attributes:
-        nll: Mean negative log-likelihood per expected token, (baseline, candidate), in nats.
-        notes: What a reader must know: identical bytes, identical outputs, excluded prompts.
+        metrics: Over the rows that count: those where not both sides failed.
+        rows: Of every prompt that was asked.
+        method: See ``llmops.stats.sequential``.
+        available: Prompts that could have been asked.
+        nll: Mean negative log-likelihood per expected token, (baseline, candidate), in nats;
+            ``None`` without expected answers, or if a side's weights are not here.
+        notes: What a reader must know: identical bytes, identical outputs, failed prompts.
         run_id: MLflow parent run of the comparison.
     """
 
-    baseline: ModelFiles
-    candidate: ModelFiles
+    baseline: Side
+    candidate: Side
     suite_name: str
     suite_digest: str
     metrics: tuple[MetricResult, ...]
     rows: tuple[Row, ...]
-    nll: tuple[float, float]
+    method: str
+    available: int
+    nll: tuple[float, float] | None
     notes: tuple[str, ...]
     seconds: float
     run_id: str

@@ -30,7 +30,7 @@ from llmops.config import Compare
 @click.option(
     "--method",
     type=click.Choice(["fixed", "hybrid", "obf", "anytime"]),
-    default="fixed",
+    default="hybrid",
     show_default=True,
     help="fixed asks every prompt; the others stop when the first scorer is decided.",
 )
@@ -73,10 +73,8 @@ def command(
     held_out = load_suite(suite)
     store.connect()
     store.use_experiment(experiment)
-    config = Compare(max_tokens=max_tokens, confidence=confidence)
-    comparison = compare(
-        baseline, candidate, held_out, config, scorers=scorers or None, method=method
-    )
+    config = Compare(max_tokens=max_tokens, confidence=confidence, method=method)
+    comparison = compare(baseline, candidate, held_out, config, scorers=scorers or None)
     link = store.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
     emit(
         output,

@@ -52,8 +52,10 @@ def report(comparison: Comparison, bounds: Mapping[str, float]) -> list[str]:
 
 def _figures(comparison: Comparison) -> dict[str, float]:
     names = {result.metric for result in comparison.metrics}
-    before, after = comparison.nll
-    figures = {"nll_tuned": after, "nll_drop": before - after}
+    figures = {}
+    if comparison.nll is not None:
+        before, after = comparison.nll
+        figures = {"nll_tuned": after, "nll_drop": before - after}
     if "token_f1" in names:
         result = comparison.metric("token_f1")
         figures |= {"f1_tuned": result.candidate, "f1_gain": result.candidate - result.baseline}

@@ -1,72 +1,87 @@
-"""Answers and likelihoods of one side, through the cache."""
+"""Answers and likelihoods of all sides together, through the cache."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any, TypeVar
 
+from llmops.compare.engines import Asked, Engines
+from llmops.compare.scoring import Likelihood
 from llmops.engine.cache import ResultCache, key
-from llmops.engine.local import LocalEngine
-from llmops.engine.scoring import SCORE_BATCH
+from llmops.engine.requests import Turn
 from llmops.progress import progress
-from llmops.records import Answer, Example, ModelFiles, Sampling
+from llmops.records import Answer, ModelFiles
+
+Result = TypeVar("Result")
 
 
 def answers(
-    engine: LocalEngine,
-    side: ModelFiles,
-    examples: Sequence[Example],
-    sampling: Sampling,
-    cache: ResultCache,
-    *,
-    batch_size: int,
-) -> list[Answer]:
-    """One greedy answer for each example; those in the cache are not generated again."""
-    keys = [key(side, "answer", example.messages, asdict(sampling)) for example in examples]
-    found: dict[int, Answer] = {}
-    for i, stored in enumerate(map(cache.get, keys)):
-        if stored is not None:
-            found[i] = Answer(**stored)
-    todo = [i for i in range(len(examples)) if i not in found]
+    engines: Engines, asked: Sequence[Asked], cache: ResultCache
+) -> tuple[list[Answer], int]:
+    """Answers requests; what is in the cache, or asked twice, is generated once.
+
+    Args:
+        engines: Of the sides that are asked.
+        asked: To any of them.
+        cache: What a server did not answer is not kept: the next try may do better.
+
+    Returns:
+        Answers in the order of the requests, and how many of them came from the cache.
+    """
+    keys = [key(one.side, "answer", one.messages, asdict(one.sampling)) for one in asked]
+    known = _known(keys, cache, lambda stored: Answer(**stored))
+    todo = _missing(keys, known)
     if todo:
-        with progress(len(examples), f"generate {side.label}", initial=len(found)) as shown:
+        with progress(len(asked), "generate", initial=len(asked) - len(todo)) as shown:
 
             def keep(batch: list[int], done: list[Answer]) -> None:
                 cache.put(
-                    {keys[todo[i]]: asdict(answer) for i, answer in zip(batch, done, strict=True)}
+                    {
+                        keys[todo[i]]: asdict(answer)
+                        for i, answer in zip(batch, done, strict=True)
+                        if answer.error is None or isinstance(asked[todo[i]].side, ModelFiles)
+                    }
                 )
                 shown.advance(len(batch), f"{sum(a.tokens for a in done)} tokens in the last batch")
 
-            conversations = [examples[i].messages for i in todo]
-            done = engine.generate(
-                side, conversations, sampling, batch_size=batch_size, on_batch=keep
-            )
-        found.update(zip(todo, done, strict=True))
-    return [found[i] for i in range(len(examples))]
+            done = engines.generate([asked[i] for i in todo], keep)
+        known |= {keys[i]: answer for i, answer in zip(todo, done, strict=True)}
+    return [known[k] for k in keys], len(asked) - len(todo)
 
 
 def likelihoods(
-    engine: LocalEngine, side: ModelFiles, examples: Sequence[Example], cache: ResultCache
-) -> list[tuple[float, int]]:
-    """Log-likelihood and token count of each expected answer under one side."""
-    keys = [
-        key(side, "turn-likelihood", example.messages, example.expected) for example in examples
-    ]
-    found: dict[int, tuple[float, int]] = {}
-    for i, stored in enumerate(map(cache.get, keys)):
-        if stored is not None:
-            found[i] = (float(stored[0]), int(stored[1]))
-    todo = [i for i in range(len(examples)) if i not in found]
+    engines: Engines, turns: Sequence[Turn], cache: ResultCache
+) -> list[Likelihood | None]:
+    """Log-likelihood and token count of given answers; ``None`` for one that does not fit."""
+    keys = [key(turn.side, "turn-likelihood", turn.messages, turn.response) for turn in turns]
+    known: dict[str, Likelihood | None] = {**_known(keys, cache, _likelihood)}
+    todo = _missing(keys, known)
     if todo:
-        with progress(len(examples), f"score {side.label}", initial=len(found)) as shown:
-            for start in range(0, len(todo), SCORE_BATCH):
-                batch = todo[start : start + SCORE_BATCH]
-                scores = engine.log_likelihood(
-                    side,
-                    [examples[i].messages for i in batch],
-                    [examples[i].expected or "" for i in batch],
-                )
-                cache.put({keys[i]: score for i, score in zip(batch, scores, strict=True)})
-                found.update(zip(batch, scores, strict=True))
+        with progress(len(turns), "score", initial=len(turns) - len(todo)) as shown:
+
+            def keep(batch: list[int], done: list[Likelihood | None]) -> None:
+                found = zip(batch, done, strict=True)
+                cache.put({keys[todo[i]]: value for i, value in found if value is not None})
                 shown.advance(len(batch))
-    return [found[i] for i in range(len(examples))]
+
+            done = engines.log_likelihoods([turns[i] for i in todo], keep)
+        known |= {keys[i]: found for i, found in zip(todo, done, strict=True)}
+    return [known[k] for k in keys]
+
+
+def _likelihood(stored: Any) -> Likelihood:
+    return float(stored[0]), int(stored[1])
+
+
+def _known(
+    keys: Sequence[str], cache: ResultCache, read: Callable[[Any], Result]
+) -> dict[str, Result]:
+    stored = {k: cache.get(k) for k in dict.fromkeys(keys)}
+    return {k: read(value) for k, value in stored.items() if value is not None}
+
+
+def _missing(keys: Sequence[str], known: Mapping[str, object]) -> list[int]:
+    """Index of the first request for each key that is not known."""
+    first = {k: i for i, k in reversed(list(enumerate(keys)))}
+    return sorted(i for k, i in first.items() if k not in known)

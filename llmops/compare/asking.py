@@ -1,36 +1,48 @@
-"""Asking both sides a block of prompts, and scoring what they say."""
+"""Asking all sides a block of prompts, and scoring what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from llmops.compare.answers import answers, likelihoods
-from llmops.compare.scoring import Failure, Likelihood, Scorer, score
+from llmops.compare.engines import Asked, Engines
+from llmops.compare.scoring import Failure, Likelihood, Scorer, Scores, score
 from llmops.config import Compare
 from llmops.engine.cache import ResultCache
-from llmops.engine.local import LocalEngine
-from llmops.errors import UsageError
-from llmops.records import Answer, Example, ModelFiles, Row, Sampling
+from llmops.engine.requests import Turn
+from llmops.errors import LlmopsError, UsageError
+from llmops.records import Answer, Example, ModelFiles, Row, Sampling, Side
+
+Item = TypeVar("Item")
+
+FAILED_LIMIT = 0.1
+"""Share of prompts without an answer from any side, above which a comparison says nothing."""
+EARLY = 16
+"""So many failures and no answer: a server that is down need not be asked everything."""
 
 
 class Asking:
-    """Two sides and a suite.
+    """Sides and a suite.
 
     Args:
-        sides: Baseline and candidate; they share a base.
-        examples: Of the suite.
+        sides: The baseline first.
+        examples: Of the suite; with repeats each comes again, the repeats of all one after another.
         judges: Scorers.
         config: Length of answers, rows at once.
         cache: What was generated before is not generated again.
 
     Attributes:
-        likelihoods: Of the expected answers that were asked so far, for each side.
+        likelihoods: Of the expected answers that were asked so far, for each side whose weights
+            are here.
         failures: What could not be judged, for each side.
+        said: Answers so far, for each side.
+        cached: How many of all answers came from the cache.
     """
 
     def __init__(
         self,
-        sides: tuple[ModelFiles, ModelFiles],
+        sides: Sequence[Side],
         examples: Sequence[Example],
         judges: Sequence[Scorer],
         config: Compare,
@@ -38,38 +50,131 @@ class Asking:
     ) -> None:
         self._sides, self._examples, self._judges = sides, examples, judges
         self._config, self._cache = config, cache
-        self._engine = LocalEngine(sides)
-        self.likelihoods: tuple[list[Likelihood], list[Likelihood]] = ([], [])
-        self.failures: tuple[list[Failure], list[Failure]] = ([], [])
+        self._engines = Engines(sides, config.batch_size)
+        self.likelihoods: list[list[Likelihood | None]] = [[] for _ in sides]
+        self.failures: list[list[Failure]] = [[] for _ in sides]
+        self.said: list[list[Answer]] = [[] for _ in sides]
+        self.cached = 0
 
-    def ask(self, indices: Sequence[int]) -> list[Row]:
-        """Rows of the examples with these indices, in their order."""
+    def ask(self, indices: Sequence[int]) -> list[list[Row]]:
+        """Rows of the examples with these indices, in their order, for each candidate.
+
+        Raises:
+            LlmopsError: A side gave no answer at all, or no side did to too many prompts.
+            UsageError: A scorer raised, or left [0, 1].
+        """
         block = [self._examples[i] for i in indices]
-        texts, scores = [], []
-        for which, side in enumerate(self._sides):
-            said = self._answers(side, block)
-            likely = likelihoods(self._engine, side, block, self._cache)
-            judged = score(block, said, self._judges, likely)
-            self.likelihoods[which].extend(likely)
-            self.failures[which].extend(judged.failures)
-            texts.append(said)
-            scores.append(
-                [{name: v[i] for name, v in judged.values.items()} for i in range(len(block))]
-            )
-        return [Row(*row) for row in zip(block, *texts, *scores, strict=True)]
+        said = self._answers(indices)
+        for which, answered in enumerate(said):
+            self.said[which].extend(answered)
+        self._refuse_silent()
+        scored = self._scored(block, said)
+        return [
+            [Row(*row) for row in zip(block, said[0], said[k], scored[0], scored[k], strict=True)]
+            for k in range(1, len(self._sides))
+        ]
 
-    def unjudged(self, asked: int) -> tuple[str, ...]:
+    def _answers(self, indices: Sequence[int]) -> list[list[Answer]]:
+        """Of each side, to each example."""
+        asked = [
+            Asked(side, self._examples[i].messages, self._sampling(i))
+            for side in self._sides
+            for i in indices
+        ]
+        found, cached = answers(self._engines, asked, self._cache)
+        self.cached += cached
+        return _parts(found, len(indices))
+
+    def _sampling(self, index: int) -> Sampling:
+        """A repeat differs by its seed, so that the cache keeps it apart."""
+        config = self._config
+        if config.temperature == 0:
+            return Sampling(max_tokens=config.max_tokens)
+        repeat = index * config.repeats // len(self._examples)
+        return Sampling(config.max_tokens, config.temperature, seed=repeat)
+
+    def _scored(
+        self, block: Sequence[Example], said: Sequence[Sequence[Answer]]
+    ) -> list[list[dict[str, float]]]:
+        """Scores of each side's answers."""
+        likely = self._likelihoods(block)
+        scored = []
+        for which, answered in enumerate(said):
+            judged = score(block, answered, self._judges, likely[which])
+            self.failures[which].extend(judged.failures)
+            scored.append(_by_row(judged, len(block)))
+        return scored
+
+    def _likelihoods(self, block: Sequence[Example]) -> list[list[Likelihood | None] | None]:
+        """Of each side; ``None`` for one whose weights are elsewhere."""
+        wanted = [example for example in block if example.expected is not None]
+        here = [side for side in self._sides if isinstance(side, ModelFiles)]
+        turns = [Turn(side, e.messages, e.expected or "") for side in here for e in wanted]
+        found = iter(_parts(likelihoods(self._engines, turns, self._cache), len(wanted)))
+        results: list[list[Likelihood | None] | None] = []
+        for which, side in enumerate(self._sides):
+            if not isinstance(side, ModelFiles):
+                results.append(None)
+                continue
+            known = dict(zip((e.id for e in wanted), next(found, []), strict=True))
+            results.append([known.get(example.id) for example in block])
+            self.likelihoods[which].extend(results[-1] or [])
+        return results
+
+    def failed(self, pair: tuple[int, int]) -> tuple[str, ...]:
+        """Prompts without an answer: worst score for one side, left out for both; all are told.
+
+        Args:
+            pair: Which sides are compared.
+
+        Raises:
+            LlmopsError: Too many to compare the rest.
+        """
+        said = [(self._sides[which].label, self.said[which]) for which in pair]
+        asked = len(said[0][1])
+        lost = [
+            a for a, b in zip(*(answers for _, answers in said), strict=True) if a.error and b.error
+        ]
+        if len(lost) > FAILED_LIMIT * asked:
+            raise LlmopsError(
+                f"neither side answered {len(lost)} of {asked} prompts, more than"
+                f" {FAILED_LIMIT:.0%}: {lost[0].error}",
+                next_command="mend the prompts or the sides; answers are kept, not generated again",
+            )
+        notes = [
+            f"{len(errors)} of {asked} prompts got no answer from {label} and count as the worst"
+            f" score: {errors[0]}"
+            for label, answered in said
+            if (errors := [answer.error for answer in answered if answer.error])
+        ]
+        if lost:
+            notes.append(f"{len(lost)} of {asked} prompts got no answer from either: left out")
+        return tuple(notes)
+
+    def _refuse_silent(self) -> None:
+        """A crash must never look like a verdict."""
+        for side, answered in zip(self._sides, self.said, strict=True):
+            if len(answered) < min(EARLY, len(self._examples)):
+                continue
+            if all(answer.error for answer in answered):
+                raise LlmopsError(
+                    f"{side.uri}: gave no answer to any of {len(answered)} prompts:"
+                    f" {answered[0].error}",
+                    next_command="mend the side; what others answered is kept, not generated again",
+                )
+
+    def unjudged(self, pair: tuple[int, int]) -> tuple[str, ...]:
         """Answers that stand for no judgement: they count as the worst, and are told.
 
         Args:
-            asked: Prompts that each side was asked.
+            pair: Which sides are compared.
 
         Raises:
             UsageError: A scorer judged nothing at all, so that its tie would be made up.
         """
-        notes = []
+        notes, asked = [], len(self.said[pair[0]])
         for judge in self._judges:
-            failed = [[f for f in side if f.scorer == judge.name] for side in self.failures]
+            failed = [[f for f in self.failures[k] if f.scorer == judge.name] for k in pair]
             if all(len(failures) == asked for failures in failed):
                 raise UsageError(
                     f"scorer {judge.name!r}: could not judge one answer of either side:"
@@ -77,19 +182,19 @@ class Asking:
                     next_command="mend the scorer, or leave it out; answers are kept and not generated again",
                 )
             notes += [
-                f"{judge.name}: {len(failures)} of {asked} answers of {side.label} could not be"
-                f" judged and count as 0, such as {failures[0].example_id!r}: {failures[0].reason}"
-                for side, failures in zip(self._sides, failed, strict=True)
+                f"{judge.name}: {len(failures)} of {asked} answers of {self._sides[k].label} could"
+                f" not be judged and count as 0, such as {failures[0].example_id!r}:"
+                f" {failures[0].reason}"
+                for k, failures in zip(pair, failed, strict=True)
                 if failures
             ]
         return tuple(notes)
 
-    def _answers(self, side: ModelFiles, block: Sequence[Example]) -> list[Answer]:
-        return answers(
-            self._engine,
-            side,
-            block,
-            Sampling(max_tokens=self._config.max_tokens),
-            self._cache,
-            batch_size=self._config.batch_size,
-        )
+
+def _by_row(judged: Scores, rows: int) -> list[dict[str, float]]:
+    return [{name: values[i] for name, values in judged.values.items()} for i in range(rows)]
+
+
+def _parts(items: Sequence[Item], size: int) -> list[list[Item]]:
+    """A sequence cut into parts of one size; none if the size is 0."""
+    return [list(items[i : i + size]) for i in range(0, len(items), size or 1)]

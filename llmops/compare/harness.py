@@ -1,133 +1,209 @@
-"""The A/B harness: one base in memory, both sides answer, every metric is tested in pairs."""
+"""The A/B harness: sides that share a base share one engine, every metric is tested in pairs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from llmops import store
+from llmops.compare import sides as side
 from llmops.compare.asking import Asking
-from llmops.compare.looks import look
+from llmops.compare.looks import Looked, Plan, look
 from llmops.compare.scorers_load import load_scorers
-from llmops.compare.scoring import Likelihood, require_expected
+from llmops.compare.scoring import Likelihood, Scorer, require_expected
 from llmops.compare.suite import load_suite
-from llmops.compare.tracking import log_comparison
-from llmops.config import Compare
-from llmops.engine.cache import ResultCache
-from llmops.engine.resolve import resolve
-from llmops.errors import IntegrityError
-from llmops.records import Comparison, ModelFiles, Row, Suite
-from llmops.stats.result import Method
+from llmops.compare.tracking import log_comparisons
+from llmops.config import Compare, Requirement
+from llmops.engine.cache import MEMORY, ResultCache
+from llmops.errors import IntegrityError, UsageError
+from llmops.records import Comparison, ModelFiles, Row, Side, Suite
+from llmops.stats.plan import seed_of
 
 BLOCK = 32
-LIKELIHOOD = "likelihood"
-IDENTICAL_ALARM = 0.95
-"""Share of byte-identical answers of different adapters above which something may be wrong."""
+MOST_SIDES = 26
+
+
+class Sitting(NamedTuple):
+    """What was asked of all sides, before it is written down."""
+
+    sides: list[Side]
+    suite: Suite
+    asking: Asking
+    looked: list[Looked]
 
 
 def compare(
-    baseline: str | ModelFiles,
-    candidate: str | ModelFiles,
+    baseline: str | Side,
+    candidate: str | Side,
     suite: str | Path | Suite,
     config: Compare | None = None,
     *,
     scorers: Sequence[str] | None = None,
-    method: Method = "fixed",
+    questions: Sequence[Requirement] = (),
+    min_prompts: int = 0,
     block: int = BLOCK,
+    cache: bool = True,
 ) -> Comparison:
-    """Compares two versions on held-out prompts and logs the result to MLflow.
+    """Compares two sides on held-out prompts and logs the result to MLflow.
 
     Args:
-        baseline: ``models:/name/version``, ``models:/name@alias`` or a registered base.
-        candidate: The version that wants to be better.
+        baseline: ``models:/name/version``, ``models:/name@alias``, ``models:/m-…``, ``runs:/…``, a
+            registered base, or ``openai:URL#MODEL``.
+        candidate: The side that wants to be better.
         suite: Held-out prompts: a file (see ``load_suite``) or a suite.
-        config: Scorers, answer length and confidence; the recipe's ``compare`` section.
+        config: Scorers, method, answer length and confidence; the recipe's ``compare`` section.
         scorers: In place of those of ``config``; may name modules, which are imported.
-        method: ``fixed`` asks every prompt; ``hybrid``, ``obf`` and ``anytime`` stop when the first
-            scorer is decided, see ``llmops.stats.sequential``.
-        block: Prompts between two looks of a method that stops early.
+        questions: A method that stops early goes on until these are decided; by default, until
+            the first scorer shows that the candidate is better, or that it is worse.
+        min_prompts: It does not stop before.
+        block: Prompts between two looks.
+        cache: Whether answers of earlier comparisons are taken, and new ones kept.
 
     Returns:
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: The sides have different bases, a prompt does not fit the context, or a
-            scorer could judge nothing.
+        UsageError: A scorer could judge nothing, or needs what a side does not have.
         DataError: An example has no expected answer.
         IntegrityError: Different adapters, yet identical answers and likelihoods throughout.
+        LlmopsError: A side gave no answer at all, or neither did to too many prompts.
     """
-    config = config or Compare()
-    begun = time.monotonic()
-    sides = (_files(baseline), _files(candidate))
-    held_out = suite if isinstance(suite, Suite) else load_suite(suite)
+    (found,) = compare_all(
+        baseline,
+        [candidate],
+        suite,
+        config,
+        scorers=scorers,
+        questions=questions,
+        min_prompts=min_prompts,
+        block=block,
+        cache=cache,
+    )
+    return found
+
+
+def compare_all(
+    baseline: str | Side,
+    candidates: Sequence[str | Side],
+    suite: str | Path | Suite,
+    config: Compare | None = None,
+    *,
+    scorers: Sequence[str] | None = None,
+    questions: Sequence[Requirement] = (),
+    min_prompts: int = 0,
+    block: int = BLOCK,
+    cache: bool = True,
+) -> tuple[Comparison, ...]:
+    """Compares several candidates with one baseline, all in one sitting; see ``compare``.
+
+    Their intervals hold together: each has the confidence that Bonferroni's correction needs.
+    """
+    config, begun = config or Compare(), time.monotonic()
+    if not 1 <= len(candidates) < MOST_SIDES:
+        raise UsageError(f"{len(candidates)} candidates; allowed: 1 to {MOST_SIDES - 1}")
     judges = load_scorers(scorers or config.scorers, code=scorers is not None)
-    # The likelihood is always computed: the NLL is shown whichever scorers are chosen.
-    require_expected(held_out.examples, (*judges, *load_scorers([LIKELIHOOD])))
-    with ResultCache() as cache:
-        asking = Asking(sides, held_out.examples, judges, config, cache)
-        looked = look(
-            asking.ask,
-            held_out,
-            [judge.name for judge in judges],
-            (sides[0].digest, sides[1].digest),
-            method=method,
-            block=block,
-            confidence=config.confidence,
-        )
-    rows, scored = looked.rows, asking.likelihoods
-    told = (*_notes(sides, rows, scored), *asking.unjudged(len(rows)), looked.note)
-    finished = Comparison(
-        baseline=sides[0],
-        candidate=sides[1],
-        suite_name=held_out.name,
-        suite_digest=held_out.digest,
+    chosen = side.told_apart([side.side_of(one) for one in (baseline, *candidates)])
+    held_out = _repeated(suite if isinstance(suite, Suite) else load_suite(suite), config.repeats)
+    require_expected(held_out.examples, judges)
+    _require_weights(chosen, judges)
+    plan = Plan(
+        config.method,
+        block,
+        config.confidence,
+        tuple(questions) or (Requirement(metric=judges[0].name, must="improve"),),
+        min_prompts,
+        seed_of(held_out.digest, *(one.digest for one in chosen)),
+    )
+    with ResultCache(None if cache else MEMORY) as results:
+        asking = Asking(chosen, held_out.examples, judges, config, results)
+        looked = look(asking.ask, held_out, [judge.name for judge in judges], plan, len(candidates))
+    sitting = Sitting(chosen, held_out, asking, looked)
+    seconds = time.monotonic() - begun
+    return log_comparisons(
+        [_result(sitting, k, plan, seconds) for k in range(len(looked))], held_out
+    )
+
+
+def _result(sitting: Sitting, which: int, plan: Plan, seconds: float) -> Comparison:
+    """One candidate against the baseline."""
+    baseline, candidate = sitting.sides[0], sitting.sides[which + 1]
+    looked, asking = sitting.looked[which], sitting.asking
+    scored = (asking.likelihoods[0], asking.likelihoods[which + 1])
+    _refuse_silent(baseline, candidate, looked.rows, scored)
+    told = (
+        *side.notes(baseline, candidate, looked.rows),
+        *asking.failed((0, which + 1)),
+        *asking.unjudged((0, which + 1)),
+        looked.note,
+    )
+    return Comparison(
+        baseline=baseline,
+        candidate=candidate,
+        suite_name=sitting.suite.name,
+        suite_digest=sitting.suite.digest,
         metrics=looked.metrics,
-        rows=rows,
-        nll=(_nll(scored[0]), _nll(scored[1])),
+        rows=looked.rows,
+        method=plan.method,
+        available=len(sitting.suite.examples),
+        nll=_nll(*scored),
         notes=tuple(note for note in told if note),
-        seconds=time.monotonic() - begun,
+        seconds=seconds,
         run_id="",
         experiment_id="",
         child_run_ids=("", ""),
     )
-    return log_comparison(finished, held_out)
 
 
-def _files(side: str | ModelFiles) -> ModelFiles:
-    if isinstance(side, ModelFiles):
-        return side
-    store.connect()
-    return resolve(side)
+def _repeated(suite: Suite, repeats: int) -> Suite:
+    """Each prompt so many times; its answers are one cluster."""
+    again = tuple(
+        replace(example, id=f"{example.id}~{repeat}") if repeat > 1 else example
+        for repeat in range(1, repeats + 1)
+        for example in suite.examples
+    )
+    return suite if repeats == 1 else replace(suite, examples=again)
 
 
-def _nll(scored: Sequence[Likelihood]) -> float:
-    """Negative log-likelihood per token, all expected answers together, in nats."""
-    return -sum(total for total, _ in scored) / sum(tokens for _, tokens in scored)
-
-
-def _notes(
-    sides: tuple[ModelFiles, ModelFiles],
-    rows: Sequence[Row],
-    scored: Sequence[Sequence[Likelihood]],
-) -> tuple[str, ...]:
-    """What a reader must know before the numbers.
-
-    Raises:
-        IntegrityError: The candidate's adapter had no effect at all.
-    """
-    baseline, candidate = sides
-    if baseline.digest == candidate.digest:
-        return (
-            f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare",
+def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer]) -> None:
+    """Refuses a likelihood where only answers can be had."""
+    absent = [one.uri for one in chosen if not isinstance(one, ModelFiles)]
+    if absent and any(judge.judge is None for judge in judges):
+        others = [judge.spec for judge in judges if judge.judge is not None] or ["token_f1"]
+        raise UsageError(
+            f"scorer likelihood: {absent[0]} gives answers, not the likelihood of one",
+            next_command=" ".join(f"--scorer {spec}" for spec in others),
         )
+
+
+def _refuse_silent(
+    baseline: Side,
+    candidate: Side,
+    rows: Sequence[Row],
+    scored: tuple[list[Likelihood | None], list[Likelihood | None]],
+) -> None:
+    """An adapter that has no effect is an accident, not a tie."""
     same = sum(row.baseline.text == row.candidate.text for row in rows)
-    if same == len(rows) and scored[0] == scored[1]:
+    if baseline.digest == candidate.digest or same < len(rows):
+        return
+    if any(scored[0]) and scored[0] == scored[1]:
         raise IntegrityError(
             f"{candidate.uri} answers and scores exactly like {baseline.uri} on all {same} prompts,"
             " although its bytes differ: the adapter has no effect",
             next_command="train longer (train.epochs), or check that the adapter belongs to this base",
         )
-    if same >= IDENTICAL_ALARM * len(rows):
-        return (f"{same} of {len(rows)} answers are byte-identical although the adapters differ",)
-    return ()
+
+
+def _nll(
+    baseline: Sequence[Likelihood | None], candidate: Sequence[Likelihood | None]
+) -> tuple[float, float] | None:
+    """Negative log-likelihood per token, all expected answers of both together, in nats."""
+    both = [(a, b) for a, b in zip(baseline, candidate, strict=False) if a and b]
+    if not both:
+        return None
+    totals = [
+        (sum(total for total, _ in of), sum(n for _, n in of)) for of in zip(*both, strict=True)
+    ]
+    before, after = (-total / tokens for total, tokens in totals)
+    return before, after

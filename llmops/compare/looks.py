@@ -1,31 +1,54 @@
-"""Asking a suite block by block, and stopping as soon as the first metric is decided.
+"""Asking a suite block by block, and stopping as soon as what was asked for is decided.
 
-Each metric has a test of its own on each side of zero (``llmops.stats.sequential``), so its interval
-and p-value hold although the number of prompts depends on the answers. ``fixed`` has one block.
+Each question has a test of its own (``llmops.stats.sequential``), so its bounds hold although the
+number of prompts depends on the answers. ``fixed`` has one block.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from llmops.records import MetricResult, PairedTest, Row, Suite
+from llmops.config import Requirement
+from llmops.records import MetricResult, Row, Suite
 from llmops.stats import paired_test
-from llmops.stats.plan import blocks, seed_of
+from llmops.stats.plan import blocks
 from llmops.stats.result import Method
 from llmops.stats.sequential import SequentialTest
 
-Ask = Callable[[Sequence[int]], list[Row]]
-"""Asks both sides the examples with these indices."""
+Ask = Callable[[Sequence[int]], list[list[Row]]]
+"""Asks all sides the examples with these indices: rows of each candidate against the baseline."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a comparison is held.
+
+    Attributes:
+        method: See ``llmops.stats.sequential``.
+        block: Prompts between two looks; a cluster is never cut.
+        confidence: Of the two-sided intervals.
+        questions: What must be decided before it may stop; one that fails ends it as well.
+        min_prompts: It does not stop before.
+        seed: Of the order; see ``llmops.stats.plan``.
+    """
+
+    method: Method
+    block: int
+    confidence: float
+    questions: tuple[Requirement, ...]
+    min_prompts: int = 0
+    seed: int = 0
 
 
 class Looked(NamedTuple):
-    """What was asked, and what it shows.
+    """What was asked of one candidate, and what it shows.
 
     Attributes:
         rows: In the order of the suite.
+        metrics: Of the rows that count: not both sides failed.
         note: Where and why it stopped; ``None`` if every prompt was asked.
     """
 
@@ -35,102 +58,130 @@ class Looked(NamedTuple):
 
 
 def look(
-    ask: Ask,
-    suite: Suite,
-    metrics: Sequence[str],
-    sides: tuple[str, str],
-    *,
-    method: Method,
-    block: int,
-    confidence: float,
-) -> Looked:
-    """Asks until the first metric is decided.
+    ask: Ask, suite: Suite, metrics: Sequence[str], plan: Plan, candidates: int = 1
+) -> list[Looked]:
+    """Asks until every question is decided, for every candidate.
 
     Args:
         ask: See ``Ask``.
         suite: What can be asked.
-        metrics: Their first decides.
-        sides: Digests of both; with the suite's they seed the order.
-        method: See ``llmops.stats.sequential``.
-        block: Prompts between two looks; a cluster is never cut.
-        confidence: Of the two-sided intervals.
+        metrics: What the rows are scored by.
+        plan: Method and questions.
+        candidates: How many are compared with the baseline; their intervals hold together.
+
+    Returns:
+        What each candidate shows.
     """
-    clusters = [example.cluster for example in suite.examples]
-    tests = [_Both(metric, method, clusters, confidence) for metric in metrics]
-    found: dict[int, Row] = {}
-    order = blocks(len(clusters), block, seed_of(suite.digest, *sides), clusters)
-    for indices in [range(len(clusters))] if method == "fixed" else order:
-        rows = ask([int(i) for i in indices])
-        found.update(zip(map(int, indices), rows, strict=True))
-        for test in tests:
-            test.update(rows)
-        if tests[0].decided:
+    pairs = [_Pair(metrics, plan, suite, candidates) for _ in range(candidates)]
+    found: list[dict[int, Row]] = [{} for _ in pairs]
+    for indices in _order(suite, plan):
+        for rows, pair, known in zip(ask(indices), pairs, found, strict=True):
+            known.update(zip(indices, rows, strict=True))
+            pair.update(rows)
+        if len(found[0]) >= plan.min_prompts and all(pair.decided for pair in pairs):
             break
-    asked = tuple(found[i] for i in sorted(found))
-    return Looked(
-        asked, tuple(test.result(asked) for test in tests), _note(tests[0], len(asked), suite)
-    )
+    return [
+        pair.looked(tuple(known[i] for i in sorted(known)), len(suite.examples))
+        for pair, known in zip(pairs, found, strict=True)
+    ]
 
 
-class _Both:
-    """One metric's tests: is the candidate better, is it worse."""
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """Rows that say something of the sides: not those where neither gave an answer."""
+    return [row for row in rows if not row.failed]
 
-    def __init__(
-        self, metric: str, method: Method, clusters: Sequence[str], confidence: float
-    ) -> None:
-        self.metric, self.method, self._confidence = metric, method, confidence
-        largest = max(Counter(clusters).values())
-        self._up, self._down = (
-            SequentialTest(
-                "improve",
-                0.0,
-                cap=len(clusters),
-                method=method,
-                alpha=(1 - confidence) / 2,
-                largest_cluster=largest,
+
+def _order(suite: Suite, plan: Plan) -> Iterator[list[int]]:
+    clusters = [example.cluster for example in suite.examples]
+    if plan.method == "fixed":
+        yield list(range(len(clusters)))
+        return
+    for indices in blocks(len(clusters), plan.block, plan.seed, clusters):
+        yield [int(i) for i in indices]
+
+
+class _Pair:
+    """The tests of one candidate against the baseline."""
+
+    def __init__(self, metrics: Sequence[str], plan: Plan, suite: Suite, family: int) -> None:
+        self._plan = plan
+        clusters = Counter(example.cluster for example in suite.examples)
+
+        def test(must: str, margin: float) -> SequentialTest:
+            return SequentialTest(
+                must,  # type: ignore[arg-type]
+                margin,
+                cap=len(suite.examples),
+                method=plan.method,
+                alpha=(1 - plan.confidence) / 2 / family,
+                largest_cluster=max(clusters.values()),
             )
-            for _ in range(2)
-        )
+
+        self._metrics = [_Metric(name, plan, test) for name in metrics]
 
     @property
     def decided(self) -> bool:
-        return self._up.done
+        answers = [answer for metric in self._metrics for answer in metric.answers]
+        return False in answers or None not in answers
 
     def update(self, rows: Sequence[Row]) -> None:
-        """Adds a block, unless this metric was decided before."""
+        told = counted(rows)
+        if told:
+            for metric in self._metrics:
+                metric.update(told)
+
+    def looked(self, rows: tuple[Row, ...], available: int) -> Looked:
+        told = counted(rows)
+        whole = len(rows) == available
+        metrics = tuple(metric.result(told, whole=whole) for metric in self._metrics)
+        return Looked(rows, metrics, None if whole else self._note(len(rows), available))
+
+    def _note(self, asked: int, available: int) -> str:
+        names = list(dict.fromkeys(question.metric for question in self._plan.questions))
+        verb = "was" if len(names) == 1 else "were"
+        return (
+            f"stopped after {asked} of {available} prompts: {' and '.join(names)} {verb} decided"
+            f" ({self._plan.method}); intervals and p-values allow for the looks"
+        )
+
+
+class _Metric:
+    """One metric: is the candidate better, is it worse, and what was asked about it."""
+
+    def __init__(self, name: str, plan: Plan, test: Callable[[str, float], SequentialTest]) -> None:
+        self.name, self._plan = name, plan
+        self._up, self._down = test("improve", 0.0), test("improve", 0.0)
+        self._asked = [test(q.must, q.margin) for q in plan.questions if q.metric == name]
+
+    @property
+    def answers(self) -> list[bool | None]:
+        """To the questions about this metric, so far."""
+        return [test.passed for test in self._asked]
+
+    def update(self, rows: Sequence[Row]) -> None:
+        after = [row.candidate_scores[self.name] for row in rows]
         gains = [
-            row.candidate_scores[self.metric] - row.baseline_scores[self.metric] for row in rows
+            score - row.baseline_scores[self.name] for score, row in zip(after, rows, strict=True)
         ]
         clusters = [row.example.cluster for row in rows]
-        for test, sign in ((self._up, 1), (self._down, -1)):
-            if not test.done:
-                test.update([sign * gain for gain in gains], clusters)
+        for test in (self._up, *self._asked):
+            test.update(gains, clusters, after)
+        self._down.update([-gain for gain in gains], clusters, [1 - score for score in after])
 
-    def result(self, rows: Sequence[Row]) -> MetricResult:
-        before = [row.baseline_scores[self.metric] for row in rows]
-        after = [row.candidate_scores[self.metric] for row in rows]
-        test = paired_test(
-            before, after, [row.example.cluster for row in rows], confidence=self._confidence
+    def result(self, rows: Sequence[Row], *, whole: bool) -> MetricResult:
+        """The metric over the rows, with bounds and p-value that hold under the method."""
+        before = [row.baseline_scores[self.name] for row in rows]
+        after = [row.candidate_scores[self.name] for row in rows]
+        clusters = [row.example.cluster for row in rows]
+        plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
+        # Prompts that failed on both sides leave fewer than the cap: the last test is due anyway.
+        found = [test.finish() if whole else test.result() for test in (self._up, *self._asked)]
+        down = self._down.finish() if whole else self._down.result()
+        chances = [p for p in (found[0].p_overall, down.p_overall) if p is not None]
+        held = replace(
+            plain,
+            low=max(result.low for result in found),
+            high=min(result.high for result in found),
+            p_value=min(1.0, 2 * min(chances)) if chances else float("nan"),
         )
-        return MetricResult(
-            self.metric, sum(before) / len(before), sum(after) / len(after), self._corrected(test)
-        )
-
-    def _corrected(self, test: PairedTest) -> PairedTest:
-        """With the interval and p-value that hold at a chosen moment."""
-        if self.method == "fixed":
-            return test
-        found = self._up.result()
-        chances = [side.result().p_overall for side in (self._up, self._down)]
-        known = [chance for chance in chances if chance is not None]
-        p_value = min(1.0, 2 * min(known)) if known else float("nan")
-        return replace(test, low=found.low, high=found.high, p_value=p_value)
-
-
-def _note(test: _Both, asked: int, suite: Suite) -> str | None:
-    if asked == len(suite.examples):
-        return None
-    return (
-        f"stopped after {asked} of {len(suite.examples)} prompts: {test.metric} was decided"
-        f" ({test.method}); its interval and p-value allow for the looks"
-    )
+        return MetricResult(self.name, sum(before) / len(before), sum(after) / len(after), held)

@@ -88,16 +88,16 @@ def score(
     examples: Sequence[Example],
     answers: Sequence[Answer],
     scorers: Sequence[Scorer],
-    likelihoods: Sequence[Likelihood] | None = None,
+    likelihoods: Sequence[Likelihood | None] | None = None,
 ) -> Scores:
     """Scores one side's answers.
 
     Args:
         examples: A suite, or a block of it.
-        answers: One for each example.
+        answers: One for each example; one that failed has the worst score of every scorer.
         scorers: See ``load_scorers``.
-        likelihoods: Of the expected answers under this side, one for each example; needed by
-            the scorer ``likelihood``.
+        likelihoods: Of the expected answers under this side, one for each example, ``None`` for
+            one that does not fit the context; needed by the scorer ``likelihood``.
 
     Returns:
         Every score; an answer that a scorer cannot judge (NaN) has the worst, and is listed.
@@ -137,11 +137,13 @@ def require_expected(examples: Sequence[Example], scorers: Sequence[Scorer]) -> 
 
 
 def _judged(
-    scorer: Scorer, example: Example, answer: Answer, likelihoods: Likelihood
+    scorer: Scorer, example: Example, answer: Answer, likelihoods: Likelihood | None
 ) -> float | Failure:
+    if answer.error is not None:
+        return WORST
     try:
         value: object = (
-            likelihood(*likelihoods) if scorer.judge is None else scorer.judge(example, answer.text)
+            _likely(likelihoods) if scorer.judge is None else scorer.judge(example, answer.text)
         )
     except Unscored as reason:
         return Failure(scorer.name, example.id, str(reason))
@@ -161,3 +163,9 @@ def _judged(
             next_command="scale the score, or return NaN where an answer cannot be judged",
         )
     return min(max(number, 0.0), 1.0)
+
+
+def _likely(likelihoods: Likelihood | None) -> float:
+    if likelihoods is None:
+        raise Unscored("prompt and expected answer do not fit the context")
+    return likelihood(*likelihoods)

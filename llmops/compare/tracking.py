@@ -2,48 +2,55 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from llmops import registry, store
 from llmops.errors import StoreError
-from llmops.records import Answer, Comparison, ModelFiles, Suite
+from llmops.records import Answer, Comparison, Side, Suite
 
 ANSWERS = "answers.json"
 """Answers and scores of one side, the same table in each child run."""
 SIDE_BY_SIDE = "rows.json"
 """Both sides' answers to each prompt, in the parent run."""
+TITLE = 250
+"""Characters of a run's name that MLflow keeps."""
 DATASET_NAME = 15
 """Longer dataset names are cut in MLflow's model tables."""
 
 
-def log_comparison(comparison: Comparison, suite: Suite) -> Comparison:
-    """Writes the runs of a comparison.
+def log_comparisons(comparisons: Sequence[Comparison], suite: Suite) -> tuple[Comparison, ...]:
+    """Writes the runs of comparisons with one baseline: a parent, and a child for each side.
 
     Returns:
-        The comparison with its run ids.
+        The comparisons with their run ids.
 
     Raises:
         StoreError: MLflow refused, or holds fewer rows than were written.
     """
     import mlflow
 
-    title = f"{comparison.candidate.label} vs {comparison.baseline.label}"
+    first = comparisons[0]
+    title = f"{', '.join(one.candidate.label for one in comparisons)} vs {first.baseline.label}"
     with store.store_errors("logging the comparison"):
         dataset = _dataset(suite)
-        with mlflow.start_run(run_name=title, tags={registry.KIND: "ab"}) as parent:
+        with mlflow.start_run(run_name=title[:TITLE], tags={registry.KIND: "ab"}) as parent:
             mlflow.log_input(dataset, context="evaluation")
-            children = [
-                _log_side(comparison, which, dataset) for which in ("candidate", "baseline")
-            ]
-            _log_differences(comparison, dataset)
-            mlflow.log_table(_side_by_side(comparison), artifact_file=SIDE_BY_SIDE)
-        _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(comparison.rows))
-    return replace(
-        comparison,
-        run_id=parent.info.run_id,
-        experiment_id=parent.info.experiment_id,
-        child_run_ids=(children[1], children[0]),
+            children = [_log_side(one, "candidate", dataset) for one in comparisons]
+            baseline = _log_side(first, "baseline", dataset)
+            mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
+            _log_differences(comparisons, dataset, children)
+        _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
+    return tuple(
+        replace(
+            one,
+            run_id=parent.info.run_id,
+            experiment_id=parent.info.experiment_id,
+            child_run_ids=(baseline, child),
+        )
+        for one, child in zip(comparisons, children, strict=True)
     )
 
 
@@ -68,9 +75,10 @@ def _log_side(comparison: Comparison, which: str, dataset: Any) -> str:
     """One child run: mean scores with their dataset and model, and every answer."""
     import mlflow
 
-    side: ModelFiles = getattr(comparison, which)
+    side: Side = getattr(comparison, which)
     means = {result.metric: round(getattr(result, which), 4) for result in comparison.metrics}
-    means["nll"] = round(comparison.nll[which == "candidate"], 4)
+    if comparison.nll is not None:
+        means["nll"] = round(comparison.nll[which == "candidate"], 4)
     with mlflow.start_run(run_name=side.label, nested=True) as child:
         mlflow.log_input(dataset, context="evaluation")
         mlflow.log_metrics(means, dataset=dataset, model_id=side.model_id)
@@ -96,30 +104,49 @@ def _table(comparison: Comparison, which: str) -> dict[str, list[Any]]:
     }
 
 
-def _side_by_side(comparison: Comparison) -> dict[str, list[Any]]:
-    """One row a prompt, the largest loss of the first metric first."""
-    metric = comparison.metrics[0].metric
-    changed = {
-        row.example.id: row.candidate_scores[metric] - row.baseline_scores[metric]
-        for row in comparison.rows
+def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
+    """One row a prompt, the largest loss of the first metric and candidate first."""
+    first = comparisons[0]
+    metric = first.metrics[0].metric
+    change = [row.candidate_scores[metric] - row.baseline_scores[metric] for row in first.rows]
+    order = sorted(range(len(change)), key=change.__getitem__)
+    shown = [first.rows[i] for i in order]
+    table: dict[str, list[Any]] = {
+        "id": [row.example.id for row in shown],
+        f"{metric} change": [round(change[i], 4) for i in order],
+        "prompt": [row.example.messages[-1]["content"] for row in shown],
+        "expected": [row.example.expected for row in shown],
+        first.baseline.label: [row.baseline.text for row in shown],
     }
-    rows = sorted(comparison.rows, key=lambda row: changed[row.example.id])
-    before, after = comparison.baseline.label, comparison.candidate.label
-    return {
-        "id": [row.example.id for row in rows],
-        f"{metric} change": [round(changed[row.example.id], 4) for row in rows],
-        "prompt": [row.example.messages[-1]["content"] for row in rows],
-        "expected": [row.example.expected for row in rows],
-        before: [row.baseline.text for row in rows],
-        after if after != before else f"{after} (candidate)": [row.candidate.text for row in rows],
-    }
+    for one in comparisons:
+        label = one.candidate.label
+        column = f"{label} (candidate)" if label in table else label
+        table[column] = [one.rows[i].candidate.text for i in order]
+    return table
 
 
-def _log_differences(comparison: Comparison, dataset: Any) -> None:
-    """Difference, interval and p-value, statistic first: MLflow groups charts by what precedes ``/``."""
+def _log_differences(
+    comparisons: Sequence[Comparison], dataset: Any, children: Sequence[str]
+) -> None:
+    """Differences in the parent run; with several candidates, in the child run of each."""
     import mlflow
 
-    metrics = {
+    if len(comparisons) == 1:
+        mlflow.log_metrics(
+            _differences(comparisons[0]),
+            dataset=dataset,
+            model_id=comparisons[0].candidate.model_id,
+        )
+        return
+    for one, run_id in zip(comparisons, children, strict=True):
+        mlflow.log_metrics(
+            _differences(one), dataset=dataset, model_id=one.candidate.model_id, run_id=run_id
+        )
+
+
+def _differences(comparison: Comparison) -> dict[str, float]:
+    """Difference, interval and p-value, statistic first: MLflow groups charts by what precedes ``/``."""
+    return {
         f"{statistic}/{result.metric}": round(float(value), 6)
         for result in comparison.metrics
         for statistic, value in (
@@ -128,8 +155,8 @@ def _log_differences(comparison: Comparison, dataset: Any) -> None:
             ("hi", result.test.high),
             ("p", result.test.p_value),
         )
+        if not math.isnan(value)
     }
-    mlflow.log_metrics(metrics, dataset=dataset, model_id=comparison.candidate.model_id)
 
 
 def _verify_rows(run_id: str, table: str, expected: int) -> None:

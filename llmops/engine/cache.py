@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from llmops import digest, home
+from llmops.engine.voice import Messages
 from llmops.progress import say
-from llmops.records import ModelFiles
+from llmops.records import Side
+
+MEMORY = Path(":memory:")
+"""A cache that is forgotten at the end."""
 
 
 class ResultCache:
@@ -82,17 +86,11 @@ def _open(path: Path) -> sqlite3.Connection:
     return db
 
 
-def key(side: ModelFiles, kind: str, messages: Sequence[Mapping[str, str]], detail: object) -> str:
+def key(side: Side, kind: str, messages: Messages | str, detail: object) -> str:
     """What a result depends on: base, adapter, messages, and sampling or response.
 
-    The base's digest covers its tokenizer and chat template.
+    The base's digest covers its tokenizer and chat template. Of an endpoint only its URI is known.
     """
-    return digest.of_record(
-        [
-            kind,
-            side.base.digest,
-            side.adapter_digest,
-            [dict(message) for message in messages],
-            detail,
-        ]
-    )
+    asked = messages if isinstance(messages, str) else [dict(message) for message in messages]
+    identity = [side.base.digest, side.adapter_digest] if side.base else [side.uri, None]
+    return digest.of_record([kind, *identity, asked, detail])

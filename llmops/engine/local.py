@@ -46,7 +46,7 @@ class LocalEngine:
     def __init__(self, sides: Sequence[ModelFiles], *, options: LoadOptions = DEFAULTS) -> None:
         from transformers import GenerationConfig
 
-        base = _common_base(sides)
+        base = common_base(sides)
         model = load_base(base.directory, options)
         self.context = int(model.config.get_text_config().max_position_embeddings)
         self.device = model.get_input_embeddings().weight.device
@@ -130,6 +130,18 @@ class LocalEngine:
         rows = batch_size or ROWS
         return self._scheduler.compute(prompts, self._generate_batch, self._budget, rows, on_batch)
 
+    def refusal(self, asked: Request | Turn) -> str | None:
+        """Why a request or turn cannot be computed, such as its length; ``None`` if it can."""
+        voice = self.voice(asked.side)
+        try:
+            if isinstance(asked, Request):
+                requests.prompt(asked, voice, self.context)
+            else:
+                requests.pair(asked, voice, self.context)
+        except UsageError as error:
+            return error.message
+        return None
+
     def stream(
         self, side: ModelFiles, messages: Messages | str, sampling: Sampling
     ) -> Iterator[str | Answer]:
@@ -191,7 +203,12 @@ class LocalEngine:
         self._scheduler.activate(side.adapter_digest)
 
 
-def _common_base(sides: Sequence[ModelFiles]) -> BaseModel:
+def common_base(sides: Sequence[ModelFiles]) -> BaseModel:
+    """The base of all sides.
+
+    Raises:
+        UsageError: They have different ones.
+    """
     bases = {side.base.digest: side.base for side in sides}
     if len(bases) != 1:
         names = ", ".join(sorted(base.uri for base in bases.values()))

@@ -10,7 +10,7 @@ from typing import Any
 import llmops
 from llmops import digest, registry, store
 from llmops.config import Gate
-from llmops.records import Check, Comparison, Decision, ModelFiles, Verdict
+from llmops.records import Check, Comparison, Decision, Side, Verdict
 from llmops.report import card, forest_svg, html_report, version_tags
 from llmops.report.lineage import with_card
 
@@ -32,7 +32,9 @@ def evidence_of(
         "suite": {"name": comparison.suite_name, "digest": comparison.suite_digest},
         "policy": {**policy_record, "digest": digest.of_record(policy_record)},
         "metrics": [asdict(result) for result in comparison.metrics],
-        "nll": list(comparison.nll),
+        "method": comparison.method,
+        "prompts": {"asked": len(comparison.rows), "available": comparison.available},
+        "nll": None if comparison.nll is None else list(comparison.nll),
         "notes": list(comparison.notes),
         "checks": [asdict(check) for check in checks],
         "verdict": str(verdict),
@@ -41,11 +43,11 @@ def evidence_of(
     }
 
 
-def _side(side: ModelFiles) -> dict[str, str | None]:
+def _side(side: Side) -> dict[str, str | None]:
     return {
         "uri": side.uri,
         "adapter_digest": side.adapter_digest,
-        "base_digest": side.base.digest,
+        "base_digest": side.base.digest if side.base else None,
         "model_id": side.model_id,
     }
 
@@ -82,7 +84,9 @@ def links_of(comparison: Comparison) -> dict[str, str]:
 
 def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
     base = comparison.candidate.base
-    provenance = {"base model": f"{base.uri} {base.digest}", "llmops": llmops.__version__}
+    provenance = {"llmops": llmops.__version__}
+    if base is not None:
+        provenance = {"base model": f"{base.uri} {base.digest}", **provenance}
     content = json.dumps(decision.evidence, indent=2, sort_keys=True)
     with store.store_errors("writing the evidence"):
         client = store.client()

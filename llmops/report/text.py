@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from llmops.records import Check, Comparison, Decision, MetricResult, ModelFiles, Verdict
+from llmops.records import Check, Comparison, Decision, MetricResult, Side, Verdict
 from llmops.report import wording
 from llmops.report.wording import clean, finding, metric_name, points, side_name
 
@@ -90,13 +90,15 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _footer(comparison: Comparison) -> list[str]:
     old, new = (clean(s.label, LABEL_WIDTH) for s in (comparison.baseline, comparison.candidate))
-    nll = wording.nll(comparison)
     lines = [
         f"w/t/l: prompts that {new} wins, ties, loses."
-        " Would see: the smallest true difference found 4 times in 5.",
-        f"NLL per expected token, lower is better: {old} {nll['baseline']},"
-        f" {new} {nll['candidate']}",
+        " Would see: the smallest true difference found 4 times in 5."
     ]
+    if nll := wording.nll(comparison):
+        lines.append(
+            f"NLL per expected token, lower is better: {old} {nll['baseline']},"
+            f" {new} {nll['candidate']}"
+        )
     return lines + [f"Note: {clean(note)}" for note in comparison.notes]
 
 
@@ -125,11 +127,13 @@ def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[st
             "name": comparison.suite_name,
             "digest": comparison.suite_digest,
             "prompts": len(comparison.rows),
+            "available": comparison.available,
         },
         "metrics": [_metric(result, decision) for result in comparison.metrics],
-        "nll_per_token": dict(
-            zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)
-        ),
+        "method": comparison.method,
+        "nll_per_token": None
+        if comparison.nll is None
+        else dict(zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)),
         "notes": list(comparison.notes),
         "seconds": _number(comparison.seconds),
         "run_id": comparison.run_id,
@@ -139,12 +143,12 @@ def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[st
     }
 
 
-def _side(side: ModelFiles) -> dict[str, object]:
+def _side(side: Side) -> dict[str, object]:
     return {
         "label": side.label,
         "uri": side.uri,
         "digest": side.digest,
-        "base_digest": side.base.digest,
+        "base_digest": side.base.digest if side.base else None,
         "model_id": side.model_id,
     }
 

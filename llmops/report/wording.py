@@ -14,8 +14,8 @@ from llmops.records import (
     Comparison,
     Decision,
     MetricResult,
-    ModelFiles,
     PairedTest,
+    Side,
     Verdict,
 )
 
@@ -120,7 +120,7 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric) or clean(metric.replace("_", " "), 32) or "unnamed"
 
 
-def side_name(side: ModelFiles) -> str:
+def side_name(side: Side) -> str:
     """What a sentence calls a side."""
     return "the bare base" if side.label == BARE_BASE else clean(side.label, 40)
 
@@ -167,7 +167,9 @@ def prompts(result: MetricResult) -> str:
 
 
 def nll(comparison: Comparison) -> Mapping[str, str]:
-    """Negative log-likelihood per expected token of both sides, in nats."""
+    """Negative log-likelihood per expected token of both sides, in nats; empty if it is not known."""
+    if comparison.nll is None:
+        return {}
     return dict(zip(("baseline", "candidate"), (f"{x:.3f}" for x in comparison.nll), strict=True))
 
 

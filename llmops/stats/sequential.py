@@ -28,7 +28,7 @@ from llmops.stats.eprocess import EProcess, confidence_sequence
 from llmops.stats.result import Method, Must, SequentialResult
 from llmops.stats.spending import OBrienFleming
 from llmops.stats.terminal import interval, p_above
-from llmops.stats.units import Units, units_of
+from llmops.stats.units import Units, joined, units_of
 
 HYBRID_SHARE = 0.2
 """Of alpha, for the looks: stops early at large effects, and costs 2% of the power at small ones."""
@@ -64,7 +64,7 @@ class SequentialTest:
         _check(must, margin, cap, method, alpha, largest_cluster)
         self.method, self.alpha, self.cap = method, alpha, cap
         self.bar = margin if must == "improve" else -margin
-        self.n, self.done = 0, False
+        self.n, self.done, self._over = 0, False, False
         self._largest, self._seed = largest_cluster, seed
         self._failing = max(self.bar, 0.0)  # a difference below this fails the demand
         self._e_alpha = {"hybrid": alpha * HYBRID_SHARE, "anytime": alpha}.get(method, 0.0)
@@ -77,23 +77,29 @@ class SequentialTest:
         self._ternary = np.zeros(3, dtype=int)
         self._names: set[str] = set()
 
-    def update(self, differences: ArrayLike, clusters: Sequence[str] | None = None) -> bool:
+    def update(
+        self,
+        differences: ArrayLike,
+        clusters: Sequence[str] | None = None,
+        candidate: ArrayLike | None = None,
+    ) -> bool:
         """Adds a block of prompts, then looks.
 
         Args:
             differences: Candidate minus baseline, in [-1, 1], shape (n,).
             clusters: Cluster of each prompt; a cluster must come whole within one block.
+            candidate: The candidate's scores, shape (n,); they tell what could be lost unseen.
 
         Returns:
-            Whether the comparison is over.
+            Whether the question is decided. Prompts may be added after that: the bounds hold.
 
         Raises:
-            ValueError: It was over before, the numbers are unusable, or a cluster is in two blocks
-                or larger than ``largest_cluster``.
+            ValueError: The last test was held, the numbers are unusable, or a cluster is in two
+                blocks or larger than ``largest_cluster``.
         """
-        if self.done:
+        if self._over:
             raise ValueError("the comparison is over: no prompt may be added")
-        units = units_of(differences, clusters)
+        units = units_of(differences, clusters, candidate)
         if units.sums.size == 0:
             return False
         self._accept(units, clusters, np.sign(np.asarray(differences, dtype=np.float64)))
@@ -126,7 +132,7 @@ class SequentialTest:
         """
         if not self.done and self.n:
             self._test(last=True)
-        self.done = True
+        self.done = self._over = True
         return self.result()
 
     def result(self) -> SequentialResult:
@@ -178,6 +184,7 @@ class SequentialTest:
             low, high = interval(self._units(), self._level, seed=self._seed)
             self._test_low = max(self._test_low, low)
             self._test_high = min(self._test_high, high)
+        self._over = last
         self.done = last or self.passed is not None
 
     def _due(self, last: bool) -> float:
@@ -202,8 +209,7 @@ class SequentialTest:
         return "e-process" if self._bet_won(bet) else "test"
 
     def _units(self) -> Units:
-        parts = [(units.sums, units.sizes) for units in self._blocks] or [(np.zeros(0),) * 2]
-        return Units(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return joined(self._blocks)
 
     def _bounds(self, units: Units) -> tuple[float, float]:
         """The bounds of looks and test together; they exclude each other only if one is wrong."""
@@ -213,6 +219,13 @@ class SequentialTest:
             weights = units.sizes / self._largest
             bet = confidence_sequence(units.means, self._e_alpha, weights, looks)
             low, high = max(low, bet[0]), min(high, bet[1])
+        for (
+            bound,
+            process,
+        ) in self._above.items():  # what a bet has refuted, no rounding brings back
+            low = max(low, math.nextafter(bound, 2)) if self._bet_won(process) else low
+        for bound, process in self._below.items():
+            high = min(high, math.nextafter(bound, -2)) if self._bet_won(process) else high
         return (low, high) if low <= high else (high, low)
 
 

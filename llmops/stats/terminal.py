@@ -9,8 +9,9 @@ operating-characteristics.md`` has the figures):
   mean itself implies (Tango 1998, Statistics in Medicine 17, 891-908). At 0 its test is McNemar's.
 - Everything else: the outermost of ``paired.py``'s interval; the same corrected for skewness (Hall
   1992, J. R. Stat. Soc. B 54(1), 221-228, his monotone cubic); and where the mean would be if the
-  worst (or best) score came as often as it may without having been seen in so many units (the
-  Clopper-Pearson bound of none, 1 - alpha^(1/G)).
+  candidate failed (or shone) as often as it may without having been seen to: in k units that show
+  it never, with probability 1 - alpha^(1/k) (Clopper-Pearson's bound of none). The k units are
+  those where most is at stake, and k is the worst choice.
 
 Either reaches 0 unless the exact test (``exact.py``) rejects "both sides are alike", so that the
 interval and that test never contradict each other.
@@ -25,7 +26,7 @@ from scipy import special
 
 from llmops.stats.exact import DRAWS, ENUMERATED, Alternative, p_alike
 from llmops.stats.paired import cluster_interval, jackknife
-from llmops.stats.units import Units
+from llmops.stats.units import Floats, Units
 
 STEPS = 40
 """Bisections: 1e-12 of the range."""
@@ -129,15 +130,22 @@ def _skewed_ends(units: Units, alpha: float) -> tuple[float, float]:
     """Outermost of the interval of ``paired.py``, that without skewness, and what is unseen."""
     plain, _ = cluster_interval(units.sums, units.sizes, 1 - 2 * alpha)
     mean, error, freedom = jackknife(units.sums, units.sizes)
-    unseen = 1 - alpha ** (1 / (freedom + 1))
-    low, high = mean - unseen * (1 + mean), mean + unseen * (1 - mean)
-    low, high = min(plain.low, low), max(plain.high, high)
+    prompts = float(units.sizes.sum())
+    low = min(plain.low, mean - _unseen(units.falls, alpha) / prompts)
+    high = max(plain.high, mean + _unseen(units.rises, alpha) / prompts)
     if error == 0:
         return low, high
     quantile = -float(special.stdtrit(freedom, alpha))
     skew = _skewness(units, mean) / math.sqrt(freedom + 1)
     below, above = (mean - error * _unskewed(z, skew) for z in (quantile, -quantile))
     return min(low, below), max(high, above)
+
+
+def _unseen(stakes: Floats, alpha: float) -> float:
+    """What may be lost in all, had it happened to units as often as it may have stayed unseen."""
+    largest = np.cumsum(np.sort(stakes)[::-1])
+    chance = 1 - alpha ** (1 / np.arange(1, stakes.size + 1))
+    return float(np.max(chance * largest))
 
 
 def _skewness(units: Units, mean: float) -> float:

@@ -25,10 +25,14 @@ class Units:
     Attributes:
         sums: Sum of differences of each unit, shape (G,).
         sizes: Prompts in each unit, shape (G,).
+        falls: By how much each sum could be lower: the candidate's scores, shape (G,).
+        rises: By how much it could be higher: what the candidate's scores lack to 1, shape (G,).
     """
 
     sums: Floats
     sizes: Floats
+    falls: Floats
+    rises: Floats
 
     @property
     def means(self) -> Floats:
@@ -51,23 +55,42 @@ class Units:
         return self.are_prompts and bool(np.isin(self.sums, (-1.0, 0.0, 1.0)).all())
 
 
-def units_of(differences: ArrayLike, clusters: Sequence[str] | None = None) -> Units:
+def units_of(
+    differences: ArrayLike,
+    clusters: Sequence[str] | None = None,
+    candidate: ArrayLike | None = None,
+) -> Units:
     """Groups paired differences into independent units.
 
     Args:
         differences: Candidate minus baseline, in [-1, 1], shape (n,); n may be 0.
         clusters: Cluster of each prompt, shape (n,); prompts are independent if absent.
+        candidate: The candidate's scores in [0, 1], shape (n,); without them any difference
+            could have been -1 or 1.
 
     Raises:
-        ValueError: Not one dimension, NaN or a number outside [-1, 1], or as many names as
-            differences are not given.
+        ValueError: Not one dimension, NaN or a number outside its range, or as many names or
+            scores as differences are not given.
     """
     values = np.asarray(differences, dtype=np.float64).round(DIGITS)
     if values.ndim != 1:
         raise ValueError("differences: expected one dimension")
     if not np.all((values >= -1) & (values <= 1)):  # NaN fails too
         raise ValueError("differences: expected numbers in [-1, 1]")
-    return Units(*cluster_sums(values, clusters))
+    falls, rises = values + 1, 1 - values
+    if candidate is not None:
+        falls = np.asarray(candidate, dtype=np.float64).round(DIGITS)
+        rises = 1 - falls
+        if falls.shape != values.shape or not np.all((falls >= 0) & (falls <= 1)):
+            raise ValueError("candidate: expected one score in [0, 1] for each difference")
+    sums, sizes = cluster_sums(values, clusters)
+    return Units(sums, sizes, *(cluster_sums(room, clusters)[0] for room in (falls, rises)))
+
+
+def joined(parts: Sequence[Units]) -> Units:
+    """Units of several blocks as one."""
+    columns = zip(*((u.sums, u.sizes, u.falls, u.rises) for u in parts), strict=True)
+    return Units(*map(np.concatenate, columns)) if parts else Units(*(np.zeros(0),) * 4)
 
 
 def cluster_sums(difference: Floats, clusters: Sequence[str] | None) -> tuple[Floats, Floats]:

@@ -133,7 +133,12 @@ def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
 ) -> None:
     # The champion is this run's own version by then: meeting itself would be "not improved".
     recipe = load_recipe(
-        own_recipe, ["gate.require=[{metric: likelihood, must: improve}]", "serve=null"]
+        own_recipe,
+        [
+            "gate.require=[{metric: likelihood, must: improve}]",
+            "compare.confidence=0.6",  # 12 prompts show little
+            "serve=null",
+        ],
     )
 
     def interrupt(*_: object) -> None:

@@ -14,7 +14,7 @@ from llmops.config import Compare
 from llmops.engine.local import LocalEngine
 from llmops.errors import DataError, IntegrityError, UsageError
 
-CONFIG = Compare(max_tokens=6, batch_size=4)
+CONFIG = Compare(max_tokens=6, batch_size=4, method="fixed")
 ROWS = [
     {"id": f"q{i}", "prompt": f"Split {i}.", "completion": f"Return {i}.", "group": f"g{i % 5}"}
     for i in range(12)
@@ -118,10 +118,15 @@ def test_an_adapter_without_effect_is_an_alarm_not_a_tie(
         compare("models:/tiny/1", version.uri, suite, CONFIG)
 
 
-def test_sides_of_different_bases_are_refused(bot: str, suite: Path, tmp_path: Path) -> None:
+def test_sides_of_different_bases_have_an_engine_each(
+    bot: str, suite: Path, tmp_path: Path
+) -> None:
     flavor.add_base(build_tiny_model(tmp_path / "second", seed=9), "second")
-    with pytest.raises(UsageError, match="different base models"):
-        compare("models:/second/1", bot, suite, CONFIG)
+    found = compare("models:/second/1", bot, suite, CONFIG)
+    assert "different base models (models:/second/1, models:/tiny/1)" in found.notes[0]
+    alone = compare("models:/tiny/1", bot, suite, CONFIG)
+    assert [row.candidate for row in found.rows] == [row.candidate for row in alone.rows]
+    assert [row.baseline for row in found.rows] != [row.baseline for row in alone.rows]
 
 
 def test_a_suite_without_expected_answers_is_refused(bot: str, tmp_path: Path) -> None:
@@ -152,6 +157,7 @@ def test_a_scorer_that_judges_nothing_makes_no_tie(bot: str, suite: Path, tmp_pa
 
 def test_a_comparison_that_may_stop_early_resumes_from_what_was_said(bot: str, suite: Path) -> None:
     whole = compare("tiny", bot, suite, CONFIG)
-    early = compare("tiny", bot, suite, CONFIG, method="hybrid", block=4)
+    config = CONFIG.model_copy(update={"method": "hybrid"})
+    early = compare("tiny", bot, suite, config, block=4)
     assert [row.candidate for row in early.rows] == [row.candidate for row in whole.rows]
     assert early.metrics[0].test.low <= early.metrics[0].test.difference

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from llmops.compare.looks import Ask, Looked, look
+from llmops.compare.looks import Ask, Looked, Plan, look
+from llmops.config import Requirement
 from llmops.records import Answer, Example, Row, Suite
 from llmops.stats import paired_test
+from llmops.stats.terminal import interval, p_above
+from llmops.stats.units import units_of
 
 PROMPTS = 400
 SUITE = Suite(
@@ -31,27 +35,29 @@ def asking(gain: float, asked: list[int]) -> Ask:
     if gain == 0:
         right[:, 1] = np.roll(right[:, 0], 2)  # as many right answers, to other prompts
 
-    def ask(indices: Sequence[int]) -> list[Row]:
+    def ask(indices: Sequence[int]) -> list[list[Row]]:
         asked.extend(indices)
         said = Answer("yes", 1, 1, "stop")
         return [
-            Row(SUITE.examples[i], said, said, {"exact": right[i, 0]}, {"exact": right[i, 1]})
-            for i in indices
+            [
+                Row(SUITE.examples[i], said, said, {"exact": right[i, 0]}, {"exact": right[i, 1]})
+                for i in indices
+            ]
         ]
 
     return ask
 
 
-def looked(gain: float, method: str, asked: list[int]) -> Looked:
-    return look(
-        asking(gain, asked),
-        SUITE,
-        ["exact"],
-        ("a", "b"),
-        method=method,  # type: ignore[arg-type]
-        block=20,
-        confidence=0.95,
-    )
+def looked(
+    gain: float,
+    method: str,
+    asked: list[int],
+    questions: Sequence[Requirement] = (Requirement(metric="exact", must="improve"),),
+    min_prompts: int = 0,
+) -> Looked:
+    plan = Plan(method, 20, 0.95, tuple(questions), min_prompts, seed=1)  # type: ignore[arg-type]
+    (found,) = look(asking(gain, asked), SUITE, ["exact"], plan)
+    return found
 
 
 @pytest.mark.parametrize("method", ["hybrid", "obf", "anytime"])
@@ -91,9 +97,63 @@ def test_a_cluster_is_asked_whole_and_the_order_follows_from_the_digests() -> No
     assert first != sorted(first)
 
 
-def test_fixed_is_the_paired_test_of_all_prompts() -> None:
+def test_fixed_is_the_terminal_test_of_all_prompts() -> None:
     found = looked(0.1, "fixed", [])
     before = [row.baseline_scores["exact"] for row in found.rows]
     after = [row.candidate_scores["exact"] for row in found.rows]
     clusters = [row.example.cluster for row in found.rows]
-    assert found.metrics[0].test == paired_test(before, after, clusters)
+    test, plain = found.metrics[0].test, paired_test(before, after, clusters)
+    units = units_of([b - a for a, b in zip(before, after, strict=True)], clusters)
+    assert (test.low, test.high) == interval(units, 0.025)
+    assert test.p_value == pytest.approx(2 * p_above(units, 0.0))
+    assert (test.difference, test.wins, test.losses) == (
+        plain.difference,
+        plain.wins,
+        plain.losses,
+    )
+
+
+def test_it_goes_on_until_every_question_is_decided() -> None:
+    asked: list[int] = []
+    loose = Requirement(metric="exact", must="not_regress", margin=0.2)
+    looked(0.4, "hybrid", asked, [loose])
+    first = len(asked)
+    asked.clear()
+    strict = Requirement(metric="exact", must="improve", margin=0.2)
+    looked(0.4, "hybrid", asked, [loose, strict])
+    assert first < len(asked) < PROMPTS
+    found = looked(0.4, "hybrid", [], [loose, strict])
+    assert found.metrics[0].test.low > 0.2
+
+
+def test_a_demand_that_failed_ends_it() -> None:
+    asked: list[int] = []
+    hopeless = Requirement(metric="exact", must="improve", margin=0.1)
+    open_question = Requirement(metric="exact", must="not_regress", margin=0.9)
+    found = looked(-0.4, "hybrid", asked, [hopeless, open_question])
+    assert len(asked) < PROMPTS
+    assert found.metrics[0].test.high < 0.1
+
+
+def test_it_does_not_stop_before_the_policys_minimum() -> None:
+    asked: list[int] = []
+    looked(0.4, "hybrid", asked, min_prompts=300)
+    assert 300 <= len(asked) < PROMPTS
+
+
+def test_a_prompt_that_failed_on_both_sides_is_left_out_and_the_last_test_held() -> None:
+    real = asking(0.0, [])
+    lost = Answer("", 0, 0, "error", error="down")
+
+    def ask(indices: Sequence[int]) -> list[list[Row]]:
+        return [
+            [replace(r, baseline=lost, candidate=lost) if r.example.id == "q7" else r for r in rows]
+            for rows in real(indices)
+        ]
+
+    question = Requirement(metric="exact", must="improve")
+    for method in ("fixed", "hybrid"):
+        (found,) = look(ask, SUITE, ["exact"], Plan(method, 20, 0.95, (question,)))
+        assert len(found.rows) == PROMPTS
+        assert found.metrics[0].test.n == PROMPTS - 1
+        assert -0.5 < found.metrics[0].test.low < 0 < found.metrics[0].test.high < 0.5

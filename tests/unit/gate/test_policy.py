@@ -43,6 +43,8 @@ def comparison(
         suite_digest="d" * 64,
         metrics=metrics,
         rows=(),
+        method="fixed",
+        available=n,
         nll=(2.0, 1.5),
         notes=(),
         seconds=1.0,

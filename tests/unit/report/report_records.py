@@ -109,6 +109,8 @@ def comparison(
         suite_digest="ef" * 32,
         metrics=tuple(metrics),
         rows=tuple(rows() if shown is None else shown),
+        method="fixed",
+        available=120,
         nll=(2.0131, 1.2042),
         notes=("2 prompts were left out: longer than the context",),
         seconds=93.4,

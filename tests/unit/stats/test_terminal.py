@@ -122,9 +122,30 @@ def test_clusters_that_fail_together_rarely_pass() -> None:
     def draw(rng: np.random.Generator) -> Units:
         sizes = np.ceil(np.exp(rng.normal(1, 0.5, 80)))
         means = -0.8 * (rng.random(80) < 0.125)
-        return Units(sizes * means + rng.normal(0, 0.05, 80), sizes)
+        sums = sizes * means + rng.normal(0, 0.05, 80)
+        return Units(sums, sizes, sizes + sums, sizes - sums)
 
     assert passes(draw, 0.1) <= ALPHA + NOISE
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.05])
+def test_failures_where_most_is_at_stake_rarely_pass(margin: float) -> None:
+    # Half of the baseline's answers are worthless: only the other half has something to lose.
+    def draw(rng: np.random.Generator) -> Units:
+        before = np.where(rng.random(80) < 0.5, 0.99, 0.0)
+        after = np.where(rng.random(80) < 2 * margin / 0.99, 0.0, before)
+        return units_of(after - before, None, after)
+
+    assert passes(draw, margin) <= ALPHA + NOISE
+
+
+def test_what_is_not_there_cannot_be_lost() -> None:
+    # Small scores, such as likelihoods: no answer can lose more than it has.
+    scores = np.random.default_rng(5).uniform(0, 0.05, 40)
+    gains = np.full(40, 0.001) + np.random.default_rng(6).uniform(-0.001, 0.001, 40)
+    free, _ = interval(units_of(gains), ALPHA)
+    known, _ = interval(units_of(gains, None, scores), ALPHA)
+    assert free < -0.05 < -0.005 < known < gains.mean()
 
 
 def test_what_was_not_seen_may_still_be() -> None:

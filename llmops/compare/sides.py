@@ -1,0 +1,69 @@
+"""The sides of a comparison: versions, bases, and models behind a URL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from llmops import digest, store
+from llmops.engine.http import PREFIX, parse_endpoint
+from llmops.engine.resolve import resolve
+from llmops.records import ModelFiles, RemoteModel, Row, Side
+
+IDENTICAL_ALARM = 0.95
+"""Share of byte-identical answers of different adapters above which something may be wrong."""
+
+
+def side_of(side: str | Side) -> Side:
+    """What a person names as a side.
+
+    Args:
+        side: As ``engine.resolve`` takes it, or ``openai:URL#MODEL``.
+
+    Raises:
+        UsageError: It is written otherwise.
+        NotFoundError: No such version.
+    """
+    if not isinstance(side, str):
+        return side
+    if side.startswith(PREFIX):
+        model = parse_endpoint(side).model
+        return RemoteModel(label=model, uri=side, digest=digest.of_bytes(side.encode()))
+    store.connect()
+    return resolve(side)
+
+
+def told_apart(sides: Sequence[Side]) -> list[Side]:
+    """Sides whose labels differ: ``bot/1`` and ``other/1`` where both would be ``v1``."""
+    first = {side.uri: side for side in sides}
+    shared = Counter(side.label for side in first.values())
+    return [
+        replace(side, label=side.uri.removeprefix("models:/")) if shared[side.label] > 1 else side
+        for side in sides
+    ]
+
+
+def notes(baseline: Side, candidate: Side, rows: Sequence[Row]) -> list[str]:
+    """What a reader must know of two sides before the numbers."""
+    if baseline.digest == candidate.digest:
+        return [
+            f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare"
+        ]
+    told = []
+    if isinstance(baseline, ModelFiles) and isinstance(candidate, ModelFiles):
+        if baseline.base.digest != candidate.base.digest:
+            told.append(
+                f"the sides have different base models ({baseline.base.uri}, {candidate.base.uri}):"
+                " likelihoods per token count different tokens"
+            )
+        elif baseline.tokenizer_dir != candidate.tokenizer_dir:
+            own = " and ".join(s.label for s in (baseline, candidate) if s.tokenizer_dir)
+            told.append(
+                f"{own}: a tokenizer, chat template or generation configuration of its own,"
+                " so the sides do not read the same tokens"
+            )
+    same = sum(row.baseline.text == row.candidate.text for row in rows)
+    if same >= IDENTICAL_ALARM * len(rows):
+        told.append(f"{same} of {len(rows)} answers are byte-identical although the sides differ")
+    return told
