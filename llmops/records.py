@@ -356,6 +356,25 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """One side among several.
+
+    Attributes:
+        score: Mean of the first metric.
+        result: That metric against the baseline; ``None`` for the baseline itself.
+        p_holm: Its p-value, adjusted for the number of candidates.
+        strength: Bradley-Terry strength (log odds against the average side) and its standard
+            error; ``None`` if there is no common scale.
+    """
+
+    side: Side
+    score: float
+    result: MetricResult | None
+    p_holm: float | None
+    strength: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
 class Check:
     """One requirement of the policy and what the comparison says of it."""
 

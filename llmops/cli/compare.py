@@ -1,24 +1,29 @@
-"""``llmops compare``: two versions, one suite, a paired answer."""
+"""``llmops compare``: versions, one suite, a paired answer."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from llmops.cli.options import emit, output_option
-from llmops.config import Compare
+from llmops.config import Compare, Requirement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmops.records import Comparison
 
 
 @click.command("compare")
 @click.argument("baseline")
-@click.argument("candidate")
+@click.argument("candidates", metavar="CANDIDATE...", nargs=-1, required=True)
 @click.option(
     "--suite",
     required=True,
     type=click.Path(path_type=Path),
-    help="Held-out prompts with expected answers: JSON lines, CSV, JSON or Parquet.",
+    help="Held-out prompts: JSON lines, CSV, JSON or Parquet.",
 )
 @click.option(
     "--scorer",
@@ -29,10 +34,15 @@ from llmops.config import Compare
 )
 @click.option(
     "--method",
-    type=click.Choice(["fixed", "hybrid", "obf", "anytime"]),
+    type=click.Choice(["hybrid", "fixed", "obf", "anytime"]),
     default="hybrid",
     show_default=True,
     help="fixed asks every prompt; the others stop when the first scorer is decided.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Decide whether the first scorer loses less than this; without it, whether it gains.",
 )
 @click.option(
     "--max-tokens",
@@ -41,7 +51,22 @@ from llmops.config import Compare
     show_default=True,
     help="Tokens an answer may have.",
 )
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    default=0.0,
+    show_default=True,
+    help="0 is greedy.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="Answers to each prompt, at a temperature above 0.",
+)
 @click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
+@click.option("--no-cache", is_flag=True, help="Generate everything anew, and keep nothing.")
 @click.option(
     "--experiment",
     default="llmops-compare",
@@ -51,33 +76,78 @@ from llmops.config import Compare
 @output_option
 def command(
     baseline: str,
-    candidate: str,
+    candidates: tuple[str, ...],
     suite: Path,
     scorers: tuple[str, ...],
-    method: Literal["fixed", "hybrid", "obf", "anytime"],
+    method: Literal["hybrid", "fixed", "obf", "anytime"],
+    margin: float | None,
     max_tokens: int,
+    temperature: float,
+    repeats: int,
     confidence: float,
+    no_cache: bool,
     experiment: str,
     output: str,
 ) -> None:
-    """Compare CANDIDATE against BASELINE on held-out prompts.
+    """Compare each CANDIDATE with BASELINE on held-out prompts.
 
-    A side is models:/NAME/VERSION, models:/NAME@ALIAS, or a registered base model.
+    A side is models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID, runs:/ID/NAME, a registered
+    base model, or openai:URL#MODEL. Several candidates are ranked, and their intervals hold
+    together.
 
     Example: llmops compare models:/quickstart/1 models:/quickstart/2 --suite data/test.jsonl
     """
+    if repeats > 1 and temperature == 0:
+        raise click.UsageError(
+            "--repeats needs a --temperature above 0: greedy answers do not vary"
+        )
     from llmops import store
-    from llmops.compare import compare, load_suite
-    from llmops.report import comparison_table, to_json
+    from llmops.compare import compare_all, load_suite
 
     held_out = load_suite(suite)
     store.connect()
     store.use_experiment(experiment)
-    config = Compare(max_tokens=max_tokens, confidence=confidence, method=method)
-    comparison = compare(baseline, candidate, held_out, config, scorers=scorers or None)
-    link = store.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
-    emit(
-        output,
-        f"{comparison_table(comparison)}\n\nRun: {link}",
-        {**to_json(comparison), "run": link},
+    config = Compare(
+        method=method,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        repeats=repeats,
+        confidence=confidence,
     )
+    found = compare_all(
+        baseline,
+        candidates,
+        held_out,
+        config,
+        scorers=scorers or None,
+        questions=_questions(scorers or config.scorers, margin),
+        cache=not no_cache,
+    )
+    link = store.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
+    text, record = _shown(found)
+    emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
+
+
+def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requirement, ...]:
+    """What must be decided, if not whether the first scorer gains."""
+    if margin is None:
+        return ()
+    from llmops import scorer_names
+
+    first = scorer_names.parse(scorers[0], code=True).label
+    return (Requirement(metric=first, must="not_regress", margin=margin),)
+
+
+def _shown(found: Sequence[Comparison]) -> tuple[str, dict[str, Any]]:
+    """Text and record: of one comparison, or of all with their ranking."""
+    from llmops.compare import standings
+    from llmops.report import comparison_table, standings_json, standings_table, to_json
+
+    if len(found) == 1:
+        return comparison_table(found[0]), to_json(found[0])
+    ranked = standings(found)
+    record = {
+        "standings": standings_json(ranked),
+        "comparisons": [to_json(one) for one in found],
+    }
+    return standings_table(found, ranked), record

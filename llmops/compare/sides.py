@@ -36,12 +36,15 @@ def side_of(side: str | Side) -> Side:
 
 def told_apart(sides: Sequence[Side]) -> list[Side]:
     """Sides whose labels differ: ``bot/1`` and ``other/1`` where both would be ``v1``."""
-    first = {side.uri: side for side in sides}
-    shared = Counter(side.label for side in first.values())
-    return [
-        replace(side, label=side.uri.removeprefix("models:/")) if shared[side.label] > 1 else side
-        for side in sides
-    ]
+    shared = Counter(one.label for one in {one.uri: one for one in sides}.values())
+    crowded = max(shared.values()) > 1
+
+    def labelled(one: Side) -> Side:
+        if shared[one.label] > 1 or (crowded and one.adapter_digest is not None):
+            return replace(one, label=one.uri.removeprefix("models:/"))
+        return one
+
+    return [labelled(one) for one in sides]
 
 
 def notes(baseline: Side, candidate: Side, rows: Sequence[Row]) -> list[str]:

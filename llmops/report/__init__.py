@@ -3,6 +3,7 @@
 from llmops.report.card import evidence_card, version_tags
 from llmops.report.forest import forest_svg
 from llmops.report.html import html_report
+from llmops.report.standings import standings_json, standings_table
 from llmops.report.text import comparison_table, sentence, to_json
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "forest_svg",
     "html_report",
     "sentence",
+    "standings_json",
+    "standings_table",
     "to_json",
     "version_tags",
 ]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
+from servers import answering
 from sides import side_of
 
 from llmops.engine.http import Endpoint, HttpEngine, parse_endpoint
@@ -36,15 +34,8 @@ def local(side: ModelFiles) -> LocalEngine:
 @pytest.fixture(scope="module")
 def url(local: LocalEngine, side: ModelFiles) -> Iterator[str]:
     app = create_app(QueuedEngine(local, side), deployment="bot", model="bot/3", key="secret")
-    listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    server.should_exit = True
-    thread.join()
+    with answering(app) as address:
+        yield f"{address}/v1"
 
 
 def test_every_answer_comes_although_the_server_s_queue_is_full(
