@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -37,7 +39,8 @@ def ls(output: str) -> None:
     "--unused-for",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="Also remove bases, adapters and unfinished runs that were not used for so long.",
+    help="Also remove bases, adapters, unfinished runs and results of comparisons that were not"
+    " used for so long.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 @output_option
@@ -48,6 +51,7 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
     """
     from llmops import storage
 
+    results = 0 if unused_for is None else _prune(unused_for, dry_run=dry_run)
     leftovers = storage.garbage()
     old = [] if unused_for is None else storage.unused(unused_for)
     removed = [
@@ -63,6 +67,8 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
         for item in old:
             storage.remove(item)
             removed.append(str(item.path))
+    if results:
+        removed.append(f"{results:,} results of comparisons")
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {what}" for what in removed] or ["nothing to remove"]
     record = {"dry_run": dry_run, "removed": removed, "bytes": freed}
@@ -76,11 +82,37 @@ def _record(item: Any) -> dict[str, Any]:
         "path": str(item.path),
         "bytes": item.size,
         "used": item.used,
+        "entries": _entries(item),
     }
 
 
 def _note(item: Any) -> str:
-    return "llmops cache gc removes it" if item.kind == "leftover" else ""
+    if item.kind == "leftover":
+        return "llmops cache gc removes it"
+    entries = _entries(item)
+    return "" if entries is None else f"{entries:,} answers and likelihoods"
+
+
+def _entries(item: Any) -> int | None:
+    """Results of comparisons that a file holds; ``None`` for anything else, or a damaged file."""
+    if item.kind != "results":
+        return None
+    from llmops.engine.cache import ResultCache
+
+    with suppress(sqlite3.Error), ResultCache(item.path) as cache:
+        return cache.count()
+    return None
+
+
+def _prune(unused_for: float, *, dry_run: bool) -> int:
+    """Removes results of comparisons that nobody used for so many days; returns how many."""
+    from llmops import home
+    from llmops.engine.cache import FILE, ResultCache
+
+    if not (home.folder("cache") / FILE).is_file():
+        return 0
+    with ResultCache() as cache:
+        return cache.count(unused_for) if dry_run else cache.prune(unused_for)
 
 
 def _size(size: int) -> str:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,6 +21,8 @@ from llmops.records import Side
 
 MEMORY = Path(":memory:")
 """A cache that is forgotten at the end."""
+FILE = "results.sqlite"
+SECONDS_A_DAY = 86_400.0
 
 
 class ResultCache:
@@ -29,7 +33,8 @@ class ResultCache:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        path = path or home.folder("cache") / "results.sqlite"
+        path = path or home.folder("cache") / FILE
+        self._read: set[str] = set()
         try:
             self._db = _open(path)
         except sqlite3.OperationalError:
@@ -45,6 +50,8 @@ class ResultCache:
     def get(self, key: str) -> Any | None:
         """The stored value, ``None`` if there is none."""
         row = self._db.execute("select value from result where key = ?", (key,)).fetchone()
+        if row is not None:
+            self._read.add(key)
         try:
             return None if row is None else json.loads(row[0])
         except ValueError:
@@ -52,12 +59,28 @@ class ResultCache:
 
     def put(self, entries: Mapping[str, Any]) -> None:
         """Stores several values in one transaction."""
-        rows = [(key, json.dumps(value)) for key, value in entries.items()]
+        rows = [(key, json.dumps(value), _today()) for key, value in entries.items()]
         with self._db:
-            self._db.executemany("insert or replace into result values (?, ?)", rows)
+            self._db.executemany("insert or replace into result values (?, ?, ?)", rows)
+
+    def count(self, unused_for: float = 0.0) -> int:
+        """How many results there are, or how many nobody used for so many days."""
+        query = "select count(*) from result where used <= ?"
+        return int(self._db.execute(query, (_today() - unused_for,)).fetchone()[0])
+
+    def prune(self, unused_for: float) -> int:
+        """Removes results that nobody used for so many days; returns how many."""
+        with self._db:
+            query = "delete from result where used <= ?"
+            removed = self._db.execute(query, (_today() - unused_for,)).rowcount
+        self._db.execute("vacuum")
+        return removed
 
     def close(self) -> None:
-        """Closes the file."""
+        """Writes down what was used, and closes the file."""
+        with suppress(sqlite3.OperationalError), self._db:  # it only decides what is pruned first
+            query = "update result set used = ? where key = ?"
+            self._db.executemany(query, [(_today(), key) for key in self._read])
         self._db.close()
 
     def __enter__(self) -> ResultCache:
@@ -78,12 +101,19 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("pragma journal_mode=wal")
         db.execute("create table if not exists result (key text primary key, value text not null)")
+        if "used" not in {row[1] for row in db.execute("pragma table_info(result)")}:  # before 0.2
+            db.execute(f"alter table result add column used integer not null default {_today()}")
         db.execute("select count(*) from result").fetchone()
         db.commit()
     except sqlite3.DatabaseError:
         db.close()
         raise
     return db
+
+
+def _today() -> int:
+    """Days since 1970: a result's last use."""
+    return int(time.time() // SECONDS_A_DAY)
 
 
 def key(side: Side, kind: str, messages: Messages | str, detail: object) -> str:

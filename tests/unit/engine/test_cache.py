@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -26,5 +27,32 @@ def test_a_damaged_cache_is_put_aside(
 
 def test_a_torn_value_is_a_miss(tmp_path: Path) -> None:
     with ResultCache(tmp_path / "results.sqlite") as cache:
-        cache._db.execute("insert into result values ('key', '[1,')")
+        cache._db.execute("insert into result values ('key', '[1,', 0)")
         assert cache.get("key") is None
+
+
+def test_results_that_nobody_uses_are_pruned(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with ResultCache(path) as cache:
+        cache.put({"old": 1, "read": 2, "new": 3})
+        cache._db.execute("update result set used = used - 40 where key != 'new'")
+        cache._db.commit()
+    with ResultCache(path) as cache:
+        assert cache.get("read") == 2
+    with ResultCache(path) as cache:
+        assert cache.count() == 3
+        assert cache.count(30) == cache.prune(30) == 1
+        assert cache.get("old") is None
+        assert (cache.get("read"), cache.get("new")) == (2, 3)
+
+
+def test_a_cache_of_an_older_llmops_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    db = sqlite3.connect(path)
+    db.execute("create table result (key text primary key, value text not null)")
+    db.execute("insert into result values ('key', '[1]')")
+    db.commit()
+    db.close()
+    with ResultCache(path) as cache:
+        assert cache.get("key") == [1]
+        assert cache.count(1) == 0, "nobody knows its last use: it counts from now"
