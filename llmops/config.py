@@ -160,6 +160,8 @@ class Compare(Section):
     """Answers to each prompt, at a temperature above 0; those to one prompt are one cluster."""
     batch_size: int = Field(default=64, ge=1)
     """Answers that are generated at once, those of all sides together."""
+    traces: bool = True
+    """Whether every answer becomes a trace in MLflow, which shows two sides row by row."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     """Of the two-sided intervals, on which the gate decides."""
 

@@ -121,9 +121,8 @@ def compare_all(
         looked = look(asking.ask, held_out, [judge.name for judge in judges], plan, len(candidates))
     sitting = Sitting(chosen, held_out, asking, looked)
     seconds = time.monotonic() - begun
-    return log_comparisons(
-        [_result(sitting, k, plan, seconds) for k in range(len(looked))], held_out
-    )
+    found = [_result(sitting, k, plan, seconds) for k in range(len(looked))]
+    return log_comparisons(found, held_out, traces=config.traces)
 
 
 def _result(sitting: Sitting, which: int, plan: Plan, seconds: float) -> Comparison:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmops import registry, store
+from llmops.compare.traces import log_traces
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, Side, Suite
 
@@ -21,8 +22,15 @@ DATASET_NAME = 15
 """Longer dataset names are cut in MLflow's model tables."""
 
 
-def log_comparisons(comparisons: Sequence[Comparison], suite: Suite) -> tuple[Comparison, ...]:
+def log_comparisons(
+    comparisons: Sequence[Comparison], suite: Suite, *, traces: bool = True
+) -> tuple[Comparison, ...]:
     """Writes the runs of comparisons with one baseline: a parent, and a child for each side.
+
+    Args:
+        comparisons: All of one sitting.
+        suite: What was asked.
+        traces: Whether each answer becomes a trace too, which MLflow shows side by side.
 
     Returns:
         The comparisons with their run ids.
@@ -38,8 +46,8 @@ def log_comparisons(comparisons: Sequence[Comparison], suite: Suite) -> tuple[Co
         dataset = _dataset(suite)
         with mlflow.start_run(run_name=title[:TITLE], tags={registry.KIND: "ab"}) as parent:
             mlflow.log_input(dataset, context="evaluation")
-            children = [_log_side(one, "candidate", dataset) for one in comparisons]
-            baseline = _log_side(first, "baseline", dataset)
+            children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
+            baseline = _log_side(first, "baseline", dataset, traces=traces)
             mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
             _log_differences(comparisons, dataset, children)
         _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
@@ -71,7 +79,7 @@ def _dataset(suite: Suite) -> Any:
     )
 
 
-def _log_side(comparison: Comparison, which: str, dataset: Any) -> str:
+def _log_side(comparison: Comparison, which: str, dataset: Any, *, traces: bool) -> str:
     """One child run: mean scores with their dataset and model, and every answer."""
     import mlflow
 
@@ -85,6 +93,12 @@ def _log_side(comparison: Comparison, which: str, dataset: Any) -> str:
         mlflow.log_params({"model": side.uri, "digest": side.digest})
         mlflow.log_table(_table(comparison, which), artifact_file=ANSWERS)
         run_id = str(child.info.run_id)
+        if traces:
+            rows = [
+                (row.example, getattr(row, which), getattr(row, f"{which}_scores"))
+                for row in comparison.rows
+            ]
+            log_traces(run_id, child.info.experiment_id, side, rows)
     _verify_rows(run_id, ANSWERS, len(comparison.rows))
     return run_id
 

@@ -69,9 +69,10 @@ def record(comparison: Comparison, decision: Decision) -> None:
 def links_of(comparison: Comparison) -> dict[str, str]:
     """Pages of MLflow's UI, relative to the version page; keys are the words shown."""
     experiment, run = comparison.experiment_id, comparison.run_id
+    before, after = comparison.child_run_ids
     links = {
         "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/report/report.html",
-        "Row by row": f"#/experiments/{experiment}/runs/{run}/artifacts/rows.json",
+        "Row by row": f"#/experiments/{experiment}/runs/{after}/traces?compareToRunUuid={before}",
         "Evidence run": f"#/experiments/{experiment}/runs/{run}",
         "Download evidence": f"get-artifact?path={EVIDENCE_FILE}&run_uuid={run}",
     }

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import mlflow
@@ -12,7 +13,7 @@ from llmops import flavor, registry
 from llmops.compare import compare
 from llmops.config import Compare
 from llmops.engine.local import LocalEngine
-from llmops.errors import DataError, IntegrityError, UsageError
+from llmops.errors import DataError, IntegrityError, StoreError, UsageError
 
 CONFIG = Compare(max_tokens=6, batch_size=4, method="fixed")
 ROWS = [
@@ -69,6 +70,51 @@ def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
     assert set(both["id"]) == {row["id"] for row in ROWS}
     assert list(both["token_f1 change"]) == sorted(both["token_f1 change"])
     assert {"base", "v1"} <= set(both.columns)
+
+
+def test_every_answer_is_a_trace_of_its_side(
+    bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "true")
+    found = compare("models:/tiny/1", bot, suite, CONFIG)
+    for which, child in zip(("baseline", "candidate"), found.child_run_ids, strict=True):
+        traces = registry.client().search_traces(
+            locations=[found.experiment_id], run_id=child, max_results=100
+        )
+        said = {trace.info.tags["llmops.example"]: trace for trace in traces}
+        assert sorted(said) == sorted(row["id"] for row in ROWS)
+        for row in found.rows:
+            (span,) = said[row.example.id].data.spans
+            assert span.inputs == {"messages": [dict(m) for m in row.example.messages]}
+            (choice,) = span.outputs["choices"]
+            assert choice["message"]["content"] == getattr(row, which).text
+            told = {a.name: a.value for a in said[row.example.id].info.assessments}
+            assert told.pop("expected_response") == row.example.expected
+            assert told == pytest.approx(getattr(row, f"{which}_scores"), abs=1e-4)
+    assert os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] == "true"
+    tables_only = CONFIG.model_copy(update={"traces": False})
+    bare = compare("models:/tiny/1", bot, suite, tables_only)
+    assert not registry.client().search_traces(
+        locations=[bare.experiment_id], run_id=bare.child_run_ids[0]
+    )
+
+
+def test_traces_that_mlflow_lost_are_an_error(
+    bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.tracing.client import TracingClient
+
+    kept: list[object] = []
+    real = TracingClient.start_trace
+
+    def losing(self: TracingClient, info: object) -> object:
+        kept.append(info)
+        return info if len(kept) % 2 else real(self, info)
+
+    monkeypatch.setattr(TracingClient, "start_trace", losing)
+    monkeypatch.setattr(TracingClient, "log_spans", lambda *_: [])
+    with pytest.raises(StoreError, match="MLflow holds 6 traces, 12 were written"):
+        compare("models:/tiny/1", bot, suite, CONFIG)
 
 
 def test_nothing_is_generated_twice(bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
