@@ -17,6 +17,8 @@ PLAIN = ("exact", "token_f1", "rouge_l", "chrf", "one_line", "json_fields", "lik
 """Scorers without an argument."""
 DATA_KINDS = {"regex": "PATTERN", "extract": "PATTERN", "json_schema": "FILE"}
 """Scorers whose argument is data, and what it is."""
+MODEL_KINDS = {"judge": "MODEL"}
+"""Scorers whose argument is a model: ``openai:URL#MODEL`` or ``models:/NAME/VERSION``."""
 CODE_KINDS = {"evaluate": "NAME_OR_PATH[:KEY]", "mlflow": "MODULE:FUNCTION"}
 """Scorers whose argument is code."""
 RESERVED = (*PLAIN, "nll")
@@ -31,7 +33,7 @@ class ScorerName:
 
     Attributes:
         label: Its name in tables, tags and MLflow: letters, digits and ``_``.
-        kind: One of ``PLAIN``, ``DATA_KINDS`` or ``CODE_KINDS``.
+        kind: One of ``PLAIN``, ``DATA_KINDS``, ``MODEL_KINDS`` or ``CODE_KINDS``.
         argument: What follows the kind's colon, empty for a plain scorer.
     """
 
@@ -58,7 +60,7 @@ def parse(text: str, *, code: bool = True) -> ScorerName:
     labelled = _LABELLED.fullmatch(text)
     label, spec = labelled.groups() if labelled else ("", text)
     kind, colon, argument = spec.partition(":")
-    wanted = {**DATA_KINDS, **CODE_KINDS}.get(kind)
+    wanted = {**DATA_KINDS, **MODEL_KINDS, **CODE_KINDS}.get(kind)
     if kind not in PLAIN and wanted is None:
         raise UsageError(f"scorer {text!r}: unknown; allowed: {', '.join(allowed(code=code))}")
     if kind in CODE_KINDS and not code:
@@ -94,7 +96,7 @@ def parse_all(texts: Iterable[str], *, code: bool = True) -> tuple[ScorerName, .
 
 def allowed(*, code: bool = True) -> tuple[str, ...]:
     """The forms that a name may have."""
-    kinds = {**DATA_KINDS, **(CODE_KINDS if code else {})}
+    kinds = {**DATA_KINDS, **MODEL_KINDS, **(CODE_KINDS if code else {})}
     return (*PLAIN, *(f"{kind}:{argument}" for kind, argument in kinds.items()))
 
 
@@ -104,6 +106,8 @@ def _default_label(kind: str, argument: str) -> str:
         detail = PurePath(argument).stem
     elif kind == "evaluate":
         detail = "_".join(PurePath(part).stem for part in argument.split(":"))
+    elif kind == "judge":
+        detail = re.split("[#/:]", argument.removeprefix("models:/"))[-1 if "#" in argument else 0]
     elif kind == "mlflow":
         detail = argument.rpartition(":")[2]
     else:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from llmops.compare.answers import answers, likelihoods
 from llmops.compare.engines import Asked, Engines
+from llmops.compare.pairwise import pairwise
 from llmops.compare.scoring import Failure, Likelihood, Scorer, Scores, score
 from llmops.config import Compare
 from llmops.engine.cache import ResultCache
@@ -38,6 +39,7 @@ class Asking:
         failures: What could not be judged, for each side.
         said: Answers so far, for each side.
         cached: How many of all answers came from the cache.
+        pairwise: Judges of pairs, for each candidate.
     """
 
     def __init__(
@@ -48,7 +50,9 @@ class Asking:
         config: Compare,
         cache: ResultCache,
     ) -> None:
-        self._sides, self._examples, self._judges = sides, examples, judges
+        self._sides, self._examples = sides, examples
+        self._judges = [judge for judge in judges if judge.asker is None]
+        self.pairwise = [pairwise(judges, cache) for _ in sides[1:]]
         self._config, self._cache = config, cache
         self._engines = Engines(sides, config.batch_size)
         self.likelihoods: list[list[Likelihood | None]] = [[] for _ in sides]
@@ -70,9 +74,33 @@ class Asking:
         self._refuse_silent()
         scored = self._scored(block, said)
         return [
-            [Row(*row) for row in zip(block, said[0], said[k], scored[0], scored[k], strict=True)]
+            [
+                Row(*row)
+                for row in zip(
+                    block,
+                    said[0],
+                    said[k],
+                    *self._judged(k, block, said, (scored[0], scored[k])),
+                    strict=True,
+                )
+            ]
             for k in range(1, len(self._sides))
         ]
+
+    def _judged(
+        self,
+        which: int,
+        block: Sequence[Example],
+        said: Sequence[Sequence[Answer]],
+        scored: tuple[list[dict[str, float]], list[dict[str, float]]],
+    ) -> list[list[dict[str, float]]]:
+        """Scores of the baseline and of one candidate, with what judges say of the two."""
+        found = [[dict(scores) for scores in side] for side in scored]
+        for judge in self.pairwise[which - 1]:
+            for i, pair in enumerate(judge.score(block, said[0], said[which])):
+                for scores, given in zip(found, pair, strict=True):
+                    scores[i][judge.name] = given
+        return found
 
     def _answers(self, indices: Sequence[int]) -> list[list[Answer]]:
         """Of each side, to each example."""

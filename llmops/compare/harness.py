@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from llmops.compare import pairwise
 from llmops.compare import sides as side
 from llmops.compare.asking import Asking
 from llmops.compare.looks import Looked, Plan, look
@@ -119,13 +120,12 @@ def compare_all(
     with ResultCache(None if cache else MEMORY) as results:
         asking = Asking(chosen, held_out.examples, judges, config, results)
         looked = look(asking.ask, held_out, [judge.name for judge in judges], plan, len(candidates))
-    sitting = Sitting(chosen, held_out, asking, looked)
-    seconds = time.monotonic() - begun
-    found = [_result(sitting, k, plan, seconds) for k in range(len(looked))]
+        sitting = Sitting(chosen, held_out, asking, looked)
+        found = [_result(sitting, k, plan, begun) for k in range(len(looked))]
     return log_comparisons(found, held_out, traces=config.traces)
 
 
-def _result(sitting: Sitting, which: int, plan: Plan, seconds: float) -> Comparison:
+def _result(sitting: Sitting, which: int, plan: Plan, begun: float) -> Comparison:
     """One candidate against the baseline."""
     baseline, candidate = sitting.sides[0], sitting.sides[which + 1]
     looked, asking = sitting.looked[which], sitting.asking
@@ -135,6 +135,7 @@ def _result(sitting: Sitting, which: int, plan: Plan, seconds: float) -> Compari
         *side.notes(baseline, candidate, looked.rows),
         *asking.failed((0, which + 1)),
         *asking.unjudged((0, which + 1)),
+        *pairwise.notes(asking.pairwise[which]),
         looked.note,
     )
     return Comparison(
@@ -148,7 +149,7 @@ def _result(sitting: Sitting, which: int, plan: Plan, seconds: float) -> Compari
         available=len(sitting.suite.examples),
         nll=_nll(*scored),
         notes=tuple(note for note in told if note),
-        seconds=seconds,
+        seconds=time.monotonic() - begun,
         run_id="",
         experiment_id="",
         child_run_ids=("", ""),
@@ -168,8 +169,8 @@ def _repeated(suite: Suite, repeats: int) -> Suite:
 def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer]) -> None:
     """Refuses a likelihood where only answers can be had."""
     absent = [one.uri for one in chosen if not isinstance(one, ModelFiles)]
-    if absent and any(judge.judge is None for judge in judges):
-        others = [judge.spec for judge in judges if judge.judge is not None] or ["token_f1"]
+    if absent and any(judge.is_likelihood for judge in judges):
+        others = [judge.spec for judge in judges if not judge.is_likelihood] or ["token_f1"]
         raise UsageError(
             f"scorer likelihood: {absent[0]} gives answers, not the likelihood of one",
             next_command=" ".join(f"--scorer {spec}" for spec in others),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from llmops import scorer_names
@@ -43,6 +44,13 @@ def _load(name: ScorerName, folder: Path) -> Scorer:
         from llmops.compare.scorers_mlflow import mlflow_scorer
 
         return mlflow_scorer(name, folder)
+    if name.kind == "judge":
+        from llmops.compare.judge_askers import load_judge
+
+        asker = load_judge(name.argument)
+        return replace(
+            named_scorer(name, None, needs_expected=False, source=asker.digest), asker=asker
+        )
     if name.kind == LIKELIHOOD:
         return named_scorer(name, None)
     if name.kind == "regex":

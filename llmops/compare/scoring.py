@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llmops import digest
+from llmops.compare.judge_askers import Asker
 from llmops.compare.scorers import likelihood
 from llmops.errors import DataError, UsageError
 from llmops.records import Answer, Example
@@ -36,7 +37,8 @@ class Scorer:
         needs_expected: Whether it reads the example's expected answer.
         digest: SHA-256 of what defines it: its spec, and the schema or module it loads.
         judge: Example and answer → score. NaN or ``Unscored`` where it cannot judge; ``None``
-            for ``likelihood``, which the engine computes.
+            for ``likelihood``, which the engine computes, and for a judge of pairs.
+        asker: Who is asked which of two answers is better; ``None`` for all other scorers.
     """
 
     name: str
@@ -44,6 +46,12 @@ class Scorer:
     needs_expected: bool
     digest: str
     judge: Judge | None
+    asker: Asker | None = None
+
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether the engine computes it."""
+        return self.judge is None and self.asker is None
 
 
 def named_scorer(
@@ -106,7 +114,7 @@ def score(
         UsageError: A scorer raised, or left [0, 1]: it is told with the example and the value.
         ValueError: Lengths differ, or likelihoods are needed and absent.
     """
-    if likelihoods is None and any(scorer.judge is None for scorer in scorers):
+    if likelihoods is None and any(scorer.is_likelihood for scorer in scorers):
         raise ValueError("the scorer `likelihood` needs the likelihoods of the expected answers")
     given = likelihoods if likelihoods is not None else [(0.0, 0)] * len(examples)
     rows = list(zip(examples, answers, given, strict=True))

@@ -34,7 +34,7 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
             *([row.candidate_scores[metric] for row in one.rows] for one in comparisons),
         ]
     )
-    strengths = _strengths(labels, scores)
+    strengths = _strengths(labels, scores) if _shared(comparisons, metric) else None
     adjusted = holm([_p(one) for one in comparisons])
     found = [
         Standing(
@@ -50,6 +50,12 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
         first.baseline, first.metrics[0].baseline, None, None, _of(strengths, labels[0])
     )
     return tuple(sorted([base, *found], key=lambda one: -one.score))
+
+
+def _shared(comparisons: Sequence[Comparison], metric: str) -> bool:
+    """Whether the baseline has one score a prompt: a judge of pairs gives it one for each pair."""
+    found = {tuple(row.baseline_scores[metric] for row in one.rows) for one in comparisons}
+    return len(found) == 1
 
 
 def _p(comparison: Comparison) -> float:
