@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
 from llmops.compare.answers import answers, likelihoods
 from llmops.compare.engines import Asked, Engines
@@ -23,12 +24,28 @@ EARLY = 16
 """So many failures and no answer: a server that is down need not be asked everything."""
 
 
+class Try(NamedTuple):
+    """A prompt, asked for the n-th time."""
+
+    example: Example
+    repeat: int
+
+
+def repeated(examples: Sequence[Example], repeats: int) -> list[Try]:
+    """Each prompt so many times, under an id of its own; its answers are one cluster."""
+    return [
+        Try(replace(one, id=f"{one.id}~{repeat + 1}") if repeat else one, repeat)
+        for repeat in range(repeats)
+        for one in examples
+    ]
+
+
 class Asking:
     """Sides and a suite.
 
     Args:
         sides: The baseline first.
-        examples: Of the suite; with repeats each comes again, the repeats of all one after another.
+        prompts: Of the suite, and repeats of them.
         judges: Scorers.
         config: Length of answers, rows at once.
         cache: What was generated before is not generated again.
@@ -45,12 +62,12 @@ class Asking:
     def __init__(
         self,
         sides: Sequence[Side],
-        examples: Sequence[Example],
+        prompts: Sequence[Try],
         judges: Sequence[Scorer],
         config: Compare,
         cache: ResultCache,
     ) -> None:
-        self._sides, self._examples = sides, examples
+        self._sides, self._prompts = sides, prompts
         self._judges = [judge for judge in judges if judge.asker is None]
         self.pairwise = [pairwise(judges, cache) for _ in sides[1:]]
         self._config, self._cache = config, cache
@@ -67,7 +84,7 @@ class Asking:
             LlmopsError: A side gave no answer at all, or no side did to too many prompts.
             UsageError: A scorer raised, or left [0, 1].
         """
-        block = [self._examples[i] for i in indices]
+        block = [self._prompts[i].example for i in indices]
         said = self._answers(indices)
         for which, answered in enumerate(said):
             self.said[which].extend(answered)
@@ -105,7 +122,7 @@ class Asking:
     def _answers(self, indices: Sequence[int]) -> list[list[Answer]]:
         """Of each side, to each example."""
         asked = [
-            Asked(side, self._examples[i].messages, self._sampling(i))
+            Asked(side, self._prompts[i].example.messages, self._sampling(self._prompts[i].repeat))
             for side in self._sides
             for i in indices
         ]
@@ -113,12 +130,11 @@ class Asking:
         self.cached += cached
         return _parts(found, len(indices))
 
-    def _sampling(self, index: int) -> Sampling:
+    def _sampling(self, repeat: int) -> Sampling:
         """A repeat differs by its seed, so that the cache keeps it apart."""
         config = self._config
         if config.temperature == 0:
             return Sampling(max_tokens=config.max_tokens)
-        repeat = index * config.repeats // len(self._examples)
         return Sampling(config.max_tokens, config.temperature, seed=repeat)
 
     def _scored(
@@ -182,7 +198,7 @@ class Asking:
     def _refuse_silent(self) -> None:
         """A crash must never look like a verdict."""
         for side, answered in zip(self._sides, self.said, strict=True):
-            if len(answered) < min(EARLY, len(self._examples)):
+            if len(answered) < min(EARLY, len(self._prompts)):
                 continue
             if all(answer.error for answer in answered):
                 raise LlmopsError(

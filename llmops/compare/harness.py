@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from llmops.compare import pairwise
+from llmops.compare import pairwise, trained
 from llmops.compare import sides as side
-from llmops.compare.asking import Asking
-from llmops.compare.looks import Looked, Plan, look
+from llmops.compare.asking import Asking, repeated
+from llmops.compare.looks import Looked, Plan, counted, look
 from llmops.compare.scorers_load import load_scorers
 from llmops.compare.scoring import Likelihood, Scorer, require_expected
+from llmops.compare.slices import slice_results
 from llmops.compare.suite import load_suite
 from llmops.compare.tracking import log_comparisons
 from llmops.config import Compare, Requirement
@@ -106,9 +107,11 @@ def compare_all(
         raise UsageError(f"{len(candidates)} candidates; allowed: 1 to {MOST_SIDES - 1}")
     judges = load_scorers(scorers or config.scorers, code=scorers is not None)
     chosen = side.told_apart([side.side_of(one) for one in (baseline, *candidates)])
-    held_out = _repeated(suite if isinstance(suite, Suite) else load_suite(suite), config.repeats)
+    held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     require_expected(held_out.examples, judges)
     _require_weights(chosen, judges)
+    parts = trained.split(chosen, held_out)
+    fresh, known = (repeated(part, config.repeats) for part in (parts.fresh, parts.trained))
     plan = Plan(
         config.method,
         block,
@@ -118,14 +121,20 @@ def compare_all(
         seed_of(held_out.digest, *(one.digest for one in chosen)),
     )
     with ResultCache(None if cache else MEMORY) as results:
-        asking = Asking(chosen, held_out.examples, judges, config, results)
-        looked = look(asking.ask, held_out, [judge.name for judge in judges], plan, len(candidates))
+        asking = Asking(chosen, [*fresh, *known], judges, config, results)
+        names = [judge.name for judge in judges]
+        looked = look(asking.ask, [one.example for one in fresh], names, plan, len(candidates))
         sitting = Sitting(chosen, held_out, asking, looked)
-        found = [_result(sitting, k, plan, begun) for k in range(len(looked))]
+        found = [_result(sitting, k, plan, parts) for k in range(len(looked))]
+        if known:
+            rest = asking.ask(range(len(fresh), len(fresh) + len(known)))
+            found = [_with(one, rows) for one, rows in zip(found, rest, strict=True)]
+    seconds = time.monotonic() - begun
+    found = [replace(one, seconds=seconds) for one in found]
     return log_comparisons(found, held_out, traces=config.traces)
 
 
-def _result(sitting: Sitting, which: int, plan: Plan, begun: float) -> Comparison:
+def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> Comparison:
     """One candidate against the baseline."""
     baseline, candidate = sitting.sides[0], sitting.sides[which + 1]
     looked, asking = sitting.looked[which], sitting.asking
@@ -137,6 +146,10 @@ def _result(sitting: Sitting, which: int, plan: Plan, begun: float) -> Compariso
         *asking.unjudged((0, which + 1)),
         *pairwise.notes(asking.pairwise[which]),
         looked.note,
+        *parts.notes,
+    )
+    sliced = slice_results(
+        counted(looked.rows), looked.metrics[0].metric, confidence=plan.confidence
     )
     return Comparison(
         baseline=baseline,
@@ -146,24 +159,21 @@ def _result(sitting: Sitting, which: int, plan: Plan, begun: float) -> Compariso
         metrics=looked.metrics,
         rows=looked.rows,
         method=plan.method,
-        available=len(sitting.suite.examples),
+        available=looked.available,
         nll=_nll(*scored),
         notes=tuple(note for note in told if note),
-        seconds=time.monotonic() - begun,
+        seconds=0.0,
         run_id="",
         experiment_id="",
         child_run_ids=("", ""),
+        slices=(*sliced.tested, *sliced.too_small),
     )
 
 
-def _repeated(suite: Suite, repeats: int) -> Suite:
-    """Each prompt so many times; its answers are one cluster."""
-    again = tuple(
-        replace(example, id=f"{example.id}~{repeat}") if repeat > 1 else example
-        for repeat in range(1, repeats + 1)
-        for example in suite.examples
-    )
-    return suite if repeats == 1 else replace(suite, examples=again)
+def _with(comparison: Comparison, rows: Sequence[Row]) -> Comparison:
+    """A comparison that shows what it leaves out: the prompts that were trained on."""
+    told = trained.both_scores(comparison.rows, rows)
+    return replace(comparison, trained=tuple(rows), notes=(*comparison.notes, *told))
 
 
 def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from llmops.config import Requirement
-from llmops.records import MetricResult, Row, Suite
+from llmops.records import Example, MetricResult, Row
 from llmops.stats import paired_test
 from llmops.stats.plan import blocks
 from llmops.stats.result import Method
@@ -50,21 +50,23 @@ class Looked(NamedTuple):
         rows: In the order of the suite.
         metrics: Of the rows that count: not both sides failed.
         note: Where and why it stopped; ``None`` if every prompt was asked.
+        available: Prompts that could be asked.
     """
 
     rows: tuple[Row, ...]
     metrics: tuple[MetricResult, ...]
     note: str | None
+    available: int
 
 
 def look(
-    ask: Ask, suite: Suite, metrics: Sequence[str], plan: Plan, candidates: int = 1
+    ask: Ask, examples: Sequence[Example], metrics: Sequence[str], plan: Plan, candidates: int = 1
 ) -> list[Looked]:
     """Asks until every question is decided, for every candidate.
 
     Args:
         ask: See ``Ask``.
-        suite: What can be asked.
+        examples: What can be asked.
         metrics: What the rows are scored by.
         plan: Method and questions.
         candidates: How many are compared with the baseline; their intervals hold together.
@@ -72,16 +74,16 @@ def look(
     Returns:
         What each candidate shows.
     """
-    pairs = [_Pair(metrics, plan, suite, candidates) for _ in range(candidates)]
+    pairs = [_Pair(metrics, plan, examples, candidates) for _ in range(candidates)]
     found: list[dict[int, Row]] = [{} for _ in pairs]
-    for indices in _order(suite, plan):
+    for indices in _order(examples, plan):
         for rows, pair, known in zip(ask(indices), pairs, found, strict=True):
             known.update(zip(indices, rows, strict=True))
             pair.update(rows)
         if len(found[0]) >= plan.min_prompts and all(pair.decided for pair in pairs):
             break
     return [
-        pair.looked(tuple(known[i] for i in sorted(known)), len(suite.examples))
+        pair.looked(tuple(known[i] for i in sorted(known)), len(examples))
         for pair, known in zip(pairs, found, strict=True)
     ]
 
@@ -91,8 +93,8 @@ def counted(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not row.failed]
 
 
-def _order(suite: Suite, plan: Plan) -> Iterator[list[int]]:
-    clusters = [example.cluster for example in suite.examples]
+def _order(examples: Sequence[Example], plan: Plan) -> Iterator[list[int]]:
+    clusters = [example.cluster for example in examples]
     if plan.method == "fixed":
         yield list(range(len(clusters)))
         return
@@ -103,15 +105,17 @@ def _order(suite: Suite, plan: Plan) -> Iterator[list[int]]:
 class _Pair:
     """The tests of one candidate against the baseline."""
 
-    def __init__(self, metrics: Sequence[str], plan: Plan, suite: Suite, family: int) -> None:
+    def __init__(
+        self, metrics: Sequence[str], plan: Plan, examples: Sequence[Example], family: int
+    ) -> None:
         self._plan = plan
-        clusters = Counter(example.cluster for example in suite.examples)
+        clusters = Counter(example.cluster for example in examples)
 
         def test(must: str, margin: float) -> SequentialTest:
             return SequentialTest(
                 must,  # type: ignore[arg-type]
                 margin,
-                cap=len(suite.examples),
+                cap=len(examples),
                 method=plan.method,
                 alpha=(1 - plan.confidence) / 2 / family,
                 largest_cluster=max(clusters.values()),
@@ -134,7 +138,7 @@ class _Pair:
         told = counted(rows)
         whole = len(rows) == available
         metrics = tuple(metric.result(told, whole=whole) for metric in self._metrics)
-        return Looked(rows, metrics, None if whole else self._note(len(rows), available))
+        return Looked(rows, metrics, None if whole else self._note(len(rows), available), available)
 
     def _note(self, asked: int, available: int) -> str:
         names = list(dict.fromkeys(question.metric for question in self._plan.questions))

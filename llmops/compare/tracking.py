@@ -44,7 +44,10 @@ def log_comparisons(
     title = f"{', '.join(one.candidate.label for one in comparisons)} vs {first.baseline.label}"
     with store.store_errors("logging the comparison"):
         dataset = _dataset(suite)
-        with mlflow.start_run(run_name=title[:TITLE], tags={registry.KIND: "ab"}) as parent:
+        within = mlflow.active_run() is not None  # such as that of `mlflow.models.evaluate`
+        with mlflow.start_run(
+            run_name=title[:TITLE], tags={registry.KIND: "ab"}, nested=within
+        ) as parent:
             mlflow.log_input(dataset, context="evaluation")
             children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
             baseline = _log_side(first, "baseline", dataset, traces=traces)

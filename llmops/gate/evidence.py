@@ -35,6 +35,7 @@ def evidence_of(
         "method": comparison.method,
         "prompts": {"asked": len(comparison.rows), "available": comparison.available},
         "nll": None if comparison.nll is None else list(comparison.nll),
+        "trained_on": [row.example.id for row in comparison.trained],
         "notes": list(comparison.notes),
         "checks": [asdict(check) for check in checks],
         "verdict": str(verdict),

@@ -56,7 +56,7 @@ def looked(
     min_prompts: int = 0,
 ) -> Looked:
     plan = Plan(method, 20, 0.95, tuple(questions), min_prompts, seed=1)  # type: ignore[arg-type]
-    (found,) = look(asking(gain, asked), SUITE, ["exact"], plan)
+    (found,) = look(asking(gain, asked), SUITE.examples, ["exact"], plan)
     return found
 
 
@@ -153,7 +153,7 @@ def test_a_prompt_that_failed_on_both_sides_is_left_out_and_the_last_test_held()
 
     question = Requirement(metric="exact", must="improve")
     for method in ("fixed", "hybrid"):
-        (found,) = look(ask, SUITE, ["exact"], Plan(method, 20, 0.95, (question,)))
+        (found,) = look(ask, SUITE.examples, ["exact"], Plan(method, 20, 0.95, (question,)))
         assert len(found.rows) == PROMPTS
         assert found.metrics[0].test.n == PROMPTS - 1
         assert -0.5 < found.metrics[0].test.low < 0 < found.metrics[0].test.high < 0.5

@@ -16,7 +16,7 @@ from llmops.compare import compare, compare_all, standings
 from llmops.config import Compare
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
-from llmops.errors import LlmopsError, UsageError
+from llmops.errors import DataError, LlmopsError, UsageError
 from llmops.records import Answer, RemoteModel
 from llmops.serve.app import create_app
 from llmops.serve.generation import QueuedEngine
@@ -211,3 +211,45 @@ def test_what_two_sides_share_is_generated_once(
     )
     assert "the same bytes" in compare(bot, bot, suite, CONFIG).notes[0]
     assert asked == [20]
+
+
+def test_what_a_side_was_trained_on_is_shown_and_not_counted(
+    bot: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    # The training run keeps its split: two of its prompts are in the suite, one in other words.
+    text = "Split the long list of all the parts of the path into a first and a second half {}."
+    prompts = [*(f"{'w' * i} {i} Join {i}." for i in range(1, 15)), text.format(1), text.format(2)]
+    with mlflow.start_run():
+        mlflow.log_text(
+            json.dumps({"prompt": text.format(1), "completion": "Return two parts."}) + "\n",
+            "data/train.jsonl",
+        )
+        adapter = build_tiny_adapter(tiny_model, tmp_path / "trained", seed=9)
+        trained = log_version(adapter, "tiny", "bot").uri
+    suite = suite_of(tmp_path / "leaky.jsonl", prompts)
+    found = compare(bot, trained, suite, CONFIG)
+    assert [row.example.id for row in found.trained] == ["q14", "q15"]
+    assert found.metrics[0].test.n == len(found.rows) == 14
+    assert any(
+        "2 of 16 prompts are in the training data of models:/bot/2" in n for n in found.notes
+    )
+    assert any("token_f1 without them" in note and "with them" in note for note in found.notes)
+    turned = compare(trained, bot, suite, CONFIG)
+    assert len(turned.trained) == 2, "a baseline that was trained on it is unfair too"
+    only = suite_of(tmp_path / "only.jsonl", prompts[-2:])
+    with pytest.raises(DataError, match="nothing is left to compare on"):
+        compare(bot, trained, only, CONFIG)
+
+
+def test_results_by_slice(bot: str, tmp_path: Path) -> None:
+    path = tmp_path / "sliced.jsonl"
+    rows = [
+        {"id": f"q{i}", "prompt": f"Split {i}.", "expected": "x", "slice.topic": "ab"[i % 2]}
+        for i in range(24)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = compare("tiny", bot, path, CONFIG, scorers=["regex:[aeiou]"])
+    assert [(one.key, one.value, one.n) for one in found.slices] == [
+        ("topic", "a", 12),
+        ("topic", "b", 12),
+    ]

@@ -1,0 +1,93 @@
+"""Results by slice: where in the suite a difference comes from. Warnings, which decide nothing.
+
+A slice is all rows with one value of one tag (``slice.topic`` = billing). Many slices are looked at, so
+some will differ by chance: their p-values are adjusted together (Benjamini & Hochberg).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from llmops.records import Row, SliceResult, SmallSlice
+from llmops.stats.exact import p_alike
+from llmops.stats.multiple import benjamini_hochberg
+from llmops.stats.terminal import interval
+from llmops.stats.units import DIGITS, units_of
+
+FEWEST = 10
+"""Rows of a slice that is tested: of ten prompts, six that differ must all be wins for p < 0.05."""
+
+
+class Slices(NamedTuple):
+    """All slices of a suite.
+
+    Attributes:
+        tested: In the order of key and value.
+        too_small: Likewise.
+    """
+
+    tested: tuple[SliceResult, ...]
+    too_small: tuple[SmallSlice, ...]
+
+
+def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95) -> Slices:
+    """The difference of a metric on every slice.
+
+    Args:
+        rows: Asked prompts; none is fine.
+        metric: One of the rows' scores.
+        confidence: Of each slice's own interval, which is not adjusted.
+
+    Raises:
+        KeyError: A row has no score of this metric.
+        ValueError: A confidence outside (0, 1), or scores that differ by NaN or more than 1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
+    found = _by_slice(rows)
+    small = [SmallSlice(*name, len(own)) for name, own in found.items() if len(own) < FEWEST]
+    tested = [
+        _result(*name, own, metric, confidence) for name, own in found.items() if len(own) >= FEWEST
+    ]
+    adjusted = benjamini_hochberg([result.p_value for result in tested])
+    return Slices(
+        tuple(replace(r, p_adjusted=float(p)) for r, p in zip(tested, adjusted, strict=True)),
+        tuple(small),
+    )
+
+
+def _by_slice(rows: Sequence[Row]) -> Mapping[tuple[str, str], list[Row]]:
+    """Rows of each (key, value), sorted."""
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        for name in row.example.slices.items():
+            found[name].append(row)
+    return {name: found[name] for name in sorted(found)}
+
+
+def _result(
+    key: str, value: str, rows: Sequence[Row], metric: str, confidence: float
+) -> SliceResult:
+    """One slice, its p-value not yet adjusted."""
+    gains = [
+        round(row.candidate_scores[metric] - row.baseline_scores[metric], DIGITS) for row in rows
+    ]
+    units = units_of(gains, [row.example.cluster for row in rows])
+    low, high = interval(units, (1 - confidence) / 2)
+    p_value = p_alike(units, "two-sided")
+    return SliceResult(
+        key=key,
+        value=value,
+        n=len(rows),
+        difference=units.mean,
+        low=low,
+        high=high,
+        p_value=p_value,
+        p_adjusted=p_value,
+        wins=sum(gain > 0 for gain in gains),
+        ties=sum(gain == 0 for gain in gains),
+        losses=sum(gain < 0 for gain in gains),
+    )

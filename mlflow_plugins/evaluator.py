@@ -1,0 +1,31 @@
+"""``mlflow.models.evaluate(…, evaluators="llmops")``: an A/B comparison with a baseline."""
+
+from typing import Any
+
+from mlflow.models.evaluation import EvaluationResult, ModelEvaluator
+
+
+class LlmopsEvaluator(ModelEvaluator):  # type: ignore[misc]
+    """Compares the model with ``evaluator_config["baseline"]``, prompt by prompt."""
+
+    name = "llmops"
+
+    @classmethod
+    def can_evaluate(cls, *, model_type: Any, evaluator_config: Any, **_: Any) -> bool:
+        """Where a baseline is named: without one there is nothing to compare with."""
+        return "baseline" in (evaluator_config or {})
+
+    def evaluate(
+        self, *, model: Any = None, dataset: Any, run_id: str, evaluator_config: Any, **_: Any
+    ) -> EvaluationResult:
+        """The metrics, which the run gets too; the comparison's own runs lie below it."""
+        import mlflow
+
+        from llmops.compare import evaluation
+        from llmops.serve.target import mlflow_errors
+
+        with mlflow_errors():
+            found = evaluation.metrics(evaluation.evaluate(model, dataset, evaluator_config))
+        known = {name: value for name, value in found.items() if value == value}
+        mlflow.log_metrics(known, run_id=run_id)
+        return EvaluationResult(metrics=found, artifacts={}, run_id=run_id)
