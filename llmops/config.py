@@ -152,6 +152,9 @@ class Compare(Section):
     method: Literal["hybrid", "fixed", "obf", "anytime"] = "hybrid"
     """``fixed`` asks every prompt; the others stop once the gate's demands are decided; see
     [operating characteristics](../explanation/operating-characteristics.md)."""
+    engine: Literal["local", "vllm"] = "local"
+    """What generates: this process, or a vLLM server that is started and stopped; see
+    [compare with vLLM](../how-to/compare-with-vllm.md)."""
     max_tokens: int = Field(default=64, ge=1, le=4096)
     """Tokens an answer may have."""
     temperature: float = Field(default=0.0, ge=0, le=2)

@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 LINE_EVERY_SECONDS = 60.0
+LOG_LINES = 15
 
 
 class Progress:
@@ -68,3 +70,9 @@ def progress(total: int, label: str, *, initial: int = 0) -> Iterator[Progress]:
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout carries results alone."""
     print(text, file=sys.stderr, flush=True)
+
+
+def last_words(log: Path) -> str:
+    """The end of a log of another process, for the error that tells of its failure."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return "\n".join(f"  | {line}" for line in lines[-LOG_LINES:])

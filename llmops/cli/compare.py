@@ -45,6 +45,13 @@ if TYPE_CHECKING:
     help="Decide whether the first scorer loses less than this; without it, whether it gains.",
 )
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "vllm"]),
+    default="local",
+    show_default=True,
+    help="What generates: this process, or a vLLM server that is started and stopped.",
+)
+@click.option(
     "--max-tokens",
     type=click.IntRange(1, 4096),
     default=64,
@@ -82,6 +89,7 @@ def command(
     scorers: tuple[str, ...],
     method: Literal["hybrid", "fixed", "obf", "anytime"],
     margin: float | None,
+    engine: Literal["local", "vllm"],
     max_tokens: int,
     temperature: float,
     repeats: int,
@@ -111,6 +119,7 @@ def command(
     store.use_experiment(experiment)
     config = Compare(
         method=method,
+        engine=engine,
         max_tokens=max_tokens,
         temperature=temperature,
         repeats=repeats,

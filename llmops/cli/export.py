@@ -13,9 +13,6 @@ from llmops.cli.options import emit, output_option
 if TYPE_CHECKING:
     from llmops.flavor.export import Export
 
-VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM's ``--max-lora-rank`` may be."""
-
 
 @click.command("export")
 @click.argument("uri", metavar="MODEL_URI")
@@ -79,8 +76,8 @@ def _serving_adapter(done: Export, place: str, name: str) -> list[list[str]]:
     from llmops import adapters, checkpoints
 
     config = checkpoints.read_json(done.directory / adapters.CONFIG)
-    rank = next(allowed for allowed in VLLM_RANKS if allowed >= config["r"])
-    lora = ["--enable-lora", "--max-lora-rank", str(rank), "--lora-modules", f"{name}={place}"]
+    rank = str(adapters.vllm_rank(config["r"]))
+    lora = ["--enable-lora", "--max-lora-rank", rank, "--lora-modules", f"{name}={place}"]
     own = {
         "tokenizer_config.json": ["--tokenizer", place],
         "chat_template.jinja": ["--chat-template", f"{place}/chat_template.jinja"],

@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 
 def answers(
-    engines: Engines, asked: Sequence[Asked], cache: ResultCache
+    engines: Engines, asked: Sequence[Asked], cache: ResultCache, *, kind: str = "answer"
 ) -> tuple[list[Answer], int]:
     """Answers requests; what is in the cache, or asked twice, is generated once.
 
@@ -25,11 +25,12 @@ def answers(
         engines: Of the sides that are asked.
         asked: To any of them.
         cache: What a server did not answer is not kept: the next try may do better.
+        kind: Keeps answers of different engines apart.
 
     Returns:
         Answers in the order of the requests, and how many of them came from the cache.
     """
-    keys = [key(one.side, "answer", one.messages, asdict(one.sampling)) for one in asked]
+    keys = [key(one.side, kind, one.messages, asdict(one.sampling)) for one in asked]
     known = _known(keys, cache, lambda stored: Answer(**stored))
     todo = _missing(keys, known)
     if todo:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeGuard, TypeVar
 
 from llmops.compare.answers import answers, likelihoods
 from llmops.compare.engines import Asked, Engines
@@ -71,7 +71,7 @@ class Asking:
         self._judges = [judge for judge in judges if judge.asker is None]
         self.pairwise = [pairwise(judges, cache) for _ in sides[1:]]
         self._config, self._cache = config, cache
-        self._engines = Engines(sides, config.batch_size)
+        self._engines = Engines(sides, config.batch_size, config.engine)
         self.likelihoods: list[list[Likelihood | None]] = [[] for _ in sides]
         self.failures: list[list[Failure]] = [[] for _ in sides]
         self.said: list[list[Answer]] = [[] for _ in sides]
@@ -126,7 +126,8 @@ class Asking:
             for side in self._sides
             for i in indices
         ]
-        found, cached = answers(self._engines, asked, self._cache)
+        kind = "answer" if self._config.engine == "local" else f"answer-{self._config.engine}"
+        found, cached = answers(self._engines, asked, self._cache, kind=kind)
         self.cached += cached
         return _parts(found, len(indices))
 
@@ -152,18 +153,26 @@ class Asking:
     def _likelihoods(self, block: Sequence[Example]) -> list[list[Likelihood | None] | None]:
         """Of each side; ``None`` for one whose weights are elsewhere."""
         wanted = [example for example in block if example.expected is not None]
-        here = [side for side in self._sides if isinstance(side, ModelFiles)]
+        here = [side for side in self._sides if self._is_here(side)]
         turns = [Turn(side, e.messages, e.expected or "") for side in here for e in wanted]
         found = iter(_parts(likelihoods(self._engines, turns, self._cache), len(wanted)))
         results: list[list[Likelihood | None] | None] = []
         for which, side in enumerate(self._sides):
-            if not isinstance(side, ModelFiles):
+            if not self._is_here(side):
                 results.append(None)
                 continue
             known = dict(zip((e.id for e in wanted), next(found, []), strict=True))
             results.append([known.get(example.id) for example in block])
             self.likelihoods[which].extend(results[-1] or [])
         return results
+
+    def _is_here(self, side: Side) -> TypeGuard[ModelFiles]:
+        """Whether this process computes the side, and so can tell likelihoods."""
+        return isinstance(side, ModelFiles) and self._config.engine == "local"
+
+    def close(self) -> None:
+        """Ends what was started to answer."""
+        self._engines.close()
 
     def failed(self, pair: tuple[int, int]) -> tuple[str, ...]:
         """Prompts without an answer: worst score for one side, left out for both; all are told.

@@ -11,6 +11,7 @@ from llmops.engine.http import HttpEngine, parse_endpoint
 from llmops.engine.local import LocalEngine
 from llmops.engine.requests import Request, Turn
 from llmops.engine.scheduling import OnBatch
+from llmops.engine.vllm import VllmEngine
 from llmops.engine.voice import Messages
 from llmops.records import Answer, ModelFiles, RemoteModel, Sampling, Side
 
@@ -33,16 +34,23 @@ class Engines:
     Args:
         sides: Whom to ask.
         batch_size: Requests that are computed at once at most.
+        engine: What generates: this process, or a vLLM server of its own.
     """
 
-    def __init__(self, sides: Sequence[Side], batch_size: int) -> None:
+    def __init__(self, sides: Sequence[Side], batch_size: int, engine: str = "local") -> None:
         files = [side for side in sides if isinstance(side, ModelFiles)]
         self._batch_size = batch_size
+        group = _Vllm if engine == "vllm" else _Local
         self._local = {
-            digest: _Local([side for side in files if side.base.digest == digest])
+            digest: group([side for side in files if side.base.digest == digest])
             for digest in dict.fromkeys(side.base.digest for side in files)
         }
         self._remote = {side.uri: _Remote(side) for side in sides if isinstance(side, RemoteModel)}
+
+    def close(self) -> None:
+        """Ends what was started."""
+        for engine in self._local.values():
+            engine.close()
 
     def generate(self, asked: Sequence[Asked], on_batch: OnBatch[Answer]) -> list[Answer]:
         """Answers requests; one that cannot be answered has ``error`` set.
@@ -105,9 +113,12 @@ class _Local:
     def _engine(self) -> LocalEngine:
         return LocalEngine(self._sides)
 
+    def close(self) -> None:
+        """Nothing outlives this process."""
+
     def generate(self, conversations: Sequence[Asked], keep: OnBatch[Answer], rows: int) -> None:
-        sides = {side.uri: side for side in self._sides}
-        asked = [Request(sides[one.side.uri], one.messages, one.sampling) for one in conversations]
+        """Answers those that fit, and says of the others why they do not."""
+        asked = _requests(self._sides, conversations)
         refused = {i: said for i, one in enumerate(asked) if (said := self._engine.refusal(one))}
         if refused:
             keep(list(refused), [failed(reason) for reason in refused.values()])
@@ -122,6 +133,32 @@ class _Local:
             keep(refused, [None] * len(refused))
         good = [i for i in range(len(turns)) if i not in set(refused)]
         self._engine.log_likelihood_many([turns[i] for i in good], on_batch=_renumbered(keep, good))
+
+
+class _Vllm:
+    """One base with its adapters in a vLLM server, started at the first question."""
+
+    def __init__(self, sides: Sequence[ModelFiles]) -> None:
+        self._sides = sides
+
+    @cached_property
+    def _engine(self) -> VllmEngine:
+        return VllmEngine(self._sides)
+
+    def close(self) -> None:
+        """Ends the server, if there is one."""
+        if "_engine" in self.__dict__:
+            self._engine.close()
+
+    def generate(self, conversations: Sequence[Asked], keep: OnBatch[Answer], rows: int) -> None:
+        """Answers; one that the server refuses says why."""
+        self._engine.generate_many(
+            _requests(self._sides, conversations), batch_size=rows, on_batch=keep
+        )
+
+    def log_likelihoods(self, turns: Sequence[Turn], keep: OnBatch[Likelihood | None]) -> None:
+        """A server gives answers, not the likelihood of one."""
+        raise NotImplementedError
 
 
 class _Remote:
@@ -145,6 +182,11 @@ class _Remote:
             sampling,
             on_answer=lambda i, answer: keep([i], [answer]),
         )
+
+
+def _requests(sides: Sequence[ModelFiles], conversations: Sequence[Asked]) -> list[Request]:
+    known = {side.uri: side for side in sides}
+    return [Request(known[one.side.uri], one.messages, one.sampling) for one in conversations]
 
 
 def failed(reason: str) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -109,7 +110,7 @@ def compare_all(
     chosen = side.told_apart([side.side_of(one) for one in (baseline, *candidates)])
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     require_expected(held_out.examples, judges)
-    _require_weights(chosen, judges)
+    _require_weights(chosen, judges, config)
     parts = trained.split(chosen, held_out)
     fresh, known = (repeated(part, config.repeats) for part in (parts.fresh, parts.trained))
     plan = Plan(
@@ -120,8 +121,10 @@ def compare_all(
         min_prompts,
         seed_of(held_out.digest, *(one.digest for one in chosen)),
     )
-    with ResultCache(None if cache else MEMORY) as results:
-        asking = Asking(chosen, [*fresh, *known], judges, config, results)
+    with (
+        ResultCache(None if cache else MEMORY) as results,
+        closing(Asking(chosen, [*fresh, *known], judges, config, results)) as asking,
+    ):
         names = [judge.name for judge in judges]
         looked = look(asking.ask, [one.example for one in fresh], names, plan, len(candidates))
         sitting = Sitting(chosen, held_out, asking, looked)
@@ -176,9 +179,10 @@ def _with(comparison: Comparison, rows: Sequence[Row]) -> Comparison:
     return replace(comparison, trained=tuple(rows), notes=(*comparison.notes, *told))
 
 
-def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer]) -> None:
+def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer], config: Compare) -> None:
     """Refuses a likelihood where only answers can be had."""
     absent = [one.uri for one in chosen if not isinstance(one, ModelFiles)]
+    absent += ["engine vllm"] if config.engine == "vllm" else []
     if absent and any(judge.is_likelihood for judge in judges):
         others = [judge.spec for judge in judges if not judge.is_likelihood] or ["token_f1"]
         raise UsageError(

@@ -17,7 +17,6 @@ from llmops.records import Answer, Example, Side
 from llmops.store import client
 
 ASYNC = "MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"
-NO_TRACE = "MLFLOW_NO_OP_SPAN_TRACE_ID"
 PAGE = 500
 TEXT_LIMIT = 100_000
 """Characters of an answer: the store of a server refuses requests of some megabytes."""
@@ -55,6 +54,7 @@ def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[Told]
 
 def _write(run_id: str, experiment_id: str, side: Side, row: Told) -> bool:
     import mlflow
+    from mlflow.entities.span import NO_OP_SPAN_TRACE_ID
     from mlflow.tracing.trace_manager import InMemoryTraceManager
 
     example, answer, scores = row
@@ -69,7 +69,7 @@ def _write(run_id: str, experiment_id: str, side: Side, row: Told) -> bool:
         tags={"llmops.example": example.id[:250]},
         experiment_id=experiment_id,
     )
-    if span.trace_id == NO_TRACE:
+    if span.trace_id == NO_OP_SPAN_TRACE_ID:
         return False
     with InMemoryTraceManager.get_instance().get_trace(span.trace_id) as trace:
         trace.info.assessments.extend(_assessments(span.trace_id, example, scores))

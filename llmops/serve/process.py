@@ -18,7 +18,7 @@ import psutil
 from llmops import store
 from llmops.engine.resolve import resolve
 from llmops.errors import ServeError, UsageError
-from llmops.progress import say
+from llmops.progress import last_words, say
 from llmops.records import Deployment
 from llmops.serve import client, state
 
@@ -31,7 +31,6 @@ STOP_SECONDS = DRAIN_SECONDS + 5.0
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.1
 SAY_EVERY_SECONDS = 10.0
-LOG_LINES = 15
 MAX_PORT = 65535
 
 
@@ -218,10 +217,8 @@ def _wait_ready(server: subprocess.Popen[bytes], deployment: Deployment) -> None
 
 
 def _failure(deployment: Deployment, what: str) -> ServeError:
-    lines = deployment.log.read_text(encoding="utf-8", errors="replace").splitlines()
-    tail = "\n".join(f"  | {line}" for line in lines[-LOG_LINES:])
     return ServeError(
-        f"deployment {deployment.name}: {what}; its last words:\n{tail}",
+        f"deployment {deployment.name}: {what}; its last words:\n{last_words(deployment.log)}",
         next_command=f"less {deployment.log}",
     )
 

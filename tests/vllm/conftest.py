@@ -1,0 +1,51 @@
+"""A base that vLLM's attention can serve (heads of 32), adapters for it, and the environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_models import build_tiny_model
+
+sys.path.append(str(Path(__file__).parents[1] / "unit" / "engine"))
+
+from sides import side_of, write_adapter
+
+from llmops.engine.vllm_process import BUILT, PYTHON
+from llmops.records import ModelFiles
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """Interpreter of an environment with vLLM."""
+    path = Path(os.environ.get(PYTHON) or ROOT / BUILT)
+    if not path.is_file():
+        pytest.skip(f"no {path}: `make vllm-env` builds it, or {PYTHON} names another")
+    return path
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with larger weights: as it is, it repeats one token, whatever is asked."""
+    from safetensors.torch import load_file, save_file
+
+    folder = build_tiny_model(tmp_path_factory.mktemp("vllm") / "base", hidden_size=128)
+    weights = load_file(folder / "model.safetensors")
+    larger = {name: w * 10 if w.ndim > 1 else w for name, w in weights.items()}
+    save_file(larger, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sides(folder: Path) -> list[ModelFiles]:
+    """The base, and three adapters of ranks 4, 2 and 12."""
+    ranks = (4, 2, 12)
+    found = [
+        write_adapter(folder, folder.with_name(f"rank{rank}"), seed=rank, rank=rank)
+        for rank in ranks
+    ]
+    return [side_of(folder), *(side_of(folder, adapter) for adapter in found)]
