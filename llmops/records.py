@@ -251,6 +251,7 @@ class Answer:
         prompt_tokens: Tokens of the rendered prompt.
         finish_reason: ``stop``, ``length``, or ``error``: there is no answer.
         error: Why there is none.
+        seconds: Wall time of this answer alone; ``None`` if it was made in a batch with others.
     """
 
     text: str
@@ -258,6 +259,7 @@ class Answer:
     prompt_tokens: int
     finish_reason: str
     error: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -325,6 +327,7 @@ class Comparison:
         nll: Mean negative log-likelihood per expected token, (baseline, candidate), in nats;
             ``None`` without expected answers, or if a side's weights are not here.
         notes: What a reader must know: identical bytes, identical outputs, failed prompts.
+        trained: Rows of prompts that a side was trained on: no part of the metrics.
         run_id: MLflow parent run of the comparison.
     """
 
@@ -342,6 +345,8 @@ class Comparison:
     run_id: str
     experiment_id: str
     child_run_ids: tuple[str, str]
+    trained: tuple[Row, ...] = ()
+    slices: tuple[SliceResult | SmallSlice, ...] = ()
 
     def metric(self, name: str) -> MetricResult:
         """The result of one metric.
@@ -353,6 +358,53 @@ class Comparison:
             if result.metric == name:
                 return result
         raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """The paired difference of one metric on one slice.
+
+    Attributes:
+        key: Name of the tag, such as ``topic``.
+        value: Its value, such as ``billing``.
+        n: Rows.
+        difference: Mean of candidate minus baseline, in [-1, 1].
+        low: Lower end of the two-sided interval; -1 if the slice is a single cluster.
+        high: Upper end; 1 likewise.
+        p_value: Two-sided, of "both sides are alike on this slice"; exact.
+        p_adjusted: The same, all tested slices taken together: of the slices with at most q, a share
+            of q is expected to be there by chance.
+        wins: Rows that the candidate wins.
+        ties: Rows without a difference.
+        losses: Rows that the candidate loses.
+    """
+
+    key: str
+    value: str
+    n: int
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    p_adjusted: float
+    wins: int
+    ties: int
+    losses: int
+
+
+@dataclass(frozen=True)
+class SmallSlice:
+    """A slice of too few rows to be tested.
+
+    Attributes:
+        key: Name of the tag.
+        value: Its value.
+        n: Rows.
+    """
+
+    key: str
+    value: str
+    n: int
 
 
 @dataclass(frozen=True)

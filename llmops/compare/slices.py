@@ -75,7 +75,8 @@ def _result(
     gains = [
         round(row.candidate_scores[metric] - row.baseline_scores[metric], DIGITS) for row in rows
     ]
-    units = units_of(gains, [row.example.cluster for row in rows])
+    scores = [row.candidate_scores[metric] for row in rows]
+    units = units_of(gains, [row.example.cluster for row in rows], scores)
     low, high = interval(units, (1 - confidence) / 2)
     p_value = p_alike(units, "two-sided")
     return SliceResult(

@@ -18,6 +18,8 @@ CONTEXT_LIMIT = 400
 MOST = {"losses": 30, "wins": 20, "ties": 10}
 DIGITS = 12
 """As in the paired test, so that both count the same ties: 0.3 - 0.2 equals 0.9 - 0.8."""
+MOST_SCORES = 24
+"""Metrics whose scores an example lists."""
 OPEN_LOSSES = 3
 """Shown without a click."""
 
@@ -75,6 +77,7 @@ def _difference(row: Row, metric: str) -> float:
 
 def _card(difference: float, row: Row) -> dict[str, object]:
     *context, prompt = row.example.messages or ({"content": ""},)
+    named = list(row.candidate_scores.items())[:MOST_SCORES]
     old, new = word_diff(shorten(row.baseline.text), shorten(row.candidate.text))
     return {
         "id": clean(row.example.id, 80),
@@ -88,7 +91,7 @@ def _card(difference: float, row: Row) -> dict[str, object]:
         "candidate_end": _end(row.candidate),
         "scores": [
             (metric_name(name), f"{row.baseline_scores[name]:.3f}", f"{score:.3f}")
-            for name, score in row.candidate_scores.items()
+            for name, score in named
         ],
     }
 

@@ -59,7 +59,7 @@ def _row(
         "candidate": f"{result.candidate:.3f}",
         "low": axis(test.low),
         "high": axis(test.high),
-        "mark": _mark(found.shape, axis(test.difference), y),
+        "mark": mark(found.shape, axis(test.difference), y),
         "finding": found,
         "title": (
             f"{wording.typeset(wording.signed(test.difference))},"
@@ -69,9 +69,8 @@ def _row(
     }
 
 
-def _mark(shape: str, x: float, y: float) -> str:
+def mark(shape: str, x: float, y: float, r: float = MARK) -> str:
     """The finding's shape around a point, as path data: drawn, since fonts differ."""
-    r = MARK
     if shape == "▲":
         return f"M{x - r} {y + r * 0.8:.1f}H{x + r}L{x} {y - r:.1f}Z"
     if shape == "▼":

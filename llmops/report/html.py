@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from llmops.records import Comparison, Decision, MetricResult
+from llmops.records import Comparison, Decision, MetricResult, SliceResult, SmallSlice
 from llmops.report import examples, wording
+from llmops.report.answers import answer_table
 from llmops.report.forest import forest_svg
 from llmops.report.histogram import histogram_svg
+from llmops.report.narrowing import narrowing, narrowing_svg, reported_is_wider
+from llmops.report.slices import slice_table
 from llmops.report.template import render
-from llmops.report.wording import clean, finding, metric_name, signed, typeset
+from llmops.report.text import claim
+from llmops.report.wording import Finding, clean, finding, metric_name, signed, typeset
 
 STATUS_SHAPES = {"PASSED": "✓", "REJECTED": "✕", "INCONCLUSIVE": "?"}
 CHECK_WORDS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("?", "undecided")}
 MOST_NOTES = 20
 
 
-def html_report(comparison: Comparison, decision: Decision, provenance: Mapping[str, str]) -> str:
+def html_report(
+    comparison: Comparison,
+    decision: Decision | None,
+    provenance: Mapping[str, str],
+    *,
+    slices: Sequence[SliceResult | SmallSlice] = (),
+) -> str:
     """The whole evidence for a reader, below 2 MB for any suite.
 
     MLflow shows it in a sandboxed frame where links are dead, so addresses are printed as
@@ -24,8 +34,9 @@ def html_report(comparison: Comparison, decision: Decision, provenance: Mapping[
 
     Args:
         comparison: What was measured, with every answer.
-        decision: What the gate says of it.
+        decision: What the gate says of it; ``None`` if none was asked: the first metric speaks.
         provenance: What the footer lists: name → value.
+        slices: Results by slice of the first metric; the comparison's own unless given.
     """
     result = wording.primary(comparison, decision)
     return render(
@@ -34,7 +45,7 @@ def html_report(comparison: Comparison, decision: Decision, provenance: Mapping[
         **_figures(comparison, decision, result),
         checks=[
             (*CHECK_WORDS[check.passed], wording.demand(check), str(check.verdict))
-            for check in decision.checks
+            for check in (decision.checks if decision else ())
         ],
         rows=[_row(r, decision, r is result) for r in comparison.metrics],
         shelves=[
@@ -42,19 +53,21 @@ def html_report(comparison: Comparison, decision: Decision, provenance: Mapping[
             for shelf in examples.shelves(comparison, result.metric)
         ],
         open_losses=examples.OPEN_LOSSES,
+        slices=slice_table(slices or comparison.slices, comparison.metrics[0]),
+        answers=answer_table(comparison),
         provenance=_provenance(comparison, decision, provenance),
     )
 
 
-def _head(comparison: Comparison, decision: Decision, result: MetricResult) -> dict[str, object]:
+def _head(
+    comparison: Comparison, decision: Decision | None, result: MetricResult
+) -> dict[str, object]:
     test = result.test
-    status = wording.status(decision)
     old, new = (clean(s.label, 24) for s in (comparison.baseline, comparison.candidate))
     return {
         "title": f"{new} vs {old}",
-        "sentence": clean(decision.sentence, 400),
-        "status": status,
-        "status_shape": STATUS_SHAPES[status],
+        "sentence": clean(_sentence(comparison, decision, result), 400),
+        "pill": _pill(decision, result),
         "baseline": old,
         "candidate": new,
         "primary": metric_name(result.metric),
@@ -71,16 +84,38 @@ def _head(comparison: Comparison, decision: Decision, result: MetricResult) -> d
     }
 
 
-def _figures(comparison: Comparison, decision: Decision, result: MetricResult) -> dict[str, object]:
+def _sentence(comparison: Comparison, decision: Decision | None, result: MetricResult) -> str:
+    if decision is None:
+        return claim(comparison, result.metric, wording.verdict(result))
+    return decision.sentence
+
+
+def _pill(decision: Decision | None, result: MetricResult) -> Finding:
+    """The gate's outcome in a word and a shape, else what the first metric shows."""
+    if decision is None:
+        return finding(result)
+    word = wording.status(decision)
+    return Finding(word, STATUS_SHAPES[word], word)
+
+
+def _figures(
+    comparison: Comparison, decision: Decision | None, result: MetricResult
+) -> dict[str, object]:
     histogram = histogram_svg(
         examples.differences(comparison, result.metric),
         baseline=comparison.baseline.label,
         candidate=comparison.candidate.label,
     )
-    return {"forest": forest_svg(comparison, decision), "histogram": histogram}
+    points = narrowing(comparison, result)
+    return {
+        "forest": forest_svg(comparison, decision),
+        "histogram": histogram,
+        "narrowing": narrowing_svg(points, comparison, result, decision),
+        "reported_is_wider": reported_is_wider(points, result),
+    }
 
 
-def _row(result: MetricResult, decision: Decision, first: bool) -> dict[str, object]:
+def _row(result: MetricResult, decision: Decision | None, first: bool) -> dict[str, object]:
     test = result.test
     parts = {"win": test.wins, "tie": test.ties, "loss": test.losses}
     return {
@@ -98,7 +133,7 @@ def _row(result: MetricResult, decision: Decision, first: bool) -> dict[str, obj
 
 
 def _provenance(
-    comparison: Comparison, decision: Decision, given: Mapping[str, str]
+    comparison: Comparison, decision: Decision | None, given: Mapping[str, str]
 ) -> list[tuple[str, str]]:
     """What was compared, by content, then what the caller adds; a caller's value wins."""
     old, new = comparison.baseline, comparison.candidate
@@ -106,7 +141,7 @@ def _provenance(
         "candidate": f"{new.uri} · {new.digest}",
         "baseline": f"{old.uri} · {old.digest}",
         "suite": f"{comparison.suite_name} · {comparison.suite_digest}",
-        "evidence": decision.evidence_digest,
+        "evidence": decision.evidence_digest if decision else "",
         "MLflow run": comparison.run_id,
         "time": f"{comparison.seconds:,.0f} s",
     }

@@ -51,6 +51,13 @@ def around_zero(values: Iterable[float], *, left: float, right: float) -> Scale:
     return Scale(low - air, high + air, left, right)
 
 
+def count_ticks(most: int) -> list[int]:
+    """Round counts from zero, a few of them, up to a positive number."""
+    power = 10 ** max(0, len(str(most)) - 2)
+    steps = (f * power for f in (1, 2, 5, 10, 20, 50))
+    return list(range(0, most + 1, next(step for step in steps if most / step <= MOST_TICKS)))
+
+
 def tick_label(value: float) -> str:
     """``0`` without a sign, ``+0.2`` with one."""
     return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"

@@ -28,6 +28,11 @@ def sentence(comparison: Comparison, metric: str, verdict: Verdict) -> str:
     Raises:
         KeyError: The comparison did not compute the metric.
     """
+    return f"{verdict}: {claim(comparison, metric, verdict)}"
+
+
+def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
+    """What ``sentence`` says after the verdict."""
     test = comparison.metric(metric).test
     new, old = side_name(comparison.candidate), side_name(comparison.baseline)
     name, difference = metric_name(metric), f"{points(test.difference)} points"
@@ -42,7 +47,7 @@ def sentence(comparison: Comparison, metric: str, verdict: Verdict) -> str:
             f" {wording.percent(test.confidence)} CI {points(test.low)} to {points(test.high)}"
         ),
     }
-    return f"{verdict}: {says[verdict]}"
+    return says[verdict]
 
 
 def comparison_table(comparison: Comparison, decision: Decision | None = None) -> str:

@@ -58,15 +58,15 @@ WORSE = Finding("worse", "▼", "bad")
 
 
 def finding(result: MetricResult, decision: Decision | None = None) -> Finding:
-    """The gate's verdict on a metric it demands, else what the interval alone says."""
+    """A verdict in words and shapes; see ``verdict``."""
     test = result.test
     check = _check_of(result.metric, decision)
-    verdict = _verdict(test, check)
-    if verdict is Verdict.IMPROVED:
+    said = verdict(result, decision)
+    if said is Verdict.IMPROVED:
         return IMPROVED
-    if verdict is Verdict.REGRESSED:
+    if said is Verdict.REGRESSED:
         return WORSE
-    if verdict is Verdict.NOT_WORSE:
+    if said is Verdict.NOT_WORSE:
         return Finding("not worse", "◆", "fine", f"margin {check.margin:g}" if check else "")
     return Finding("not shown", "●", "open", _not_shown(test, check))
 
@@ -84,7 +84,9 @@ def _check_of(metric: str, decision: Decision | None) -> Check | None:
     return next((check for check in checks if check.metric == metric), None)
 
 
-def _verdict(test: PairedTest, check: Check | None) -> Verdict:
+def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
+    """The gate's verdict on a metric it demands, else what the interval alone says."""
+    test, check = result.test, _check_of(result.metric, decision)
     # NOT_WORSE is said of a tolerated loss, and a demand to improve names none.
     untold = check and check.must == "improve" and check.verdict is Verdict.NOT_WORSE
     if check and not untold:

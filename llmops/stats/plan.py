@@ -38,11 +38,13 @@ def blocks(
         raise ValueError(f"{len(clusters)} cluster names for {prompts} prompts")
     found: list[NDArray[np.intp]] = []
     block: list[NDArray[np.intp]] = []
+    held = 0
     for members in _shuffled(prompts, seed, clusters):
         block.append(members)
-        if sum(part.size for part in block) >= size:
+        held += members.size
+        if held >= size:
             found.append(np.concatenate(block))
-            block = []
+            block, held = [], 0
     return [*found, np.concatenate(block)] if block else found
 
 

@@ -73,6 +73,15 @@ def test_ticks_are_few_round_and_hold_zero():
         assert 2 <= len(ticks) <= 7
 
 
+@pytest.mark.parametrize("most", [1, 2, 7, 12, 99, 120, 240, 999, 10_000, 123_456])
+def test_ticks_of_counts_are_few_round_and_begin_with_zero(most):
+    ticks = scale.count_ticks(most)
+    assert ticks[0] == 0
+    assert 2 <= len(ticks) <= 7
+    assert ticks[-1] <= most
+    assert str(ticks[1]).rstrip("0") in ("1", "2", "5")
+
+
 def test_the_histogram_counts_every_prompt_once_and_ties_apart():
     values = [0.0] * 7 + [0.05, 0.1, 0.100001, 1.0] + [-0.05, -1.0]
     root = parse(histogram_svg(values, baseline="v2", candidate="v3"))

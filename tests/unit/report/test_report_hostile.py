@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from report_records import LINKS, comparison, decision, metric, row, side
 
-from llmops.records import Check, Verdict
+from llmops.records import Check, Decision, SliceResult, SmallSlice, Verdict
 from llmops.report import comparison_table, evidence_card, forest_svg, html_report, version_tags
 from llmops.report.markdown import LIMIT
 from llmops.report.wording import clean, visible
@@ -116,8 +116,15 @@ def test_the_tags_are_short_lines(hostile):
         assert value.isprintable()
 
 
-def test_the_report_has_only_elements_of_its_template(hostile):
-    page = html_report(*made(hostile), {hostile: hostile})
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_report_has_only_elements_of_its_template(hostile, gated):
+    compared, judged = made(hostile)
+    asked: Decision | None = judged if gated else None
+    slices = (
+        SliceResult(hostile, hostile, 50, 0.1, 0.05, 0.3, 0.01, 0.01, 10, 10, 10),
+        SmallSlice(hostile, hostile, 3),
+    )
+    page = html_report(compared, asked, {hostile: hostile}, slices=slices)
     parser = Tags()
     parser.feed(page)
     assert not parser.seen & {"script", "img", "a", "textarea", "iframe", "link", "form"}

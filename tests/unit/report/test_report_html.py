@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 
 import pytest
-from report_records import CHECKS, RUN, comparison, decision, row, rows
+from report_pages import headings, parse, section, text_of
+from report_records import CHECKS, METRICS, RUN, comparison, decision, metric, row, rows, side
 
-from llmops.records import Verdict
+from llmops.records import SliceResult, SmallSlice, Verdict
 from llmops.report import examples, html_report
 from llmops.report.wording import MINUS
 
@@ -28,8 +29,20 @@ def test_the_first_screen_tells_verdict_status_and_numbers(page):
     assert "2 prompts were left out" in page
 
 
-def test_it_has_both_figures_inline_and_nothing_from_elsewhere(page):
-    assert page.count("<svg ") == 2
+def test_every_part_is_there_in_the_order_of_reading(page):
+    assert headings(parse(page)) == [
+        "Evidence",
+        "Wins, ties, losses",
+        "Differences of token F1, prompt by prompt",
+        "Interval against n",
+        "Answers",
+        "Examples",
+        "Provenance",
+    ]
+
+
+def test_it_has_all_figures_inline_and_nothing_from_elsewhere(page):
+    assert page.count("<svg ") == 3
     assert "<script" not in page
     assert not re.search(r"<(?:a|link|img|iframe|object|embed|base|form)\b", page)
     assert not re.search(r"\bsrc=|href=|url\(|@import", page)
@@ -55,6 +68,38 @@ def test_what_the_caller_says_of_provenance_wins_and_is_not_doubled():
 def test_the_outcome_is_a_word_and_a_shape(passed, pill):
     made = decision((replace(CHECKS[0], passed=passed),), Verdict.INCONCLUSIVE)
     assert pill in html_report(comparison(), made, {})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "pill", "told"),
+    [
+        ((0.062, 0.208, 0.354), "▲ improved", "v3 beats v2 on token F1 by +20.8 points"),
+        ((-0.3, -0.2, -0.1), "▼ worse", "v3 is worse than v2 on token F1: -20.0 points"),
+        (
+            (-0.1, 0.0, 0.1),
+            "● not shown",
+            "v3 against v2 on token F1 is not settled: +0.0 points, 95% CI -10.0 to +10.0",
+        ),
+    ],
+)
+def test_without_a_gate_the_first_metric_speaks(bounds, pill, told):
+    made = comparison([metric("token_f1", *bounds), *METRICS[1:]])
+    page, gated = (parse(html_report(made, d, {})) for d in (None, decision()))
+    assert text_of(page.find(".//h1")) == told
+    assert text_of(page.find(".//span[2]")) == pill
+    assert text_of(page.find(".//title")) == f"v3 vs v2: {pill[2:]}"
+    assert headings(page) == headings(gated)
+    assert page.find(".//ul") is None
+    assert gated.find(".//ul") is not None
+    names = [text_of(name) for name in section(page, "Provenance").iter("dt")]
+    assert "evidence" not in names
+    assert "evidence" in [text_of(name) for name in section(gated, "Provenance").iter("dt")]
+
+
+def test_without_a_gate_no_margin_is_drawn_or_told():
+    page = html_report(comparison(), None, {})
+    assert "margin 0.03" in html_report(comparison(), decision(), {})
+    assert "margin 0.03" not in page
 
 
 def test_losses_come_first_and_the_largest_of_them_on_top():
@@ -118,8 +163,23 @@ def test_a_thousand_rows_stay_below_2_mb_and_say_how_many_are_shown():
         )
         for i in range(1_000)
     )
-    page = html_report(comparison(shown=hard), decision(), {})
+    scored = [metric(dear[:31] + str(i), -0.1, 0.0, 0.1) for i in range(100)]
+    hard = tuple(
+        replace(
+            one,
+            baseline_scores=dict.fromkeys([m.metric for m in scored], 0.5) | one.baseline_scores,
+            candidate_scores=dict.fromkeys([m.metric for m in scored], 0.5) | one.candidate_scores,
+        )
+        for one in hard
+    )
+    sides = {which: side(dear) for which in ("baseline", "candidate")}
+    made = comparison([METRICS[0], *scored], hard, notes=(dear,) * 50, suite_name=dear, **sides)
+    slices = [SliceResult(dear, dear, 50, 0.1, -0.1, 0.3, 0.04, 0.05, *(10,) * 3)] * 1_000
+    page = html_report(
+        made, decision(), {dear: dear}, slices=[*slices, *[SmallSlice(dear, dear, 3)] * 1_000]
+    )
     assert len(page.encode()) < 2_000_000
+    page = html_report(comparison(shown=hard), decision(), {})
     assert "334 prompts that v3 loses (the first 30 are shown)" in page
     assert page.count('<article class="example">') == sum(examples.MOST.values())
 

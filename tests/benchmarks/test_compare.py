@@ -1,0 +1,134 @@
+"""`llmops compare` beside `mlflow.genai.evaluate` and lm-eval, whole processes, in the same run.
+
+lm-eval lies in an environment of its own: LLMOPS_BENCH_LM_EVAL names its `lm_eval` command.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pytest
+from flavor_steps import PROMPTS, make_adapters
+
+from llmops import flavor
+
+PEERS = Path(__file__).with_name("compare_peers.py")
+LM_EVAL = "LLMOPS_BENCH_LM_EVAL"
+TOKENS = 32
+
+
+class Bench:
+    """A store with eight versions, and suites."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = {
+            **os.environ,
+            "LLMOPS_HOME": str(folder / "home"),
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+            "HF_HUB_OFFLINE": "1",
+            "HF_DATASETS_OFFLINE": "1",
+        }
+        self.env.pop("OMP_NUM_THREADS", None)  # the tests' setting; here all cores count
+        self.base = Path()
+
+    def suite(self, prompts: int) -> Path:
+        path = self.folder / f"suite{prompts}.jsonl"
+        rows = [
+            {"id": f"q{i}", "prompt": f"{PROMPTS[i % 32]} # {i}", "expected": f"Return {i}."}
+            for i in range(prompts)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    def seconds(self, *command: str) -> float:
+        """Wall time of a process from start to end."""
+        begun = time.monotonic()
+        done = subprocess.run(
+            command, env=self.env, cwd=self.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return time.monotonic() - begun
+
+    def ours(self, suite: Path, *versions: str) -> float:
+        """All versions in one `llmops compare`."""
+        return self.seconds(
+            *(sys.executable, "-m", "llmops", "compare", *versions, "--suite", str(suite)),
+            *("--method", "fixed", "--max-tokens", str(TOKENS), "--scorer", "exact"),
+        )
+
+    def genai(self, suite: Path, versions: range) -> float:
+        """A process for each version."""
+        return sum(
+            self.seconds(sys.executable, str(PEERS), "genai", f"models:/bot/{v}", str(suite))
+            for v in versions
+        )
+
+    def lm_eval(self, suite: Path, versions: range) -> float:
+        """A run for each version, at batch 16."""
+        command = os.environ.get(LM_EVAL)
+        if not command:
+            pytest.skip(f"{LM_EVAL} names no lm_eval command")
+        self.seconds(sys.executable, str(PEERS), "task", str(suite), str(self.folder))
+        return sum(
+            self.seconds(
+                *(command, "--model", "hf", "--tasks", "suite", "--batch_size", "16"),
+                *("--include_path", str(self.folder), "--apply_chat_template"),
+                *("--device", "cpu", "--model_args"),
+                f"pretrained={self.base},peft={self.folder / f'a{v - 1}'},dtype=float32",
+            )
+            for v in versions
+        )
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("compare-bench")
+    found = Bench(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMOPS_HOME", found.env["LLMOPS_HOME"])
+        patch.setenv("MLFLOW_TRACKING_URI", found.env["MLFLOW_TRACKING_URI"])
+        patch.chdir(folder)
+        base = flavor.ensure_base("smollm2-135m-instruct")
+        found.base = base.directory
+        make_adapters(str(base.directory), str(folder))
+        with mlflow.start_run():
+            for i in range(8):
+                flavor.log_model(folder / f"a{i}", base=base, registered_model_name="bot")
+    return found
+
+
+def version(i: int) -> str:
+    return f"models:/bot/{i}"
+
+
+@pytest.mark.timeout(3600)
+def test_two_versions(bench: Bench) -> None:
+    suite = bench.suite(16)
+    ours = bench.ours(suite, version(1), version(2))
+    genai = bench.genai(suite, range(1, 3))
+    lm_eval = bench.lm_eval(suite, range(1, 3))
+    print(
+        f"\n2 versions x 16 prompts x {TOKENS} tokens: llmops {ours:.1f} s;"
+        f" mlflow.genai.evaluate {genai:.1f} s, {genai / ours:.2f} x (bar 6);"
+        f" lm-eval {lm_eval:.1f} s, {lm_eval / ours:.2f} x (bar 2.5)"
+    )
+
+
+@pytest.mark.timeout(7200)
+def test_eight_versions_and_again_after_one_changed(bench: Bench) -> None:
+    suite = bench.suite(64)
+    first = bench.ours(suite, *map(version, range(1, 8)))
+    lm_eval = bench.lm_eval(suite, range(1, 9))
+    eight = bench.ours(suite, *map(version, range(1, 9)))  # 1 to 7 are known: version 8 is new
+    print(
+        f"\n8 versions x 64 prompts x {TOKENS} tokens: llmops {first / 7 * 8:.1f} s (7 of them"
+        f" {first:.1f} s); lm-eval {lm_eval:.1f} s, {lm_eval / (first / 7 * 8):.2f} x (bar 2.5);"
+        f" again after one changed {eight:.1f} s, {lm_eval / eight:.2f} x (bar 10)"
+    )
