@@ -259,7 +259,7 @@ class Answer:
     prompt_tokens: int
     finish_reason: str
     error: str | None = None
-    seconds: float | None = None
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

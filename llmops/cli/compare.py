@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     help="Answers to each prompt, at a temperature above 0.",
 )
 @click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
-@click.option("--no-traces", is_flag=True, help="Write tables only: a trace takes 0.03 s.")
+@click.option("--no-traces", is_flag=True, help="Write tables only: a trace takes 0.02 s.")
 @click.option("--no-cache", is_flag=True, help="Generate everything anew, and keep nothing.")
 @click.option(
     "--experiment",

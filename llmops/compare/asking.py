@@ -151,7 +151,9 @@ class Asking:
         return scored
 
     def _likelihoods(self, block: Sequence[Example]) -> list[list[Likelihood | None] | None]:
-        """Of each side; ``None`` for one whose weights are elsewhere."""
+        """Of each side; ``None`` for one whose weights are elsewhere, or if no scorer reads them."""
+        if not any(judge.is_likelihood for judge in self._judges):
+            return [None] * len(self._sides)
         wanted = [example for example in block if example.expected is not None]
         here = [side for side in self._sides if self._is_here(side)]
         turns = [Turn(side, e.messages, e.expected or "") for side in here for e in wanted]
@@ -169,6 +171,24 @@ class Asking:
     def _is_here(self, side: Side) -> TypeGuard[ModelFiles]:
         """Whether this process computes the side, and so can tell likelihoods."""
         return isinstance(side, ModelFiles) and self._config.engine == "local"
+
+    def differs(self, which: int, rows: Sequence[Row]) -> bool:
+        """Whether a candidate finds any of some answers more or less likely than the baseline does.
+
+        Args:
+            which: The candidate's place among the sides.
+            rows: Whose expected answers, or else the baseline's, are looked at.
+        """
+        sides = [side for side in (self._sides[0], self._sides[which]) if self._is_here(side)]
+        if len(sides) < 2:
+            return True  # two servers may well say the same
+        turns = [
+            Turn(side, row.example.messages, row.example.expected or row.baseline.text)
+            for side in sides
+            for row in rows
+        ]
+        first, second = _parts(likelihoods(self._engines, turns, self._cache), len(rows))
+        return first != second
 
     def close(self) -> None:
         """Ends what was started to answer."""

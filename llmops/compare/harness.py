@@ -26,6 +26,8 @@ from llmops.stats.plan import seed_of
 
 BLOCK = 32
 MOST_SIDES = 26
+PROBES = 8
+"""Answers whose likelihoods are compared where all answers are the same."""
 
 
 class Sitting(NamedTuple):
@@ -142,7 +144,7 @@ def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> C
     baseline, candidate = sitting.sides[0], sitting.sides[which + 1]
     looked, asking = sitting.looked[which], sitting.asking
     scored = (asking.likelihoods[0], asking.likelihoods[which + 1])
-    _refuse_silent(baseline, candidate, looked.rows, scored)
+    _refuse_silent(sitting, which)
     told = (
         *side.notes(baseline, candidate, looked.rows),
         *asking.failed((0, which + 1)),
@@ -191,17 +193,14 @@ def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer], config: C
         )
 
 
-def _refuse_silent(
-    baseline: Side,
-    candidate: Side,
-    rows: Sequence[Row],
-    scored: tuple[list[Likelihood | None], list[Likelihood | None]],
-) -> None:
+def _refuse_silent(sitting: Sitting, which: int) -> None:
     """An adapter that has no effect is an accident, not a tie."""
+    baseline, candidate = sitting.sides[0], sitting.sides[which + 1]
+    rows = sitting.looked[which].rows
     same = sum(row.baseline.text == row.candidate.text for row in rows)
     if baseline.digest == candidate.digest or same < len(rows):
         return
-    if any(scored[0]) and scored[0] == scored[1]:
+    if not sitting.asking.differs(which + 1, counted(rows)[:PROBES]):
         raise IntegrityError(
             f"{candidate.uri} answers and scores exactly like {baseline.uri} on all {same} prompts,"
             " although its bytes differ: the adapter has no effect",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmops.errors import UsageError
@@ -120,8 +121,10 @@ class HttpEngine:
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
         import openai
 
+        begun = time.monotonic()
         try:
-            return _read(self._ask(conversation, sampling))
+            answer = _read(self._ask(conversation, sampling))
+            return replace(answer, seconds=round(time.monotonic() - begun, 4))
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise UsageError(
                 f"{self._endpoint.url}: refuses the key ({error.status_code})",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -16,7 +17,9 @@ from servers import machine, mlflow_server
 from versions import log_version
 
 from llmops import flavor, registry
-from llmops.records import ModelVersion
+from llmops.compare import compare
+from llmops.config import Compare
+from llmops.records import Comparison, ModelVersion
 
 pytestmark = [
     pytest.mark.e2e,
@@ -145,3 +148,42 @@ def test_the_logged_model_page_shows_figures_data_and_versions(
     assert says(page, "token_f1", "0.4375", "support-test (#00000040)") == []
     assert says(page, "Source run bot train", "Model versions bot v1") == []
     assert says(page, "curriculum easy-first") == [], "a parameter of the run"
+
+
+HOSTILE = "<script>document.title='owned'</script> ￭ \x1b[31mred"
+
+
+@pytest.fixture(scope="module")
+def compared(server: str, logged: ModelVersion, folder: Path) -> Iterator[Comparison]:
+    """A comparison of the version with its base; one prompt would like to be a script."""
+    path = folder / "suite.jsonl"
+    prompts = [*(f"Split {i}." for i in range(11)), HOSTILE]
+    rows = [{"id": f"q{i}", "prompt": p, "expected": "Return."} for i, p in enumerate(prompts)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    with machine(folder, server):
+        mlflow.set_experiment("compared")
+        yield compare("tiny", logged.uri, path, Compare(max_tokens=6, method="fixed"))
+
+
+def test_both_sides_of_each_prompt_stand_beside_each_other(
+    server: str, compared: Comparison, folder: Path
+) -> None:
+    before, after = compared.child_run_ids
+    runs = f"{server}/#/experiments/{compared.experiment_id}/runs"
+    raw = dom(f"{runs}/{after}/traces?compareToRunUuid={before}", folder)
+    page = Text(raw)
+    assert says(page, *(f"Split {i}." for i in range(11))) == []
+    assert says(page, "likelihood", "token_f1") == []
+    assert "<script>document.title='owned'" not in raw
+    assert "owned</title>" not in raw
+
+
+def test_the_parent_run_shows_the_differences(
+    server: str, compared: Comparison, folder: Path
+) -> None:
+    run = f"{server}/#/experiments/{compared.experiment_id}/runs/{compared.run_id}"
+    page = Text(dom(run, folder))
+    assert says(page, "v1 vs base", "delta/token_f1", "lo/token_f1", "hi/likelihood") == []
+    table = dom(f"{run}/artifacts/rows.json", folder)
+    assert says(Text(table), "Split 3.", "token_f1 change") == []
+    assert "<script>document.title='owned'" not in table

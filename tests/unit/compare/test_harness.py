@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import mlflow
@@ -72,10 +71,7 @@ def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
     assert {"base", "v1"} <= set(both.columns)
 
 
-def test_every_answer_is_a_trace_of_its_side(
-    bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "true")
+def test_every_answer_is_a_trace_of_its_side(bot: str, suite: Path) -> None:
     found = compare("models:/tiny/1", bot, suite, CONFIG)
     for which, child in zip(("baseline", "candidate"), found.child_run_ids, strict=True):
         traces = registry.client().search_traces(
@@ -91,7 +87,6 @@ def test_every_answer_is_a_trace_of_its_side(
             told = {a.name: a.value for a in said[row.example.id].info.assessments}
             assert told.pop("expected_response") == row.example.expected
             assert told == pytest.approx(getattr(row, f"{which}_scores"), abs=1e-4)
-    assert os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] == "true"
     tables_only = CONFIG.model_copy(update={"traces": False})
     bare = compare("models:/tiny/1", bot, suite, tables_only)
     assert not registry.client().search_traces(
@@ -112,7 +107,7 @@ def test_traces_that_mlflow_lost_are_an_error(
         return info if len(kept) % 2 else real(self, info)
 
     monkeypatch.setattr(TracingClient, "start_trace", losing)
-    monkeypatch.setattr(TracingClient, "log_spans", lambda *_: [])
+    monkeypatch.setattr(TracingClient, "log_spans", lambda *_: [])  # they make traces, too
     with pytest.raises(StoreError, match="MLflow holds 6 traces, 12 were written"):
         compare("models:/tiny/1", bot, suite, CONFIG)
 

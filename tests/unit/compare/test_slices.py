@@ -77,7 +77,9 @@ def test_interval_and_p_value_are_those_of_the_statistics() -> None:
     gains = rng.uniform(-0.5, 0.8, 40).round(3).tolist()
     clusters = [f"c{i // 4}" for i in range(40)]
     found = one(rows(gains, {"topic": "billing"}, clusters=clusters))
-    assert (found.low, found.high) == pytest.approx(interval(units_of(gains, clusters), 0.025))
+    scores = [row.candidate_scores["exact"] for row in rows(gains, {"topic": "billing"})]
+    units = units_of(gains, clusters, scores)
+    assert (found.low, found.high) == pytest.approx(interval(units, 0.025))
     assert found.p_value == pytest.approx(exact_test(gains, clusters))
     apart = one(rows(gains, {"topic": "billing"}))
     assert (apart.low, apart.high) != (found.low, found.high)  # clusters matter
