@@ -114,7 +114,7 @@ def test_a_problem_is_told_once_and_at_its_own_key(recipe: Path) -> None:
     assert problems(recipe, "compare.scorers=[bleu]") == [
         "11: compare.scorers.0: received 'bleu'; scorer 'bleu': unknown; allowed: exact, token_f1,"
         " rouge_l, chrf, one_line, json_fields, likelihood, regex:PATTERN, extract:PATTERN,"
-        " json_schema:FILE"
+        " json_schema:FILE, judge:MODEL"
     ]
     assert problems(recipe, "train.lora.target_modules=5") == [
         "7: train.lora.target_modules: received 5; input should be 'all-linear'",

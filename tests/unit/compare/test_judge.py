@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from judges import BROKEN, answer, cut, example, good, serving, slow
+from judge_servers import BROKEN, answer, cut, example, good, serving, slow
 
 from llmops.compare.judge import Judged, Kind, compare_pairs
 from llmops.compare.judge_prompt import Pick

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from judges import answer, example
+from judge_servers import answer, example
 from tiny_models import build_tiny_adapter
 from versions import log_version
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from judges import BROKEN, Says, answer, example, good, parts, serving
+from judge_servers import BROKEN, Says, answer, example, good, parts, serving
 from scipy import stats
 
 from llmops.compare.judge import Judged, Kind, Outcome, compare_pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from judges import answer, example, parts
+from judge_servers import answer, example, parts
 
 from llmops import digest
 from llmops.compare.judge_prompt import Pick, prompt, read

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from judges import cut, good, serving
+from judge_servers import cut, good, serving
 from tiny_models import build_tiny_adapter
 from versions import log_version
 
