@@ -36,7 +36,7 @@ main()
 
 def command(log: Path, suite: Path) -> list[str]:
     asked = ["compare", "tiny", "models:/bot/1", "--suite", str(suite), "--output", "json"]
-    options = ["--max-tokens", "12", "--confidence", "0.999"]
+    options = ["--max-tokens", "12", "--confidence", "0.999", "--no-traces"]
     return [sys.executable, "-c", ASKING, str(log), *asked, *options]
 
 
