@@ -174,7 +174,9 @@ def test_the_version_page_shows_why_it_is_champion(
     shown = {
         link.rpartition("/")[2]: dom(f"{server}/{link}", folder) for link in links if link[0] == "#"
     }
-    assert "token_f1 change" in shown["rows.json"]
+    (side_by_side,) = [text for name, text in shown.items() if "compareToRunUuid" in name]
+    assert "Write a one-line docstring" in side_by_side
+    assert "likelihood" in side_by_side
     assert not [
         name for name, text in shown.items() if "404" in text and "not found" in text.lower()
     ]
