@@ -13,8 +13,10 @@ from llmops.config import Compare
 from llmops.flavor import add_base
 from llmops.registry import client
 
-pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
-"""MLflow 3.15 calls pandas in ways that pandas 3 warns of."""
+pytestmark = [  # MLflow 3.17 calls pandas in ways that pandas 3 warns of
+    pytest.mark.filterwarnings("ignore:Starting with pandas version 4.0"),
+    pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame"),
+]
 
 DATA = pd.DataFrame(
     {
