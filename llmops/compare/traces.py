@@ -1,6 +1,6 @@
 """Every answer as a trace in its side's run, so that MLflow shows two sides row by row.
 
-Traces are handed to the store as they are, many at once, and counted. MLflow 3.15's own way from
+Traces are handed to the store as they are, many at once, and counted. MLflow 3.17's own way from
 ``start_span`` takes six times as long, and in the background, ten at once, loses about half of them
 on SQLite without an error (``QueuePool limit``).
 """
