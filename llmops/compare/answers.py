@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 def answers(
     engines: Engines, asked: Sequence[Asked], cache: ResultCache, *, kind: str = "answer"
-) -> tuple[list[Answer], int]:
+) -> list[Answer]:
     """Answers requests; what is in the cache, or asked twice, is generated once.
 
     Args:
@@ -28,7 +28,7 @@ def answers(
         kind: Keeps answers of different engines apart.
 
     Returns:
-        Answers in the order of the requests, and how many of them came from the cache.
+        Answers in the order of the requests.
     """
     keys = [key(one.side, kind, one.messages, asdict(one.sampling)) for one in asked]
     known = _known(keys, cache, lambda stored: Answer(**stored))
@@ -48,7 +48,7 @@ def answers(
 
             done = engines.generate([asked[i] for i in todo], keep)
         known |= {keys[i]: answer for i, answer in zip(todo, done, strict=True)}
-    return [known[k] for k in keys], len(asked) - len(todo)
+    return [known[k] for k in keys]
 
 
 def likelihoods(

@@ -55,7 +55,6 @@ class Asking:
             are here.
         failures: What could not be judged, for each side.
         said: Answers so far, for each side.
-        cached: How many of all answers came from the cache.
         pairwise: Judges of pairs, for each candidate.
     """
 
@@ -75,7 +74,6 @@ class Asking:
         self.likelihoods: list[list[Likelihood | None]] = [[] for _ in sides]
         self.failures: list[list[Failure]] = [[] for _ in sides]
         self.said: list[list[Answer]] = [[] for _ in sides]
-        self.cached = 0
 
     def ask(self, indices: Sequence[int]) -> list[list[Row]]:
         """Rows of the examples with these indices, in their order, for each candidate.
@@ -127,8 +125,7 @@ class Asking:
             for i in indices
         ]
         kind = "answer" if self._config.engine == "local" else f"answer-{self._config.engine}"
-        found, cached = answers(self._engines, asked, self._cache, kind=kind)
-        self.cached += cached
+        found = answers(self._engines, asked, self._cache, kind=kind)
         return _parts(found, len(indices))
 
     def _sampling(self, repeat: int) -> Sampling:
