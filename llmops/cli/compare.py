@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -81,6 +82,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="MLflow experiment for the result.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    help="Write the HTML report to this file too; MLflow has it as report/report.html.",
+)
 @output_option
 def command(
     baseline: str,
@@ -97,6 +103,7 @@ def command(
     no_traces: bool,
     no_cache: bool,
     experiment: str,
+    report: Path | None,
     output: str,
 ) -> None:
     """Compare each CANDIDATE with BASELINE on held-out prompts.
@@ -111,6 +118,8 @@ def command(
         raise click.UsageError(
             "--repeats needs a --temperature above 0: greedy answers do not vary"
         )
+    if report:
+        _require_place(report, candidates)
     from llmops import store
     from llmops.compare import compare_all, load_suite
 
@@ -137,7 +146,26 @@ def command(
     )
     link = store.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
     text, record = _shown(found)
+    if report:
+        _write(report, found[0])
     emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
+
+
+def _require_place(report: Path, candidates: Sequence[str]) -> None:
+    """Refuses before the work what would fail after it."""
+    if len(candidates) > 1:
+        raise click.UsageError(
+            "--report takes one candidate; of several, MLflow keeps a report in the run of each"
+        )
+    if not os.access(report.absolute().parent, os.W_OK):
+        raise click.UsageError(f"--report {report}: its folder is not there, or not writable")
+
+
+def _write(file: Path, comparison: Comparison) -> None:
+    from llmops import home
+    from llmops.report import html_report
+
+    home.write_whole(file, html_report(comparison))
 
 
 def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requirement, ...]:

@@ -53,7 +53,12 @@ def notes(baseline: Side, candidate: Side, rows: Sequence[Row]) -> list[str]:
         return [
             f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare"
         ]
-    told = []
+    told = [
+        f"{side.uri}: known by its address alone; what answers there may change, and cached answers"
+        " do not tell (--no-cache asks anew)"
+        for side in (baseline, candidate)
+        if isinstance(side, RemoteModel)
+    ]
     if isinstance(baseline, ModelFiles) and isinstance(candidate, ModelFiles):
         if baseline.base.digest != candidate.base.digest:
             told.append(

@@ -11,6 +11,7 @@ from llmops import registry, store
 from llmops.compare.traces import log_traces
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, Side, Suite
+from llmops.report import publish
 
 ANSWERS = "answers.json"
 """Answers and scores of one side, the same table in each child run."""
@@ -54,7 +55,7 @@ def log_comparisons(
             mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
             _log_differences(comparisons, dataset, children)
         _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
-    return tuple(
+    logged = tuple(
         replace(
             one,
             run_id=parent.info.run_id,
@@ -63,6 +64,9 @@ def log_comparisons(
         )
         for one, child in zip(comparisons, children, strict=True)
     )
+    for one in logged:
+        publish(one.run_id if len(logged) == 1 else one.child_run_ids[1], one)
+    return logged
 
 
 def _dataset(suite: Suite) -> Any:

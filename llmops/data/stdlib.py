@@ -25,7 +25,7 @@ def stdlib_docstrings() -> list[dict[str, str]]:
     Returns:
         Rows with ``id`` (``module.function``), ``prompt``, ``completion`` and ``group`` (module).
     """
-    return [row for name, path in _modules() for row in _functions(name, path)]
+    return [row for name, path in _modules() for row in functions_of(name, path)]
 
 
 def _modules() -> Iterator[tuple[str, Path]]:
@@ -36,7 +36,13 @@ def _modules() -> Iterator[tuple[str, Path]]:
                 yield name, path
 
 
-def _functions(module: str, path: Path) -> Iterator[dict[str, str]]:
+def functions_of(module: str, path: Path) -> Iterator[dict[str, str]]:
+    """Rows of one source file; see ``stdlib_docstrings``.
+
+    Args:
+        module: Its dotted name.
+        path: Python source; it is parsed, never run.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body:
         if not isinstance(node, Function) or node.name.startswith("_"):

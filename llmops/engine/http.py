@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import re
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmops.errors import UsageError
 from llmops.records import Answer, Sampling
@@ -71,14 +74,18 @@ class HttpEngine:
         timeout: float = 120.0,
         retries: int = 6,
     ) -> None:
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
         self._endpoint, self._concurrency = endpoint, concurrency
+        # A proxy of the environment does not reach this machine's own loopback.
+        connections = DefaultHttpxClient(trust_env=not _is_loopback(endpoint.url))
+        weakref.finalize(self, connections.close)
         self._client = OpenAI(
             base_url=endpoint.url,
             api_key=key or os.environ.get(KEY) or NO_KEY,
             timeout=timeout,
             max_retries=retries,
+            http_client=connections,
         )
 
     def generate(
@@ -149,6 +156,14 @@ class HttpEngine:
         }
         given = {name: value for name, value in request.items() if value is not None}
         return self._client.chat.completions.create(**given)
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
 
 
 def _read(completion: Any) -> Answer:

@@ -11,7 +11,7 @@ import llmops
 from llmops import digest, registry, store
 from llmops.config import Gate
 from llmops.records import Check, Comparison, Decision, Side, Verdict
-from llmops.report import card, forest_svg, html_report, version_tags
+from llmops.report import REPORT_FILE, card, publish, version_tags
 from llmops.report.lineage import with_card
 
 SCHEMA_VERSION = 1
@@ -72,7 +72,7 @@ def links_of(comparison: Comparison) -> dict[str, str]:
     experiment, run = comparison.experiment_id, comparison.run_id
     before, after = comparison.child_run_ids
     links = {
-        "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/report/report.html",
+        "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/{REPORT_FILE}",
         "Row by row": f"#/experiments/{experiment}/runs/{after}/traces?compareToRunUuid={before}",
         "Evidence run": f"#/experiments/{experiment}/runs/{run}",
         "Download evidence": f"get-artifact?path={EVIDENCE_FILE}&run_uuid={run}",
@@ -85,17 +85,10 @@ def links_of(comparison: Comparison) -> dict[str, str]:
 
 
 def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
-    base = comparison.candidate.base
-    provenance = {"llmops": llmops.__version__}
-    if base is not None:
-        provenance = {"base model": f"{base.uri} {base.digest}", **provenance}
     content = json.dumps(decision.evidence, indent=2, sort_keys=True)
+    publish(comparison.run_id, comparison, decision)
     with store.store_errors("writing the evidence"):
         client = store.client()
-        client.log_text(comparison.run_id, forest_svg(comparison, decision), "report/forest.svg")
-        client.log_text(
-            comparison.run_id, html_report(comparison, decision, provenance), "report/report.html"
-        )
         client.log_text(comparison.run_id, content, EVIDENCE_FILE)
         client.set_tag(comparison.run_id, registry.NOTE, text)
         client.set_tag(comparison.run_id, registry.VERDICT, str(decision.verdict))

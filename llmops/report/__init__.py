@@ -3,14 +3,18 @@
 from llmops.report.card import evidence_card, version_tags
 from llmops.report.forest import forest_svg
 from llmops.report.html import html_report
-from llmops.report.standings import standings_json, standings_table
-from llmops.report.text import comparison_table, sentence, to_json
+from llmops.report.publish import REPORT_FILE, publish
+from llmops.report.record import standings_json, to_json
+from llmops.report.standings import standings_table
+from llmops.report.text import comparison_table, sentence
 
 __all__ = [
+    "REPORT_FILE",
     "comparison_table",
     "evidence_card",
     "forest_svg",
     "html_report",
+    "publish",
     "sentence",
     "standings_json",
     "standings_table",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from llmops.records import Comparison, Decision, MetricResult, SliceResult, SmallSlice
+import llmops
+from llmops.records import Comparison, Decision, MetricResult
 from llmops.report import examples, wording
 from llmops.report.answers import answer_table
 from llmops.report.forest import forest_svg
@@ -20,13 +19,7 @@ CHECK_WORDS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("?", "u
 MOST_NOTES = 20
 
 
-def html_report(
-    comparison: Comparison,
-    decision: Decision | None,
-    provenance: Mapping[str, str],
-    *,
-    slices: Sequence[SliceResult | SmallSlice] = (),
-) -> str:
+def html_report(comparison: Comparison, decision: Decision | None = None) -> str:
     """The whole evidence for a reader, below 2 MB for any suite.
 
     MLflow shows it in a sandboxed frame where links are dead, so addresses are printed as
@@ -35,8 +28,6 @@ def html_report(
     Args:
         comparison: What was measured, with every answer.
         decision: What the gate says of it; ``None`` if none was asked: the first metric speaks.
-        provenance: What the footer lists: name → value.
-        slices: Results by slice of the first metric; the comparison's own unless given.
     """
     result = wording.primary(comparison, decision)
     return render(
@@ -53,9 +44,9 @@ def html_report(
             for shelf in examples.shelves(comparison, result.metric)
         ],
         open_losses=examples.OPEN_LOSSES,
-        slices=slice_table(slices or comparison.slices, comparison.metrics[0]),
+        slices=slice_table(comparison.slices, comparison.metrics[0]),
         answers=answer_table(comparison),
-        provenance=_provenance(comparison, decision, provenance),
+        provenance=_provenance(comparison, decision),
     )
 
 
@@ -132,17 +123,17 @@ def _row(result: MetricResult, decision: Decision | None, first: bool) -> dict[s
     }
 
 
-def _provenance(
-    comparison: Comparison, decision: Decision | None, given: Mapping[str, str]
-) -> list[tuple[str, str]]:
-    """What was compared, by content, then what the caller adds; a caller's value wins."""
+def _provenance(comparison: Comparison, decision: Decision | None) -> list[tuple[str, str]]:
+    """What was compared, by content, and with what."""
     old, new = comparison.baseline, comparison.candidate
     known = {
         "candidate": f"{new.uri} · {new.digest}",
         "baseline": f"{old.uri} · {old.digest}",
+        "base model": f"{new.base.uri} · {new.base.digest}" if new.base else "",
         "suite": f"{comparison.suite_name} · {comparison.suite_digest}",
         "evidence": decision.evidence_digest if decision else "",
         "MLflow run": comparison.run_id,
         "time": f"{comparison.seconds:,.0f} s",
+        "llmops": llmops.__version__,
     }
-    return [(clean(k, 80), clean(v, 500)) for k, v in {**known, **given}.items() if v]
+    return [(name, clean(value, 500)) for name, value in known.items() if value]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmops.records import MetricResult, SliceResult, SmallSlice
+from llmops.records import Comparison, MetricResult, SliceResult, SmallSlice
 from llmops.report import scale, wording
 from llmops.report.forest import mark
 from llmops.report.wording import clean, signed, typeset
@@ -12,6 +12,8 @@ from llmops.report.wording import clean, signed, typeset
 MOST = 40
 """Slices in the table: with the examples they keep the report of any suite below 2 MB."""
 MOST_SMALL = 20
+MOST_OUTSTANDING = 5
+"""Slices in a terminal."""
 NAME_LIMIT = 40
 WIDTH, MIDDLE, RADIUS = 200, 11.0, 5.0
 """Of the figure in each row, in units of its view box."""
@@ -72,9 +74,20 @@ def _row(one: SliceResult, axis: scale.Scale, level: float) -> dict[str, object]
     }
 
 
+def outstanding(comparison: Comparison) -> list[SliceResult]:
+    """The slices that differ, the smallest adjusted p-value first, at most ``MOST_OUTSTANDING``."""
+    level = 1 - comparison.metrics[0].test.confidence
+    found = [s for s in comparison.slices if isinstance(s, SliceResult) and _stands_out(s, level)]
+    return sorted(found, key=lambda one: (one.p_adjusted, one.p_value))[:MOST_OUTSTANDING]
+
+
+def _stands_out(one: SliceResult, level: float) -> bool:
+    """Nothing stands out whose interval holds zero, whatever its p-value."""
+    return one.p_adjusted <= level and not one.low <= 0 <= one.high
+
+
 def _shape(one: SliceResult, level: float) -> tuple[str, str]:
-    """Shape and tone; nothing stands out whose interval holds zero, whatever its p-value."""
-    if one.p_adjusted > level or one.low <= 0 <= one.high:
+    if not _stands_out(one, level):
         return "●", "open"
     return ("▲", "good") if one.low > 0 else ("▼", "bad")
 

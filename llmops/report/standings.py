@@ -59,17 +59,3 @@ def _row(one: Standing) -> tuple[str, ...]:
         strength,
         finding(one.result).text,
     )
-
-
-def standings_json(found: Sequence[Standing]) -> list[dict[str, object]]:
-    """The sides for a machine, the best first."""
-    return [
-        {
-            "label": one.side.label,
-            "uri": one.side.uri,
-            "score": one.score,
-            "p_holm": one.p_holm,
-            "strength": one.strength and {"log_odds": one.strength[0], "error": one.strength[1]},
-        }
-        for one in found
-    ]

@@ -1,15 +1,14 @@
-"""What the terminal shows, what a machine reads, and the one sentence for people."""
+"""What the terminal shows, and the one sentence for people."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-from llmops.records import Check, Comparison, Decision, MetricResult, Side, Verdict
+from llmops.records import Check, Comparison, Decision, MetricResult, SliceResult, Verdict
 from llmops.report import wording
+from llmops.report.slices import outstanding
 from llmops.report.wording import clean, finding, metric_name, points, side_name
 
-SCHEMA_VERSION = 1
 LABEL_WIDTH = 12
 GAP = "  "
 
@@ -104,7 +103,16 @@ def _footer(comparison: Comparison) -> list[str]:
             f"NLL per expected token, lower is better: {old} {nll['baseline']},"
             f" {new} {nll['candidate']}"
         )
+    lines += [_slice(one) for one in outstanding(comparison)]
     return lines + [f"Note: {clean(note)}" for note in comparison.notes]
+
+
+def _slice(one: SliceResult) -> str:
+    return (
+        f"Slice {clean(one.key, 40)} {clean(one.value, 40)}: {wording.signed(one.difference)}"
+        f" [{wording.signed(one.low)}, {wording.signed(one.high)}],"
+        f" {one.n:,} prompts, p {wording.p_value(one.p_adjusted)} of all slices together"
+    )
 
 
 def _gate(decision: Decision) -> list[str]:
@@ -116,89 +124,3 @@ def _gate(decision: Decision) -> list[str]:
 def _check(check: Check) -> str:
     state = {True: "passed", False: "failed", None: "undecided"}[check.passed]
     return f"  {state:<9}  {wording.demand(check)}: {check.verdict}"
-
-
-def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[str, object]:
-    """The result for a machine: the numbers of the table, unrounded; no answers.
-
-    Returns:
-        JSON types only; a number that JSON cannot say (NaN, infinity) is ``None``.
-    """
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "baseline": _side(comparison.baseline),
-        "candidate": _side(comparison.candidate),
-        "suite": {
-            "name": comparison.suite_name,
-            "digest": comparison.suite_digest,
-            "prompts": len(comparison.rows),
-            "available": comparison.available,
-        },
-        "metrics": [_metric(result, decision) for result in comparison.metrics],
-        "method": comparison.method,
-        "nll_per_token": None
-        if comparison.nll is None
-        else dict(zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)),
-        "notes": list(comparison.notes),
-        "seconds": _number(comparison.seconds),
-        "run_id": comparison.run_id,
-        "experiment_id": comparison.experiment_id,
-        "child_run_ids": list(comparison.child_run_ids),
-        "decision": None if decision is None else _decision(decision),
-    }
-
-
-def _side(side: Side) -> dict[str, object]:
-    return {
-        "label": side.label,
-        "uri": side.uri,
-        "digest": side.digest,
-        "base_digest": side.base.digest if side.base else None,
-        "model_id": side.model_id,
-    }
-
-
-def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object]:
-    test = result.test
-    return {
-        "metric": result.metric,
-        "baseline": _number(result.baseline),
-        "candidate": _number(result.candidate),
-        "difference": _number(test.difference),
-        "low": _number(test.low),
-        "high": _number(test.high),
-        "confidence": _number(test.confidence),
-        "p_value": _number(test.p_value),
-        "detectable": _number(test.detectable),
-        "pairs": test.n,
-        "clusters": test.clusters,
-        "wins": test.wins,
-        "ties": test.ties,
-        "losses": test.losses,
-        "result": finding(result, decision).word,
-    }
-
-
-def _decision(decision: Decision) -> dict[str, object]:
-    return {
-        "status": wording.status(decision),
-        "verdict": str(decision.verdict),
-        "passed": decision.passed,
-        "exit_code": decision.exit_code,
-        "sentence": decision.sentence,
-        "checks": [
-            {
-                "metric": check.metric,
-                "must": check.must,
-                "margin": check.margin,
-                "verdict": str(check.verdict),
-                "passed": check.passed,
-            }
-            for check in decision.checks
-        ],
-        "evidence_digest": decision.evidence_digest,
-    }
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -150,7 +150,8 @@ def _unseen(stakes: Floats, alpha: float) -> float:
 
 def _skewness(units: Units, mean: float) -> float:
     residual = units.sums - mean * units.sizes
-    return float(np.mean(residual**3) / np.mean(residual**2) ** 1.5)
+    spread = float(np.mean(residual**2)) ** 1.5
+    return float(np.mean(residual**3)) / spread if spread > 0 else 0.0  # 0: but for rounding alike
 
 
 def _unskewed(quantile: float, skew: float) -> float:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def report(suite: Suite, found: Looked, method: Method) -> tuple[dict[str, float
     sliced = time.perf_counter()
     narrowing(comparison, comparison.metrics[0])
     narrowed = time.perf_counter()
-    page = html_report(comparison, None, {}, slices=(*slices.tested, *slices.too_small))
+    page = html_report(replace(comparison, slices=(*slices.tested, *slices.too_small)))
     whole = time.perf_counter()
     seconds = {
         "slices": sliced - begun,

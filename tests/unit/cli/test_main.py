@@ -156,9 +156,16 @@ def test_every_stage_is_a_verb_of_its_own(
     judged = llmops("gate", recipe, "--output", "json")
     assert judged.returncode == 0, judged.stderr
     assert llmops("promote", "models:/own@challenger").stdout == "models:/own/1 is @champion now\n"
-    compared = llmops("compare", "base", "models:/own/1", "--suite", "out/test.jsonl")
+    command = ("compare", "base", "models:/own/1", "--suite", "out/test.jsonl")
+    compared = llmops(*command, "--report", "report.html")
     assert compared.returncode == 0, compared.stderr
     assert "v1 (models:/own/1) vs the bare base (models:/base/1)" in compared.stdout
+    assert "<h2>Examples</h2>" in Path("report.html").read_text(encoding="utf-8")
+    nowhere = llmops(*command, "--report", "no/such/report.html")
+    assert nowhere.returncode == 2
+    assert "--report no/such/report.html: its folder is not there" in nowhere.stderr
+    several = llmops("compare", "base", *["models:/own/1"] * 2, *command[3:], "--report", "r.html")
+    assert several.returncode == 2
     seen = llmops("gate", recipe, "--suite", "out/train.jsonl")
     assert seen.returncode == 2
     assert "40 of 40 prompts are in the training data" in seen.stderr

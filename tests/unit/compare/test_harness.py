@@ -9,7 +9,7 @@ from tiny_models import build_tiny_adapter, build_tiny_model
 from versions import log_version
 
 from llmops import flavor, registry
-from llmops.compare import compare
+from llmops.compare import compare, compare_all
 from llmops.config import Compare
 from llmops.engine.local import LocalEngine
 from llmops.errors import DataError, IntegrityError, StoreError, UsageError
@@ -69,6 +69,18 @@ def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
     assert set(both["id"]) == {row["id"] for row in ROWS}
     assert list(both["token_f1 change"]) == sorted(both["token_f1 change"])
     assert {"base", "v1"} <= set(both.columns)
+
+
+def test_the_report_is_in_the_run_without_a_gate(bot: str, suite: Path) -> None:
+    config = CONFIG.model_copy(update={"traces": False})
+    one = compare("models:/tiny/1", bot, suite, config)
+    page = mlflow.artifacts.load_text(f"runs:/{one.run_id}/report/report.html")
+    assert "<h2>Examples</h2>" in page
+    assert one.run_id in page
+    two = compare_all("models:/tiny/1", [bot, "models:/tiny/1"], suite, config)
+    for found in two:  # each in the run of its candidate
+        page = mlflow.artifacts.load_text(f"runs:/{found.child_run_ids[1]}/report/report.html")
+        assert found.candidate.digest in page
 
 
 def test_every_answer_is_a_trace_of_its_side(bot: str, suite: Path) -> None:

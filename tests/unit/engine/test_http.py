@@ -48,6 +48,15 @@ def test_every_answer_comes_although_the_server_s_queue_is_full(
     assert [told[i] for i in range(len(answers))] == answers
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    engine = HttpEngine(Endpoint(url, "bot"), key="secret", retries=0)
+    assert engine.generate(CONVERSATIONS[:1], SAMPLING)[0].error is None
+
+
 def test_sampling_is_passed_on(url: str, local: LocalEngine, side: ModelFiles) -> None:
     engine = HttpEngine(Endpoint(url, "bot"), key="secret")
     sampling = Sampling(max_tokens=12, temperature=1.2, top_p=0.9, seed=4, stop=("e",))

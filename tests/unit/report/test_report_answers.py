@@ -23,7 +23,7 @@ def answered(old: Sequence[Answer], new: Sequence[Answer]) -> tuple[Row, ...]:
 
 
 def told(shown: Sequence[Row]) -> dict[str, list[str]]:
-    page = parse(html_report(comparison(shown=shown), decision(), {}))
+    page = parse(html_report(comparison(shown=shown), decision()))
     header, *lines = table(section(page, "Answers"))
     assert header == ["", "v2", "v3"]
     return {name: cells for name, *cells in lines}
@@ -71,4 +71,4 @@ def test_a_side_without_any_answer_is_told():
 
 @pytest.mark.parametrize("gate", [decision(), None])
 def test_without_prompts_there_is_no_such_section(gate):
-    assert "Answers" not in headings(parse(html_report(comparison(shown=()), gate, {})))
+    assert "Answers" not in headings(parse(html_report(comparison(shown=()), gate)))

@@ -13,12 +13,10 @@ from llmops.records import SliceResult, SmallSlice, Verdict
 from llmops.report import examples, html_report
 from llmops.report.wording import MINUS
 
-PROVENANCE = {"recipe": "recipes/quickstart", "page": "http://127.0.0.1:5000/#/models/bot"}
-
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return html_report(comparison(shown=rows(60)), decision(), PROVENANCE)
+    return html_report(comparison(shown=rows(60)), decision())
 
 
 def test_the_first_screen_tells_verdict_status_and_numbers(page):
@@ -51,15 +49,9 @@ def test_it_has_all_figures_inline_and_nothing_from_elsewhere(page):
 
 
 def test_addresses_and_digests_are_printed_as_text(page):
-    assert "http://127.0.0.1:5000/#/models/bot" in page
+    assert "models:/docstring-bot/3" in page
     assert RUN in page
     assert "cd" * 32 in page
-
-
-def test_what_the_caller_says_of_provenance_wins_and_is_not_doubled():
-    page = html_report(comparison(), decision(), {"suite": "told by the caller"})
-    assert page.count("<dt>suite</dt>") == 1
-    assert "told by the caller" in page
 
 
 @pytest.mark.parametrize(
@@ -67,7 +59,7 @@ def test_what_the_caller_says_of_provenance_wins_and_is_not_doubled():
 )
 def test_the_outcome_is_a_word_and_a_shape(passed, pill):
     made = decision((replace(CHECKS[0], passed=passed),), Verdict.INCONCLUSIVE)
-    assert pill in html_report(comparison(), made, {})
+    assert pill in html_report(comparison(), made)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +76,7 @@ def test_the_outcome_is_a_word_and_a_shape(passed, pill):
 )
 def test_without_a_gate_the_first_metric_speaks(bounds, pill, told):
     made = comparison([metric("token_f1", *bounds), *METRICS[1:]])
-    page, gated = (parse(html_report(made, d, {})) for d in (None, decision()))
+    page, gated = (parse(html_report(made, d)) for d in (None, decision()))
     assert text_of(page.find(".//h1")) == told
     assert text_of(page.find(".//span[2]")) == pill
     assert text_of(page.find(".//title")) == f"v3 vs v2: {pill[2:]}"
@@ -97,8 +89,8 @@ def test_without_a_gate_the_first_metric_speaks(bounds, pill, told):
 
 
 def test_without_a_gate_no_margin_is_drawn_or_told():
-    page = html_report(comparison(), None, {})
-    assert "margin 0.03" in html_report(comparison(), decision(), {})
+    page = html_report(comparison())
+    assert "margin 0.03" in html_report(comparison(), decision())
     assert "margin 0.03" not in page
 
 
@@ -124,7 +116,7 @@ def test_float_noise_is_a_tie_as_in_the_paired_test():
 def test_an_example_shows_prompt_answers_expected_and_scores():
     messages = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"})
     shown = (row(1, "the old words", "the new words", (0.5, 0.25), messages=messages),)
-    page = html_report(comparison(shown=shown), decision(), {})
+    page = html_report(comparison(shown=shown), decision())
     assert ">Why?</div>" in page
     assert ">system: Be brief.</div>" in page
     assert "Return the last access time of a file." in page
@@ -141,7 +133,7 @@ def test_spacing_is_no_difference():
 
 
 def test_an_empty_answer_is_named():
-    page = html_report(comparison(shown=(row(1, "words", "", (0.5, 0.0)),)), decision(), {})
+    page = html_report(comparison(shown=(row(1, "words", "", (0.5, 0.0)),)), decision())
     assert "empty</i>" in page
 
 
@@ -175,11 +167,10 @@ def test_a_thousand_rows_stay_below_2_mb_and_say_how_many_are_shown():
     sides = {which: side(dear) for which in ("baseline", "candidate")}
     made = comparison([METRICS[0], *scored], hard, notes=(dear,) * 50, suite_name=dear, **sides)
     slices = [SliceResult(dear, dear, 50, 0.1, -0.1, 0.3, 0.04, 0.05, *(10,) * 3)] * 1_000
-    page = html_report(
-        made, decision(), {dear: dear}, slices=[*slices, *[SmallSlice(dear, dear, 3)] * 1_000]
-    )
+    small = [SmallSlice(dear, dear, 3)] * 1_000
+    page = html_report(replace(made, slices=(*slices, *small)), decision())
     assert len(page.encode()) < 2_000_000
-    page = html_report(comparison(shown=hard), decision(), {})
+    page = html_report(comparison(shown=hard), decision())
     assert "334 prompts that v3 loses (the first 30 are shown)" in page
     assert page.count('<article class="example">') == sum(examples.MOST.values())
 
@@ -189,4 +180,4 @@ def test_a_text_that_grows_when_spelled_out_says_that_it_is_cut():
 
 
 def test_a_suite_without_rows_or_losses_is_shown():
-    assert "0 prompts that v3 loses" in html_report(comparison(shown=()), decision(), {})
+    assert "0 prompts that v3 loses" in html_report(comparison(shown=()), decision())

@@ -150,14 +150,14 @@ def test_a_single_size_is_no_figure(points):
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_without_prompts_there_is_no_such_section(count):
-    page = html_report(compared(spread(count)), None, {})
+    page = html_report(compared(spread(count)))
     assert "Interval against n" not in headings(parse(page))
 
 
 @pytest.mark.parametrize(("high", "wider"), [(0.99, True), (0.06, False)])
 def test_the_caption_describes_and_says_if_the_reported_interval_is_another(high, wider):
     made = comparison([metric("token_f1", 0.05, 0.055, high)], spread(120))
-    text = text_of(section(parse(html_report(made, None, {})), "Interval against n")[-1])
+    text = text_of(section(parse(html_report(made)), "Interval against n")[-1])
     assert "a suite fixed at so many prompts would have had" in text
     assert "nothing was stopped by it" in text
     assert ("The reported one is wider" in text) is wider

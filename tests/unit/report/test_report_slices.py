@@ -24,7 +24,7 @@ OPEN = result("accounts", -0.05, 0.05, 0.15, 0.3)
 
 
 def shown(*slices: SliceResult | SmallSlice):
-    page = html_report(comparison(shown=rows()), decision(), {}, slices=slices)
+    page = html_report(comparison(shown=rows(), slices=slices), decision())
     return section(parse(page), "By slice")
 
 
@@ -104,24 +104,13 @@ def test_many_slices_are_cut_and_counted():
     assert text_of(found[-1]).endswith(f"value {MOST_SMALL - 1} (2), 5 more.")
 
 
-def test_those_of_the_comparison_are_shown_unless_others_are_given():
-    made = comparison(shown=rows(), slices=(WORSE, SmallSlice("topic", "tax", 9)))
-    own, given = (
-        section(parse(html_report(made, None, {}, slices=slices)), "By slice")
-        for slices in ((), (BETTER,))
-    )
-    assert [line[0] for line in table(own)[1:]] == ["topic billing"]
-    assert "tax (9)" in text_of(own)
-    assert [line[0] for line in table(given)[1:]] == ["topic shipping"]
-
-
 def test_the_metric_is_the_first_whatever_the_gate_demands_first():
     asked = decision(CHECKS[1:])
-    page = html_report(comparison(shown=rows()), asked, {}, slices=[OPEN])
+    page = html_report(comparison(shown=rows(), slices=(OPEN,)), asked)
     assert "Differences of likelihood, prompt by prompt" in headings(parse(page))
     assert "where token F1 differs" in text_of(section(parse(page), "By slice"))
 
 
 @pytest.mark.parametrize("gate", [decision(), None])
 def test_without_slices_there_is_no_such_section(gate):
-    assert "By slice" not in headings(parse(html_report(comparison(), gate, {})))
+    assert "By slice" not in headings(parse(html_report(comparison(), gate)))

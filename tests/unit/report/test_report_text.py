@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from report_records import CHECKS, METRICS, comparison, decision, metric, side
+from report_records import CHECKS, METRICS, comparison, decision, metric, rows, side
 
-from llmops.records import Check, Verdict
+from llmops.records import Check, SliceResult, SmallSlice, Verdict
 from llmops.report import comparison_table, sentence, to_json
 from llmops.report.wording import finding
 
@@ -134,3 +134,28 @@ def test_json_holds_the_numbers_of_the_table_and_no_answers():
 def test_json_says_null_where_json_has_no_number():
     record = to_json(comparison(nll=(float("nan"), float("inf"))))
     assert record["nll_per_token"] == {"baseline": None, "candidate": None}
+
+
+SLICES = (
+    SliceResult("topic", "billing", 40, -0.2, -0.3, -0.1, 0.001, 0.003, 4, 16, 20),
+    SliceResult("topic", "shipping\x1b[2J", 40, 0.02, -0.1, 0.14, 0.6, 0.6, 10, 20, 10),
+    SmallSlice("topic", "tax", 3),
+)
+
+
+def test_only_slices_that_differ_are_told():
+    text = comparison_table(comparison(slices=SLICES))
+    assert (
+        "Slice topic billing: -0.200 [-0.300, -0.100], 40 prompts, p 0.003 of all slices together"
+        in text
+    )
+    assert "shipping" not in text
+
+
+def test_json_has_all_slices_and_what_was_trained_on():
+    record = to_json(comparison(slices=SLICES, trained=tuple(rows(2))))
+    json.dumps(record, allow_nan=False)
+    assert [one["value"] for one in record["slices"]] == ["billing", "shipping\x1b[2J"]
+    assert record["slices"][0]["p_adjusted"] == 0.003
+    assert record["slices_too_small"] == [{"key": "topic", "value": "tax", "n": 3}]
+    assert record["trained_on"] == [row.example.id for row in rows(2)]

@@ -81,6 +81,14 @@ def test_degenerate_scores_have_an_interval(values: list[float]) -> None:
     assert high - low > 0.01
 
 
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_scores_that_differ_by_rounding_alone_are_alike(size: int) -> None:
+    for n in range(2, 40):
+        clusters = [str(i // size) for i in range(n)]
+        low, high = interval(units_of([0.0476] * n, clusters, [0.5] * n), ALPHA)
+        assert low <= 0.0476 <= high
+
+
 def test_one_cluster_says_nothing() -> None:
     assert interval(units_of([0.5] * 30, ["only"] * 30), ALPHA) == (-1.0, 1.0)
 

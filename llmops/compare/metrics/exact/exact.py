@@ -1,11 +1,7 @@
 """Normalised exact match as a Hugging Face ``evaluate`` module."""
 
-from statistics import fmean
-
-import datasets
-import evaluate
-
 from llmops.compare import scorers
+from llmops.compare.metrics import base
 
 _DESCRIPTION = """
 Share of predictions that equal their reference after Unicode NFKC, case folding, and one space
@@ -19,29 +15,15 @@ _CITATION = """
   url = {https://unicode.org/reports/tr15/},
 }
 """
-_INPUTS = """
-Args:
-    predictions (list of str): answers.
-    references (list of str): wanted answers, in the same order.
-
-Returns:
-    exact (float): mean in [0, 1].
-"""
 
 
-class Exact(evaluate.Metric):  # type: ignore[misc]
+class Exact(base.MeanMetric):
     """Normalised exact match."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        text = datasets.Value("string")
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": text, "references": text}),
-            reference_urls=["https://unicode.org/reports/tr15/"],
-        )
-
-    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
-        scores = list(map(scorers.exact, predictions, references))
-        return {"exact": fmean(scores)}
+    about = base.About(
+        name="exact",
+        score=scorers.exact,
+        description=_DESCRIPTION,
+        citation=_CITATION,
+        url="https://unicode.org/reports/tr15/",
+    )

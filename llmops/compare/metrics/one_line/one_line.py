@@ -1,11 +1,7 @@
 """Share of one-line answers as a Hugging Face ``evaluate`` module."""
 
-from statistics import fmean
-
-import datasets
-import evaluate
-
 from llmops.compare import scorers
+from llmops.compare.metrics import base
 
 _DESCRIPTION = """
 Share of predictions that have the form of a docstring's first line: one line of at most 120
@@ -19,27 +15,16 @@ _CITATION = """
   url = {https://peps.python.org/pep-0257/},
 }
 """
-_INPUTS = """
-Args:
-    predictions (list of str): answers.
-
-Returns:
-    one_line (float): share in [0, 1].
-"""
 
 
-class OneLine(evaluate.Metric):  # type: ignore[misc]
+class OneLine(base.MeanMetric):
     """Share of one-line answers; references may be given, and are not read."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": datasets.Value("string")}),
-            reference_urls=["https://peps.python.org/pep-0257/"],
-        )
-
-    def _compute(self, predictions: list[str]) -> dict[str, float]:
-        scores = [scorers.one_line(prediction) for prediction in predictions]
-        return {"one_line": fmean(scores)}
+    about = base.About(
+        name="one_line",
+        score=scorers.one_line,
+        description=_DESCRIPTION,
+        citation=_CITATION,
+        url="https://peps.python.org/pep-0257/",
+        has_references=False,
+    )

@@ -1,11 +1,7 @@
 """Word-overlap F1 as a Hugging Face ``evaluate`` module."""
 
-from statistics import fmean
-
-import datasets
-import evaluate
-
 from llmops.compare import scorers
+from llmops.compare.metrics import base
 
 _DESCRIPTION = """
 Mean over the examples of the F1 of word overlap between prediction and reference, as SQuAD
@@ -21,29 +17,15 @@ _CITATION = """
   doi = {10.18653/v1/D16-1264},
 }
 """
-_INPUTS = """
-Args:
-    predictions (list of str): answers.
-    references (list of str): wanted answers, in the same order.
-
-Returns:
-    token_f1 (float): mean in [0, 1].
-"""
 
 
-class TokenF1(evaluate.Metric):  # type: ignore[misc]
+class TokenF1(base.MeanMetric):
     """Word-overlap F1."""
 
-    def _info(self) -> evaluate.MetricInfo:
-        text = datasets.Value("string")
-        return evaluate.MetricInfo(
-            description=_DESCRIPTION,
-            citation=_CITATION,
-            inputs_description=_INPUTS,
-            features=datasets.Features({"predictions": text, "references": text}),
-            reference_urls=["https://arxiv.org/abs/1606.05250"],
-        )
-
-    def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
-        scores = list(map(scorers.token_f1, predictions, references))
-        return {"token_f1": fmean(scores)}
+    about = base.About(
+        name="token_f1",
+        score=scorers.token_f1,
+        description=_DESCRIPTION,
+        citation=_CITATION,
+        url="https://arxiv.org/abs/1606.05250",
+    )

@@ -1,0 +1,73 @@
+"""What the prompts of a batch begin with is computed once: a system prompt, an instruction.
+
+The rows of an adapter share its keys and values of these tokens, as vLLM's prefix caching does
+(W. Kwon et al., PagedAttention, 2023, section 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import groupby, takewhile
+from typing import Any
+
+from llmops.engine.mixing import Mixture
+from llmops.engine.requests import Prompt
+
+WORTH_TOKENS = 256
+"""Tokens that must be saved: a pass of its own costs about as much as this many on two cores."""
+
+
+def compute_prefix(
+    model: Any, prompts: Sequence[Prompt], mixture: Mixture | None, cache: Any, device: Any
+) -> int:
+    """Fills an empty cache with the common beginning of the prompts, if that is worth a pass.
+
+    Args:
+        model: Of transformers or PEFT.
+        prompts: Of B rows; those of the same adapter are neighbours.
+        mixture: See ``decode``.
+        cache: Keys and values of full attention; afterwards those of B rows.
+        device: Where the model reads its ids.
+
+    Returns:
+        Tokens in the cache; 0 if it was left empty.
+    """
+    import torch
+
+    of_adapter = [[*rows] for _, rows in groupby(range(len(prompts)), lambda i: prompts[i].adapter)]
+    shared = _common([prompt.ids for prompt in prompts])
+    if shared * (len(prompts) - len(of_adapter)) < WORTH_TOKENS:
+        return 0
+    adapters = [prompts[rows[0]].adapter for rows in of_adapter]
+    ids = torch.tensor([prompts[0].ids[:shared]] * len(adapters), device=device)
+    with mixture.over(adapters) if mixture else nullcontext(), torch.inference_mode():
+        model(input_ids=ids, past_key_values=cache, use_cache=True, **_last_logits_only(model))
+        owner = [group for group, rows in enumerate(of_adapter) for _ in rows]
+        cache.batch_select_indices(torch.tensor(owner, device=device))
+    return shared
+
+
+def masked(mask: Any, shared: int) -> Any:
+    """The attention mask (B, T) of left-padded rows whose first tokens lie in the cache.
+
+    A row of n tokens finds ``shared`` of them at the front; what stands between them and its last
+    ``n - shared`` is padding.
+    """
+    moved = mask.clone()
+    lengths = mask.sum(dim=1).tolist()
+    for row, tokens in enumerate(lengths):
+        moved[row, :shared] = 1
+        moved[row, shared : mask.shape[1] - (tokens - shared)] = 0
+    return moved
+
+
+def _common(rows: Sequence[Sequence[int]]) -> int:
+    """Tokens that all rows begin with, less the last one of the shortest: it must be computed."""
+    alike = takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False))
+    return min(sum(1 for _ in alike), min(map(len, rows)) - 1)
+
+
+def _last_logits_only(model: Any) -> dict[str, int]:
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return {"logits_to_keep": 1} if base._supports_logits_to_keep() else {}

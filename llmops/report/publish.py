@@ -1,0 +1,28 @@
+"""The report of a comparison in its MLflow run."""
+
+from __future__ import annotations
+
+from llmops import store
+from llmops.records import Comparison, Decision
+from llmops.report.forest import forest_svg
+from llmops.report.html import html_report
+
+REPORT_FILE = "report/report.html"
+FOREST_FILE = "report/forest.svg"
+
+
+def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:
+    """Writes report and forest plot as artifacts of a run, in place of what is there.
+
+    Args:
+        run_id: The run.
+        comparison: What was measured.
+        decision: What the gate says of it, if it was asked.
+
+    Raises:
+        StoreError: MLflow refused.
+    """
+    with store.store_errors("writing the report"):
+        client = store.client()
+        client.log_text(run_id, html_report(comparison, decision), REPORT_FILE)
+        client.log_text(run_id, forest_svg(comparison, decision), FOREST_FILE)

@@ -1,0 +1,132 @@
+"""What a machine reads: comparisons and standings in JSON types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from llmops.records import (
+    Comparison,
+    Decision,
+    MetricResult,
+    Side,
+    SliceResult,
+    SmallSlice,
+    Standing,
+)
+from llmops.report import wording
+from llmops.report.wording import finding
+
+SCHEMA_VERSION = 1
+
+
+def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[str, object]:
+    """The result for a machine: the numbers of the table, unrounded; no answers.
+
+    Returns:
+        JSON types only; a number that JSON cannot say (NaN, infinity) is ``None``.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "baseline": _side(comparison.baseline),
+        "candidate": _side(comparison.candidate),
+        "suite": {
+            "name": comparison.suite_name,
+            "digest": comparison.suite_digest,
+            "prompts": len(comparison.rows),
+            "available": comparison.available,
+        },
+        "metrics": [_metric(result, decision) for result in comparison.metrics],
+        "method": comparison.method,
+        "nll_per_token": None
+        if comparison.nll is None
+        else dict(zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)),
+        "slices": [_slice(one) for one in comparison.slices if isinstance(one, SliceResult)],
+        "slices_too_small": [
+            asdict(one) for one in comparison.slices if isinstance(one, SmallSlice)
+        ],
+        "trained_on": [row.example.id for row in comparison.trained],
+        "notes": list(comparison.notes),
+        "seconds": _number(comparison.seconds),
+        "run_id": comparison.run_id,
+        "experiment_id": comparison.experiment_id,
+        "child_run_ids": list(comparison.child_run_ids),
+        "decision": None if decision is None else _decision(decision),
+    }
+
+
+def standings_json(found: Sequence[Standing]) -> list[dict[str, object]]:
+    """The sides for a machine, the best first."""
+    return [
+        {
+            "label": one.side.label,
+            "uri": one.side.uri,
+            "score": _number(one.score),
+            "p_holm": one.p_holm,
+            "strength": one.strength
+            and dict(zip(("log_odds", "error"), map(_number, one.strength), strict=True)),
+        }
+        for one in found
+    ]
+
+
+def _side(side: Side) -> dict[str, object]:
+    return {
+        "label": side.label,
+        "uri": side.uri,
+        "digest": side.digest,
+        "base_digest": side.base.digest if side.base else None,
+        "model_id": side.model_id,
+    }
+
+
+def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object]:
+    test = result.test
+    return {
+        "metric": result.metric,
+        "baseline": _number(result.baseline),
+        "candidate": _number(result.candidate),
+        "difference": _number(test.difference),
+        "low": _number(test.low),
+        "high": _number(test.high),
+        "confidence": _number(test.confidence),
+        "p_value": _number(test.p_value),
+        "detectable": _number(test.detectable),
+        "pairs": test.n,
+        "clusters": test.clusters,
+        "wins": test.wins,
+        "ties": test.ties,
+        "losses": test.losses,
+        "result": finding(result, decision).word,
+    }
+
+
+def _slice(one: SliceResult) -> dict[str, object]:
+    """Numbers that an empty or constant slice lacks are ``None``."""
+    return {k: _number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}
+
+
+def _decision(decision: Decision) -> dict[str, object]:
+    return {
+        "status": wording.status(decision),
+        "verdict": str(decision.verdict),
+        "passed": decision.passed,
+        "exit_code": decision.exit_code,
+        "sentence": decision.sentence,
+        "checks": [
+            {
+                "metric": check.metric,
+                "must": check.must,
+                "margin": check.margin,
+                "verdict": str(check.verdict),
+                "passed": check.passed,
+            }
+            for check in decision.checks
+        ],
+        "evidence_digest": decision.evidence_digest,
+    }
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
