@@ -1,0 +1,69 @@
+"""Frozen records that the stages hand to each other.
+
+Stages never import one another; they exchange these. Times are seconds, sizes are bytes,
+scores are in [0, 1], digests are hexadecimal SHA-256.
+"""
+
+from llmops.records.answers import (
+    Answer,
+    Example,
+    Message,
+    Sampling,
+    Suite,
+)
+from llmops.records.comparison import (
+    Comparison,
+    MetricResult,
+    PairedTest,
+    Row,
+    SliceResult,
+    SmallSlice,
+    Standing,
+)
+from llmops.records.data import (
+    DataSplit,
+    PreparedData,
+)
+from llmops.records.decision import (
+    Check,
+    Decision,
+    Verdict,
+)
+from llmops.records.models import (
+    BaseModel,
+    Deployment,
+    LoadOptions,
+    ModelFiles,
+    ModelVersion,
+    RemoteModel,
+    Side,
+    TrainResult,
+)
+
+__all__ = [
+    "Answer",
+    "BaseModel",
+    "Check",
+    "Comparison",
+    "DataSplit",
+    "Decision",
+    "Deployment",
+    "Example",
+    "LoadOptions",
+    "Message",
+    "MetricResult",
+    "ModelFiles",
+    "ModelVersion",
+    "PairedTest",
+    "PreparedData",
+    "RemoteModel",
+    "Row",
+    "Sampling",
+    "Side",
+    "SliceResult",
+    "SmallSlice",
+    "Standing",
+    "Suite",
+    "TrainResult",
+    "Verdict",
+]
