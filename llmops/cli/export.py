@@ -77,7 +77,9 @@ def _serving_adapter(done: Export, place: str, name: str) -> list[list[str]]:
 
     config = checkpoints.read_json(done.directory / adapters.CONFIG)
     rank = str(adapters.vllm_rank(config["r"]))
-    lora = ["--enable-lora", "--max-lora-rank", rank, "--lora-modules", f"{name}={place}"]
+    # On a CPU vLLM 0.32 answers for the base with the adapter in the last slot: one more than needed.
+    lora = ["--enable-lora", "--max-loras", "2", "--max-lora-rank", rank]
+    lora += ["--lora-modules", f"{name}={place}"]
     own = {
         "tokenizer_config.json": ["--tokenizer", place],
         "chat_template.jinja": ["--chat-template", f"{place}/chat_template.jinja"],

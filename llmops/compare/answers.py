@@ -7,11 +7,10 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from llmops.compare.engines import Asked, Engines
-from llmops.compare.scoring import Likelihood
 from llmops.engine.cache import ResultCache, key
 from llmops.engine.requests import Turn
 from llmops.progress import progress
-from llmops.records import Answer, ModelFiles
+from llmops.records import Answer, Likelihood, ModelFiles
 
 Result = TypeVar("Result")
 

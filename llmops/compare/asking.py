@@ -9,12 +9,12 @@ from typing import NamedTuple, TypeGuard, TypeVar
 from llmops.compare.answers import answers, likelihoods
 from llmops.compare.engines import Asked, Engines
 from llmops.compare.pairwise import pairwise
-from llmops.compare.scoring import Failure, Likelihood, Scorer, Scores, score
+from llmops.compare.scoring import Failure, Scorer, Scores, score
 from llmops.config import Compare
 from llmops.engine.cache import ResultCache
 from llmops.engine.requests import Turn
 from llmops.errors import LlmopsError, UsageError
-from llmops.records import Answer, Example, ModelFiles, Row, Sampling, Side
+from llmops.records import Answer, Example, Likelihood, ModelFiles, Row, Sampling, Side
 
 Item = TypeVar("Item")
 

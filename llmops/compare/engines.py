@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from llmops.compare.scoring import Likelihood
 from llmops.engine.http import HttpEngine, parse_endpoint
 from llmops.engine.local import LocalEngine
 from llmops.engine.requests import Request, Turn
 from llmops.engine.scheduling import OnBatch
 from llmops.engine.vllm import VllmEngine
 from llmops.engine.voice import Messages
-from llmops.records import Answer, ModelFiles, RemoteModel, Sampling, Side
+from llmops.records import Answer, Likelihood, ModelFiles, RemoteModel, Sampling, Side
 
 
 class Asked(NamedTuple):
@@ -118,21 +117,12 @@ class _Local:
 
     def generate(self, conversations: Sequence[Asked], keep: OnBatch[Answer], rows: int) -> None:
         """Answers those that fit, and says of the others why they do not."""
-        asked = _requests(self._sides, conversations)
-        refused = {i: said for i, one in enumerate(asked) if (said := self._engine.refusal(one))}
-        if refused:
-            keep(list(refused), [failed(reason) for reason in refused.values()])
-        good = [i for i in range(len(asked)) if i not in refused]
         self._engine.generate_many(
-            [asked[i] for i in good], batch_size=rows, on_batch=_renumbered(keep, good)
+            _requests(self._sides, conversations), batch_size=rows, on_batch=keep
         )
 
     def log_likelihoods(self, turns: Sequence[Turn], keep: OnBatch[Likelihood | None]) -> None:
-        refused = [i for i, turn in enumerate(turns) if self._engine.refusal(turn)]
-        if refused:
-            keep(refused, [None] * len(refused))
-        good = [i for i in range(len(turns)) if i not in set(refused)]
-        self._engine.log_likelihood_many([turns[i] for i in good], on_batch=_renumbered(keep, good))
+        self._engine.log_likelihood_many(turns, on_batch=keep)
 
 
 class _Vllm:
@@ -187,11 +177,6 @@ class _Remote:
 def _requests(sides: Sequence[ModelFiles], conversations: Sequence[Asked]) -> list[Request]:
     known = {side.uri: side for side in sides}
     return [Request(known[one.side.uri], one.messages, one.sampling) for one in conversations]
-
-
-def failed(reason: str) -> Answer:
-    """What stands for an answer that could not be had."""
-    return Answer("", 0, 0, "error", error=reason)
 
 
 def _base(asked: Asked) -> str | None:

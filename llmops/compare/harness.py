@@ -14,14 +14,14 @@ from llmops.compare import sides as side
 from llmops.compare.asking import Asking, repeated
 from llmops.compare.looks import Looked, Plan, counted, look
 from llmops.compare.scorers_load import load_scorers
-from llmops.compare.scoring import Likelihood, Scorer, require_expected
+from llmops.compare.scoring import Scorer, require_expected
 from llmops.compare.slices import slice_results
 from llmops.compare.suite import load_suite
 from llmops.compare.tracking import log_comparisons
 from llmops.config import Compare, Requirement
 from llmops.engine.cache import MEMORY, ResultCache
 from llmops.errors import IntegrityError, UsageError
-from llmops.records import Comparison, ModelFiles, Row, Side, Suite
+from llmops.records import Comparison, Likelihood, ModelFiles, Row, Side, Suite
 from llmops.stats.plan import seed_of
 
 BLOCK = 32

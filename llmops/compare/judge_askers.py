@@ -124,23 +124,13 @@ class LocalJudge:
     ) -> list[Answer]:
         """See ``Asker``; a prompt that does not fit the context is a failed reply."""
         asked = [Request(self.side, self._tame(one), self._sampling) for one in prompts]
-        refused = {i: why for i, one in enumerate(asked) if (why := self._engine.refusal(one))}
-        fitting = [i for i in range(len(prompts)) if i not in refused]
-        found = {i: Answer("", 0, 0, "error", error=why) for i, why in refused.items()}
 
         def keep(batch: list[int], done: list[Answer]) -> None:
             for which, answer in zip(batch, done, strict=True):
-                found[fitting[which]] = answer
                 if on_answer is not None:
-                    on_answer(fitting[which], answer)
+                    on_answer(which, answer)
 
-        if on_answer is not None:
-            for i, answer in found.items():
-                on_answer(i, answer)
-        self._engine.generate_many(
-            [asked[i] for i in fitting], batch_size=self._batch_size, on_batch=keep
-        )
-        return [found[i] for i in range(len(prompts))]
+        return self._engine.generate_many(asked, batch_size=self._batch_size, on_batch=keep)
 
     @cached_property
     def _engine(self) -> LocalEngine:

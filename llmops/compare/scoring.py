@@ -10,7 +10,7 @@ from llmops import digest
 from llmops.compare.judge_askers import Asker
 from llmops.compare.scorers import likelihood
 from llmops.errors import DataError, UsageError
-from llmops.records import Answer, Example
+from llmops.records import Answer, Example, Likelihood
 from llmops.scorer_names import ScorerName
 
 WORST = 0.0
@@ -19,8 +19,6 @@ ROUNDING = 1e-9
 """How far outside [0, 1] a score may lie because of floating-point sums."""
 
 Judge = Callable[[Example, str], float]
-Likelihood = tuple[float, int]
-"""Sum of the natural-log probabilities of an expected answer's tokens, and how many they are."""
 
 
 class Unscored(Exception):

@@ -11,12 +11,10 @@ from llmops import registry, store
 from llmops.compare.traces import log_traces
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, Side, Suite
-from llmops.report import publish
+from llmops.report import SIDE_BY_SIDE, publish
 
 ANSWERS = "answers.json"
 """Answers and scores of one side, the same table in each child run."""
-SIDE_BY_SIDE = "rows.json"
-"""Both sides' answers to each prompt, in the parent run."""
 TITLE = 250
 """Characters of a run's name that MLflow keeps."""
 DATASET_NAME = 15
@@ -61,6 +59,7 @@ def log_comparisons(
             run_id=parent.info.run_id,
             experiment_id=parent.info.experiment_id,
             child_run_ids=(baseline, child),
+            traced=traces,
         )
         for one, child in zip(comparisons, children, strict=True)
     )

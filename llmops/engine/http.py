@@ -17,6 +17,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from llmops.engine.requests import failed
 from llmops.errors import UsageError
 from llmops.records import Answer, Sampling
 
@@ -142,7 +143,7 @@ class HttpEngine:
                 f"{self._endpoint.url}: knows no model {self._endpoint.model!r}: {_said(error)}"
             ) from error
         except openai.OpenAIError as error:
-            return Answer("", 0, 0, "error", error=_said(error))
+            return failed(_said(error))
 
     def _ask(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Any:
         request: dict[str, Any] = {
@@ -169,14 +170,19 @@ def _is_loopback(url: str) -> bool:
 def _read(completion: Any) -> Answer:
     """An answer; servers leave out what the protocol demands."""
     if not completion.choices:
-        return Answer("", 0, 0, "error", error="the server's reply holds no choice")
+        return failed("the server's reply holds no choice")
     choice, usage = completion.choices[0], completion.usage
     return Answer(
-        text=choice.message.content or "",
+        text=_encodable(choice.message.content or ""),
         tokens=usage.completion_tokens if usage else 0,
         prompt_tokens=usage.prompt_tokens if usage else 0,
         finish_reason=choice.finish_reason or "stop",
     )
+
+
+def _encodable(text: str) -> str:
+    """Text without halves of surrogate pairs, which JSON may hold and no file or store takes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _said(error: Exception) -> str:

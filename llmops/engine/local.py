@@ -13,18 +13,19 @@ from typing import Any
 
 from llmops.engine import requests
 from llmops.engine.adapters import load_adapters
-from llmops.engine.batches import TOKENS
+from llmops.engine.batches import CPU_TOKENS, TOKENS
 from llmops.engine.decoding import decode
+from llmops.engine.fitting import compute_fitting
 from llmops.engine.loading import load_base
 from llmops.engine.memory import Budget
 from llmops.engine.mixing import Mixture
-from llmops.engine.requests import Pair, Prompt, Request, Turn
+from llmops.engine.requests import Pair, Prompt, Request, Turn, failed
 from llmops.engine.scheduling import OnBatch, Scheduler
 from llmops.engine.scoring import SCORE_BATCH, SCORE_TOKENS, score
 from llmops.engine.streaming import cut, pieces
 from llmops.engine.voice import Messages, Voice
 from llmops.errors import UsageError
-from llmops.records import Answer, BaseModel, LoadOptions, ModelFiles, Sampling
+from llmops.records import Answer, BaseModel, Likelihood, LoadOptions, ModelFiles, Sampling
 
 DEFAULTS = LoadOptions()
 ROWS = 64
@@ -56,7 +57,8 @@ class LocalEngine:
         model.generation_config = GenerationConfig()  # `generate` would mix its settings into ours
         self.model: Any = load_adapters(model, sides)
         self._scheduler = Scheduler(self.model, self.context, self._first.adapter_digest)
-        self._budget, self._score_budget = Budget(TOKENS), Budget(SCORE_TOKENS)
+        self._budget = Budget(CPU_TOKENS if self.device.type == "cpu" else TOKENS)
+        self._score_budget = Budget(SCORE_TOKENS)
 
     @property
     def tokenizer(self) -> Any:
@@ -102,7 +104,7 @@ class LocalEngine:
         if len(sampling) != len(conversations):
             raise UsageError(f"{len(sampling)} samplings for {len(conversations)} conversations")
         asked = [Request(side, *row) for row in zip(conversations, sampling, strict=True)]
-        return self.generate_many(asked, batch_size=batch_size, on_batch=on_batch)
+        return self._answers([self._prompt(one) for one in asked], batch_size, on_batch)
 
     def generate_many(
         self,
@@ -120,27 +122,22 @@ class LocalEngine:
             on_batch: Called with the indices and answers of each finished batch.
 
         Returns:
-            Answers in the order of the requests.
+            Answers in the order of the requests. One that cannot be given, such as to a prompt
+            that is too long, is empty and has ``error`` set.
 
         Raises:
-            UsageError: A prompt and its answer do not fit the context, or a sampling is invalid.
+            UsageError: A sampling is invalid.
             LlmopsError: A request does not fit into memory even alone.
         """
-        prompts = [requests.prompt(one, self.voice(one.side), self.context) for one in asked]
-        rows = batch_size or ROWS
-        return self._scheduler.compute(prompts, self._generate_batch, self._budget, rows, on_batch)
-
-    def refusal(self, asked: Request | Turn) -> str | None:
-        """Why a request or turn cannot be computed, such as its length; ``None`` if it can."""
-        voice = self.voice(asked.side)
-        try:
-            if isinstance(asked, Request):
-                requests.prompt(asked, voice, self.context)
-            else:
-                requests.pair(asked, voice, self.context)
-        except UsageError as error:
-            return error.message
-        return None
+        for one in asked:
+            requests.check_sampling(one.sampling)
+        return compute_fitting(
+            asked,
+            self._prompt,
+            lambda prompts, tell: self._answers(prompts, batch_size, tell),
+            failed,
+            on_batch,
+        )
 
     def stream(
         self, side: ModelFiles, messages: Messages | str, sampling: Sampling
@@ -166,13 +163,17 @@ class LocalEngine:
     def log_likelihood(
         self, side: ModelFiles, conversations: Sequence[Messages], responses: Sequence[str]
     ) -> list[tuple[float, int]]:
-        """Log-likelihood of responses under one side; see ``log_likelihood_many``."""
+        """Log-likelihood of responses under one side; see ``log_likelihood_many``.
+
+        Raises:
+            UsageError: A prompt and its response do not fit the context.
+        """
         turns = [Turn(side, *row) for row in zip(conversations, responses, strict=True)]
-        return self.log_likelihood_many(turns)
+        return self._likelihoods([self._pair(turn) for turn in turns], None)
 
     def log_likelihood_many(
-        self, turns: Sequence[Turn], *, on_batch: OnBatch[tuple[float, int]] | None = None
-    ) -> list[tuple[float, int]]:
+        self, turns: Sequence[Turn], *, on_batch: OnBatch[Any] | None = None
+    ) -> list[Likelihood | None]:
         """Log-likelihood of given responses as the chat template writes them, end of turn included.
 
         Args:
@@ -180,13 +181,30 @@ class LocalEngine:
             on_batch: Called with the indices and results of each finished batch.
 
         Returns:
-            For each response the sum of natural-log token probabilities, and the token count.
+            For each response the sum of natural-log token probabilities, and the token count;
+            ``None`` if it does not fit the context.
 
         Raises:
-            UsageError: A prompt and its response do not fit the context.
             LlmopsError: A turn does not fit into memory even alone.
         """
-        pairs = [requests.pair(turn, self.voice(turn.side), self.context) for turn in turns]
+        return compute_fitting(turns, self._pair, self._likelihoods, lambda _: None, on_batch)
+
+    def _prompt(self, one: Request) -> Prompt:
+        return requests.prompt(one, self.voice(one.side), self.context)
+
+    def _pair(self, turn: Turn) -> Pair:
+        return requests.pair(turn, self.voice(turn.side), self.context)
+
+    def _answers(
+        self, prompts: list[Prompt], rows: int | None, on_batch: OnBatch[Answer] | None
+    ) -> list[Answer]:
+        return self._scheduler.compute(
+            prompts, self._generate_batch, self._budget, rows or ROWS, on_batch
+        )
+
+    def _likelihoods(
+        self, pairs: list[Pair], on_batch: OnBatch[Likelihood] | None
+    ) -> list[Likelihood]:
         return self._scheduler.compute(
             pairs, self._score, self._score_budget, SCORE_BATCH, on_batch
         )

@@ -32,7 +32,7 @@ class Engine(Protocol):
             on_batch: Called with the indices and answers of what is done, in this thread.
 
         Returns:
-            Answers in the order of the requests.
+            Answers in the order of the requests. One that cannot be given has ``error`` set.
         """
         ...
 

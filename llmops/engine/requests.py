@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from llmops.engine.voice import Messages, Voice
 from llmops.errors import UsageError
-from llmops.records import ModelFiles, Sampling
+from llmops.records import Answer, ModelFiles, Sampling
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,11 @@ def pair(turn: Turn, voice: Voice, context: int) -> Pair:
     response = voice.token_ids(voice.turn(turn.messages, turn.response))
     _check_fits(len(ids), len(response), context, "the response has")
     return Pair(ids, response, voice, turn.side.adapter_digest)
+
+
+def failed(reason: str) -> Answer:
+    """What stands for an answer that could not be had."""
+    return Answer("", 0, 0, "error", error=reason)
 
 
 def check_sampling(sampling: Sampling) -> None:

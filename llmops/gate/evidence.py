@@ -11,7 +11,7 @@ import llmops
 from llmops import digest, registry, store
 from llmops.config import Gate
 from llmops.records import Check, Comparison, Decision, Side, Verdict
-from llmops.report import REPORT_FILE, card, publish, version_tags
+from llmops.report import REPORT_FILE, SIDE_BY_SIDE, card, publish, version_tags
 from llmops.report.lineage import with_card
 
 SCHEMA_VERSION = 1
@@ -71,9 +71,11 @@ def links_of(comparison: Comparison) -> dict[str, str]:
     """Pages of MLflow's UI, relative to the version page; keys are the words shown."""
     experiment, run = comparison.experiment_id, comparison.run_id
     before, after = comparison.child_run_ids
+    traces = f"{after}/traces?compareToRunUuid={before}"
+    rows = traces if comparison.traced else f"{run}/artifacts/{SIDE_BY_SIDE}"
     links = {
         "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/{REPORT_FILE}",
-        "Row by row": f"#/experiments/{experiment}/runs/{after}/traces?compareToRunUuid={before}",
+        "Row by row": f"#/experiments/{experiment}/runs/{rows}",
         "Evidence run": f"#/experiments/{experiment}/runs/{run}",
         "Download evidence": f"get-artifact?path={EVIDENCE_FILE}&run_uuid={run}",
     }

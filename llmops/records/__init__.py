@@ -7,6 +7,7 @@ scores are in [0, 1], digests are hexadecimal SHA-256.
 from llmops.records.answers import (
     Answer,
     Example,
+    Likelihood,
     Message,
     Sampling,
     Suite,
@@ -49,6 +50,7 @@ __all__ = [
     "Decision",
     "Deployment",
     "Example",
+    "Likelihood",
     "LoadOptions",
     "Message",
     "MetricResult",

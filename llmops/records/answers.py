@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Message = dict[str, str]
+Likelihood = tuple[float, int]
+"""Sum of natural-log probabilities of the tokens of a text, and their number."""
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ class Comparison:
         notes: What a reader must know: identical bytes, identical outputs, failed prompts.
         trained: Rows of prompts that a side was trained on: no part of the metrics.
         run_id: MLflow parent run of the comparison.
+        traced: Whether each answer is a trace in MLflow.
     """
 
     baseline: Side
@@ -141,6 +142,7 @@ class Comparison:
     child_run_ids: tuple[str, str]
     trained: tuple[Row, ...] = ()
     slices: tuple[SliceResult | SmallSlice, ...] = ()
+    traced: bool = True
 
     def metric(self, name: str) -> MetricResult:
         """The result of one metric.

@@ -3,13 +3,14 @@
 from llmops.report.card import evidence_card, version_tags
 from llmops.report.forest import forest_svg
 from llmops.report.html import html_report
-from llmops.report.publish import REPORT_FILE, publish
+from llmops.report.publish import REPORT_FILE, SIDE_BY_SIDE, publish
 from llmops.report.record import standings_json, to_json
 from llmops.report.standings import standings_table
 from llmops.report.text import comparison_table, sentence
 
 __all__ = [
     "REPORT_FILE",
+    "SIDE_BY_SIDE",
     "comparison_table",
     "evidence_card",
     "forest_svg",

@@ -9,6 +9,8 @@ from llmops.report.html import html_report
 
 REPORT_FILE = "report/report.html"
 FOREST_FILE = "report/forest.svg"
+SIDE_BY_SIDE = "rows.json"
+"""Both sides' answers to each prompt."""
 
 
 def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from llmops.errors import DataError
 from llmops.stats.units import Floats
@@ -106,6 +104,9 @@ def _scores(names: Sequence[str], wins: ArrayLike, ties: ArrayLike | None) -> Fl
 
 
 def _check_connected(names: Sequence[str], scores: Floats) -> None:
+    from scipy.sparse import csr_array  # here: it takes long to import
+    from scipy.sparse.csgraph import connected_components
+
     groups, group = connected_components(csr_array(scores), connection="strong")
     if groups == 1:
         return

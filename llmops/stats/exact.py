@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from llmops.stats.units import Floats, Units, units_of
 
@@ -68,7 +68,10 @@ def mcnemar(wins: int, losses: int, *, alternative: Alternative = "two-sided") -
     """Exact p-value of wins and losses that are equally likely; 1 without any."""
     if wins + losses == 0:
         return 1.0
-    return float(stats.binomtest(wins, wins + losses, 0.5, alternative=alternative).pvalue)
+    n = wins + losses
+    tails = {"greater": special.bdtrc(wins - 1, n, 0.5), "less": special.bdtr(wins, n, 0.5)}
+    two_sided = min(1.0, 2 * min(tails.values()))  # the distribution is symmetric
+    return float({**tails, "two-sided": two_sided}[alternative])
 
 
 def sign_flip(
@@ -116,5 +119,5 @@ def _random_sums(values: Floats, draws: int, seed: int) -> Floats:
     for start in range(0, draws, step):
         rows = min(step, draws - start)
         signs = rng.integers(0, 2, (rows, values.size), dtype=np.int8)
-        sums[start : start + rows] = signs @ (2 * values) - values.sum()
+        sums[start : start + rows] = signs.astype(np.float64) @ (2 * values) - values.sum()
     return sums

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, special
+from scipy import special
 
 from llmops.stats.units import DIGITS, Floats
 
@@ -97,6 +97,8 @@ def _fit(won: Floats, term: Floats) -> tuple[float, float]:
         won: Outcomes in [0, 1] that are not all the same, shape (n,).
         term: Length term, shape (n,).
     """
+    from scipy import optimize  # here: most comparisons never get here, and start sooner
+
     design = np.column_stack([np.ones_like(term), term])
     ridge = np.array([0.0, RIDGE])
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from llmops.records import PairedTest
 from llmops.stats.units import DIGITS, Floats, cluster_sums
@@ -140,7 +140,7 @@ def _rare(values: Floats, mean: float, confidence: float) -> Interval | None:
     if mode * mean <= 0:
         return Interval(low, high, 1.0)
     against = int(np.sum((values < mode) if mode > 0 else (values > mode)))
-    chance = float(stats.binom.cdf(against, values.size, abs(mode) / (1 + abs(mode))))
+    chance = float(special.bdtr(against, values.size, abs(mode) / (1 + abs(mode))))
     return Interval(low, high, min(1.0, 2 * chance))
 
 
@@ -150,6 +150,6 @@ def _reach(deviations: Floats, room: float, *, known: bool, confidence: float) -
     largest = max(0.0, float(deviations.max())) if known else room
 
     def bound(seen: int) -> float:
-        return float(stats.beta.ppf((1 + confidence) / 2, seen + 1, groups - seen))
+        return float(special.betaincinv(seen + 1, groups - seen, (1 + confidence) / 2))
 
     return largest * bound(count) + (room - largest) * bound(0)

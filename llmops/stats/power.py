@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special
 
 from llmops.stats.eprocess import log_e_values
 from llmops.stats.sequential import HYBRID_SHARE
@@ -60,7 +60,7 @@ class Design:
     @property
     def quantile(self) -> float:
         """Upper quantile of the level."""
-        return float(stats.norm.isf(self.alpha / 2 if self.two_sided else self.alpha))
+        return float(-special.ndtri(self.alpha / 2 if self.two_sided else self.alpha))
 
     @property
     def largest(self) -> float:
@@ -101,9 +101,9 @@ def power(design: Design, difference: float, prompts: float) -> float:
     reach = _threshold(design)
     if spread == 0:  # every discordant prompt goes one way, and every prompt is discordant
         return float(gap > reach)
-    shown = stats.norm.sf((reach - gap) / spread)
+    shown = special.ndtr((gap - reach) / spread)
     if design.two_sided:
-        shown += stats.norm.sf((reach + gap) / spread)
+        shown += special.ndtr(-(reach + gap) / spread)
     return float(shown)
 
 
@@ -123,7 +123,7 @@ def prompts_needed(design: Design, difference: float, wanted: float = 0.8) -> in
         raise ValueError(f"power: expected a number between 0 and 1, received {wanted}")
     if not (abs(difference - design.bar) if design.two_sided else difference - design.bar) > 0:
         raise ValueError(f"difference {difference:g}: not beyond the bar {design.bar:g}")
-    reach = _threshold(design) + float(stats.norm.ppf(wanted)) * design.spread(difference)
+    reach = _threshold(design) + float(special.ndtri(wanted)) * design.spread(difference)
     return max(2, math.ceil((max(0.0, reach) / (difference - design.bar)) ** 2))
 
 
@@ -134,6 +134,8 @@ def detectable(design: Design, prompts: int, wanted: float = 0.8) -> float | Non
         The distance, such as the minimum detectable difference for bar 0; ``None`` if not even
         the largest difference that the discordance allows is shown so often.
     """
+    from scipy import optimize  # here: most comparisons never get here, and start sooner
+
     room = design.largest - design.bar
 
     def lacking(distance: float) -> float:

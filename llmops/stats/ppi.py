@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from llmops.errors import DataError
 from llmops.stats.units import Floats
@@ -77,7 +77,7 @@ def powered_mean(
     weight = _weight(y, f, rest)
     estimate = weight * rest.mean() + np.mean(y - weight * f)
     variance = weight**2 * rest.var(ddof=1) / rest.size + np.var(y - weight * f, ddof=1) / y.size
-    half = float(stats.norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
+    half = float(special.ndtri((1 + confidence) / 2)) * math.sqrt(variance)
     varied = y.std() > 0 and f.std() > 0
     return Powered(
         difference=float(estimate),

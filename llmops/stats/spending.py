@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import special
 
 from llmops.stats.units import Floats
 
@@ -82,15 +82,16 @@ def _following(last: _Look, alpha: float, time: float) -> _Look:
     crossing = math.inf if new < NEGLIGIBLE else _crossing(last, step, new)
     points, density = _moved(last, time, crossing)
     total = last.spent if math.isinf(crossing) else last.spent + new
-    level = float(stats.norm.sf(crossing / math.sqrt(time)))
+    level = float(special.ndtr(-crossing / math.sqrt(time)))
     return _Look(time, total, level, points, density)
 
 
 def _crossing(last: _Look, step: float, new: float) -> float:
     """The height that paths reach for the first time with probability ``new``."""
+    from scipy import optimize  # here: most comparisons never get here, and start sooner
 
     def excess(height: float) -> float:
-        beyond = stats.norm.sf((height - last.points) / math.sqrt(step))
+        beyond = special.ndtr((last.points - height) / math.sqrt(step))
         return math.log(max(float(beyond @ last.density), 1e-300) / new)
 
     return float(optimize.brentq(excess, LOWEST, -LOWEST + 2, xtol=1e-10))
@@ -119,4 +120,4 @@ def _rule(count: int) -> tuple[Floats, Floats]:
 
 def spent(alpha: float, time: float) -> float:
     """Level that may be spent by a share of all prompts."""
-    return float(2 * stats.norm.sf(stats.norm.isf(alpha / 2) / math.sqrt(time)))
+    return float(2 * special.ndtr(special.ndtri(alpha / 2) / math.sqrt(time)))

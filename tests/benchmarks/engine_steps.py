@@ -100,7 +100,7 @@ def throughput(base: str, prompts: str, n: str) -> dict[str, Any]:
 
 
 def versions(base: str, adapters: str, prompts: str, n: str) -> dict[str, Any]:
-    """Several versions: all in one call, and one side at a time."""
+    """Several versions: all in one call, and one side after the other."""
     from llmops.engine.requests import Request
     from llmops.records import Sampling
 
@@ -109,16 +109,28 @@ def versions(base: str, adapters: str, prompts: str, n: str) -> dict[str, Any]:
     ours = engine(sides)
     requests = [Request(one, messages, sampling) for one in sides for messages in asked]
 
-    def apart(**options: int) -> list[Any]:
-        return [a for one in sides for a in ours.generate(one, asked, sampling, **options)]
+    def apart() -> list[Any]:
+        return [a for one in sides for a in ours.generate(one, asked, sampling)]
 
-    seconds = rounds(
-        {"together": lambda: ours.generate_many(requests), "one at a time": apart}, int(n)
-    )
-    answers = ours.generate_many(requests)
-    alone = apart(batch_size=1)
-    differing = sum(a != b for a, b in zip(answers, alone, strict=True))
-    return {"seconds": seconds, "answers": len(answers), "differing": differing}
+    rivals = {"together": lambda: ours.generate_many(requests), "one at a time": apart}
+    return {"seconds": rounds(rivals, int(n))}
+
+
+def invariance(base: str, adapters: str, prompts: str) -> dict[str, Any]:
+    """Greedy answers in float32: all in batches of 64 that mix the sides, and each alone."""
+    from llmops.engine.requests import Request
+    from llmops.records import Sampling
+
+    sides = [side(base, adapter or None) for adapter in adapters.split(",")]
+    ours = engine(sides)
+    asked = [
+        Request(one, messages, Sampling(max_tokens=TOKENS))
+        for one in sides
+        for messages in conversations(int(prompts))
+    ]
+    together, alone = (ours.generate_many(asked, batch_size=size) for size in (64, 1))
+    differing = sum(a != b for a, b in zip(together, alone, strict=True))
+    return {"answers": len(asked), "differing": differing}
 
 
 def memory(base: str, adapters: str) -> dict[str, Any]:

@@ -59,10 +59,10 @@ def measure(cells: dict[Cell, int]) -> dict[Cell, Outcome]:
 
 
 def _weight(cell: Cell) -> int:
-    """How many times as many simulations: a level near its bar needs many, O'Brien-Fleming is slow."""
+    """How many times as many simulations: a level near its bar needs many."""
     if cell not in false_verdicts():
         return 1
-    return 2 if cell.method == "obf" else 4
+    return 4
 
 
 def false_verdicts() -> list[Cell]:

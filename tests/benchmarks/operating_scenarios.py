@@ -22,41 +22,73 @@ SIZES = np.random.default_rng(0).integers(1, 10, 400)
 """Of the clusters: the suite is the same in every simulation, the answers are not."""
 PEEKING = "a plain test after every block"
 T_INTERVAL = "t interval"
-Draw = Callable[[np.random.Generator, int, float], np.ndarray]
 
 
-def ternary(rng: np.random.Generator, n: int, mean: float, q: float = DISCORDANCE) -> np.ndarray:
-    """Wins, ties and losses of independent prompts."""
+class Scores(NamedTuple):
+    """Of n prompts: candidate minus baseline, and the candidate's own; baseline and candidate in [0, 1]."""
+
+    differences: np.ndarray
+    candidate: np.ndarray
+
+
+Draw = Callable[[np.random.Generator, int, float], Scores]
+
+
+def ternary(rng: np.random.Generator, n: int, mean: float, q: float = DISCORDANCE) -> Scores:
+    """Wins, ties and losses of independent prompts; half of the ties are right on both sides."""
     uniform = rng.random(n)
-    return np.where(uniform < (q + mean) / 2, 1.0, np.where(uniform < q, -1.0, 0.0))
+    differences = np.where(uniform < (q + mean) / 2, 1.0, np.where(uniform < q, -1.0, 0.0))
+    return Scores(
+        differences, np.where(differences == 0, rng.random(n) < 0.5, differences > 0) * 1.0
+    )
 
 
-def losses(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+def losses(rng: np.random.Generator, n: int, mean: float) -> Scores:
     """The sides differ where the candidate fails, and hardly anywhere else."""
     return ternary(rng, n, mean, abs(mean) + 0.01)
 
 
-def continuous(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+def continuous(rng: np.random.Generator, n: int, mean: float) -> Scores:
     """Scores such as token F1: two beta variables, sd 0.28 before the shift."""
-    return mean + (1 - abs(mean)) * (rng.beta(2, 3, n) - rng.beta(2, 3, n))
+    before, after = ((1 - abs(mean)) * rng.beta(2, 3, n) for _ in range(2))
+    return _scores(before + max(0.0, -mean), after + max(0.0, mean))
 
 
-def bad(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+def bad(rng: np.random.Generator, n: int, mean: float) -> Scores:
     """Small changes, and rarely a much worse answer, which alone make the mean."""
-    failed = rng.random(n) < abs(mean) * 1.5
-    return np.clip(rng.uniform(-0.02, 0.02, n) - failed * rng.beta(2, 1, n), -1, 1)
+    before = rng.uniform(0.55, 0.98, n)
+    lost = before * rng.beta(8, 1, n)
+    failed = rng.random(n) < abs(mean) / (0.765 * 8 / 9)
+    return _scores(before, before + np.where(failed, -lost, rng.uniform(-0.02, 0.02, n)))
 
 
-def clustered(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+def stakes(rng: np.random.Generator, n: int, mean: float) -> Scores:
+    """Half of the prompts have nothing to lose, and of the others a few lose all."""
+    before = np.where(rng.random(n) < 0.5, 0.99, 0.0)
+    return _scores(before, np.where(rng.random(n) < 2 * abs(mean) / 0.99, 0.0, before))
+
+
+def clustered(rng: np.random.Generator, n: int, mean: float) -> Scores:
     """Half of the prompts repeat the outcome of their cluster of 1 to 9."""
-    cluster = np.repeat(ternary(rng, SIZES.size, mean), SIZES)[:n]
-    return np.where(rng.random(n) < 0.5, cluster, ternary(rng, n, mean))
+    cluster = ternary(rng, SIZES.size, mean)
+    own, repeats = ternary(rng, n, mean), rng.random(n) < 0.5
+    return Scores(
+        *(
+            np.where(repeats, np.repeat(shared, SIZES)[:n], alone)
+            for shared, alone in zip(cluster, own, strict=True)
+        )
+    )
 
 
-def together(rng: np.random.Generator, n: int, mean: float) -> np.ndarray:
+def together(rng: np.random.Generator, n: int, mean: float) -> Scores:
     """Small changes, and rarely a cluster that fails as a whole."""
     failed = np.repeat(rng.random(SIZES.size) < abs(mean) / 0.8, SIZES)[:n]
-    return rng.uniform(-0.02, 0.02, n) - 0.8 * failed
+    before = rng.uniform(0.82, 0.98, n)
+    return _scores(before, before + np.where(failed, -0.8, rng.uniform(-0.02, 0.02, n)))
+
+
+def _scores(before: np.ndarray, after: np.ndarray) -> Scores:
+    return Scores(after - before, after)
 
 
 KINDS: dict[str, tuple[str, Draw]] = {
@@ -64,6 +96,7 @@ KINDS: dict[str, tuple[str, Draw]] = {
     "losses": ("losses alone (few wins)", losses),
     "continuous": ("continuous scores", continuous),
     "bad": ("rare bad answers", bad),
+    "stakes": ("failures where most is at stake", stakes),
     "clustered": ("clusters of 1 to 9", clustered),
     "together": ("clusters that fail together", together),
 }
@@ -110,7 +143,7 @@ def simulate(cell: Cell, seeds: range) -> Outcome:
     return Outcome(len(results), *(int(sum(column)) for column in zip(*results, strict=True)))
 
 
-def _draw(cell: Cell, seed: int) -> np.ndarray:
+def _draw(cell: Cell, seed: int) -> Scores:
     rng = np.random.default_rng([seed, len(cell.kind), cell.cap])
     if cell.q is not None:
         return ternary(rng, cell.cap, cell.mean, cell.q)
@@ -131,14 +164,14 @@ def _blocks(cell: Cell) -> Iterable[tuple[slice, list[str] | None]]:
             return
 
 
-def _sequential(cell: Cell, values: np.ndarray, seed: int) -> tuple[bool, bool, bool, int]:
+def _sequential(cell: Cell, scores: Scores, seed: int) -> tuple[bool, bool, bool, int]:
     largest = int(SIZES.max()) if cell.kind in ("clustered", "together") else 1
     test = SequentialTest(
         cell.must, cell.margin, cap=cell.cap, method=cell.method, alpha=ALPHA,
         largest_cluster=largest, seed=seed,
     )  # fmt: skip
     for part, names in _blocks(cell):
-        if test.update(values[part], names):
+        if test.update(scores.differences[part], names, scores.candidate[part]):
             break
     verdict = test.verdict
     return (
@@ -146,9 +179,9 @@ def _sequential(cell: Cell, values: np.ndarray, seed: int) -> tuple[bool, bool, 
     )  # fmt: skip
 
 
-def _peek(cell: Cell, values: np.ndarray, seed: int) -> tuple[bool, bool, bool, int]:
+def _peek(cell: Cell, scores: Scores, seed: int) -> tuple[bool, bool, bool, int]:
     """What people do without sequential tests: an exact test now and then, until one succeeds."""
-    wins, losses = (values > 0).cumsum(), (values < 0).cumsum()
+    wins, losses = ((sign * scores.differences > 0).cumsum() for sign in (1, -1))
     for n in range(BLOCK, cell.cap + 1, BLOCK):
         for alternative in ("greater", "less"):
             if mcnemar(int(wins[n - 1]), int(losses[n - 1]), alternative=alternative) <= ALPHA:
@@ -157,9 +190,8 @@ def _peek(cell: Cell, values: np.ndarray, seed: int) -> tuple[bool, bool, bool, 
     return False, False, False, cell.cap
 
 
-def _t_interval(cell: Cell, values: np.ndarray, seed: int) -> tuple[bool, bool, bool, int]:
+def _t_interval(cell: Cell, scores: Scores, seed: int) -> tuple[bool, bool, bool, int]:
     names = NAMES[: cell.cap].tolist() if cell.kind in ("clustered", "together") else None
-    low = paired_test(
-        np.maximum(0, -values), np.maximum(0, values), names, confidence=1 - 2 * ALPHA
-    ).low
+    before = np.clip(scores.candidate - scores.differences, 0, 1)
+    low = paired_test(before, scores.candidate, names, confidence=1 - 2 * ALPHA).low
     return low > -cell.margin, low > 0, False, cell.cap

@@ -75,6 +75,7 @@ from llmops.engine.requests import Request, Turn
 from llmops.records import LoadOptions, Sampling
 sides = [side_of(Path(sys.argv[2])), side_of(Path(sys.argv[2]), Path(sys.argv[3]))]
 engine = LocalEngine(sides, options=LoadOptions(dtype="float32"))
+engine._budget.tokens = 32_768  # more than a CPU is given: more than fits here
 prompt = [{"role": "user", "content": "a path " * 90}]
 asked = [Request(side, prompt, Sampling(max_tokens=4)) for side in sides for _ in range(32)]
 turns = [Turn(one.side, one.messages, "a file") for one in asked[::16]]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sides import CONVERSATIONS, GREEDY, side_of, trained, write_adapter
 
+from llmops.engine import mixing
 from llmops.engine.local import LocalEngine
 from llmops.engine.mixing import Mixture
 from llmops.engine.requests import Request, Turn
@@ -102,6 +103,27 @@ def test_each_row_is_what_peft_computes(
     with torch.inference_mode():
         engine._scheduler.activate(None)
         with engine._scheduler.mixture.over([side.adapter_digest for side in sides]):
+            mixed = engine.model(ids).logits
+        for i, side in enumerate(sides):
+            engine._select(side)
+            assert torch.allclose(mixed[i], engine.model(ids[i : i + 1]).logits[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("even", [True, False])
+def test_sides_that_share_a_batch_evenly_are_computed_as_one(
+    folder: Path, base: ModelFiles, tuned: ModelFiles, even: bool
+) -> None:
+    twin = side_of(folder, write_adapter(folder, folder.with_name(f"twin-{even}"), seed=9))
+    engine = LocalEngine([tuned, twin], options=FLOAT32)
+    sides = [tuned, tuned, twin, twin] if even else [tuned, twin, twin, twin]
+    ids = torch.arange(3, 83).reshape(4, 20)
+    names = [side.adapter_digest for side in sides]
+    layer = engine._scheduler.mixture._layers[0]
+    parts = [mixing._part(layer, *one) for one in mixing._ranges(names)]
+    assert (mixing._stacked(parts, 4) is not None) == even
+    with torch.inference_mode():
+        engine._scheduler.activate(None)
+        with engine._scheduler.mixture.over(names):
             mixed = engine.model(ids).logits
         for i, side in enumerate(sides):
             engine._select(side)

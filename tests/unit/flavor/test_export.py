@@ -377,6 +377,7 @@ def test_the_command_prints_what_serves_it(
     assert first == ["llmops", "export", base.uri, "a-base"]
     assert then[:3] == ["vllm", "serve", "a-base"]
     assert then[-2:] == ["--lora-modules", "a=a"]
+    assert then[then.index("--max-loras") + 1] == "2", "the last slot of vLLM 0.32 on a CPU"
     assert then[then.index("--max-lora-rank") + 1] == "8", "vLLM knows no rank of 4"
     run(*first[2:])
     assert (place / "a-base/model.safetensors").is_file()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from llmops.config import Gate
 from llmops.errors import UsageError
 from llmops.gate import gate
+from llmops.gate.evidence import links_of
 from llmops.records import (
     BaseModel,
     Comparison,
@@ -132,3 +135,10 @@ def test_evidence_changes_with_every_byte_it_is_about() -> None:
     assert len(digests) == 5
     again = gate(first, policy(NOT_REGRESS)).evidence_digest
     assert again in digests
+
+
+def test_the_link_to_the_rows_leads_somewhere_without_traces_too() -> None:
+    compared = comparison(("token_f1", 0.0, 0.1))
+    assert links_of(compared)["Row by row"].endswith("/runs/y/traces?compareToRunUuid=x")
+    untraced = links_of(replace(compared, traced=False))
+    assert untraced["Row by row"] == "#/experiments/1/runs/r/artifacts/rows.json"
