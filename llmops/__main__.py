@@ -15,11 +15,14 @@ def main() -> NoReturn:
     global _ended
     atexit.register(_leave)  # before all others, so that it is the last to be called
     from llmops.cli.main import main as command
+    from llmops.errors import EXIT_INTERRUPTED
 
     try:
         command()
     except SystemExit as ended:
         _ended = ended.code if isinstance(ended.code, int) else None
+        if _ended == EXIT_INTERRUPTED:
+            _leave()  # a thread may wait for a server that never answers
         raise
 
 
@@ -28,8 +31,8 @@ def _leave() -> None:
     if _ended is None:
         return
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever began us
+            stream.flush()
     except OSError:  # such as a closed pipe: Python has its own way to tell
         return
     os._exit(_ended)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from llmops.records import Comparison
 
+LONGEST_NAME = 200
+"""Bytes of a file's name: it is written under a longer one first."""
+
 
 @click.command("compare")
 @click.argument("baseline")
@@ -146,9 +149,9 @@ def command(
     )
     link = store.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
     text, record = _shown(found)
+    emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
     if report:
         _write(report, found[0])
-    emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
 
 
 def _require_place(report: Path, candidates: Sequence[str]) -> None:
@@ -157,15 +160,31 @@ def _require_place(report: Path, candidates: Sequence[str]) -> None:
         raise click.UsageError(
             "--report takes one candidate; of several, MLflow keeps a report in the run of each"
         )
-    if not os.access(report.absolute().parent, os.W_OK):
+    try:
+        there = report.exists()
+    except OSError as error:
+        raise click.UsageError(f"--report {report}: {error.strerror}") from error
+    if there and not report.is_file():
+        raise click.UsageError(f"--report {report}: is no regular file")
+    if len(report.name.encode()) > LONGEST_NAME:
+        raise click.UsageError(f"--report {report}: its name is longer than {LONGEST_NAME} bytes")
+    if not os.access(report.resolve().parent, os.W_OK):
         raise click.UsageError(f"--report {report}: its folder is not there, or not writable")
 
 
 def _write(file: Path, comparison: Comparison) -> None:
     from llmops import home
+    from llmops.errors import LlmopsError
     from llmops.report import html_report
 
-    home.write_whole(file, html_report(comparison))
+    try:
+        home.write_whole(file.resolve(), html_report(comparison))  # through a link, not over it
+    except OSError as error:
+        raise LlmopsError(
+            f"--report {file}: cannot be written: {error.strerror}",
+            next_command="take it from the run: mlflow artifacts download -r"
+            f" {comparison.run_id} -a report/report.html",
+        ) from error
 
 
 def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requirement, ...]:

@@ -121,7 +121,9 @@ def _no_room(error: OSError) -> int:
     from llmops import home
 
     click.echo(
-        f"Error: {error.filename or home.home()}: cannot be written: {error.strerror}", err=True
+        f"Error: {error.filename or f'standard output, or a file below {home.home()},'}"
+        f" cannot be written: {error.strerror}",
+        err=True,
     )
     click.echo("  Next: make room there, then the same command again: it resumes", err=True)
     return EXIT_FAILURE

@@ -40,7 +40,7 @@ def command(prompts: int | None, output: str, **assumed: Any) -> None:
     try:
         needed = _needed(design, difference, power)
         shown = _shown(design, difference, power, prompts) if prompts else None
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise _refusal(error) from None
     record = {"must": assumed["must"], "margin": assumed["margin"], **asdict(design)}
     record |= {"difference": difference, "power": power, "needed": needed, "with_prompts": shown}
@@ -70,11 +70,11 @@ def _design(
         return Design(
             -margin if must == "not_regress" else margin, discordance, sd, alpha, two_sided
         )
-    except ValueError as error:
+    except (OverflowError, ValueError) as error:
         raise _refusal(error) from None
 
 
-def _refusal(error: ValueError) -> UsageError:
+def _refusal(error: OverflowError | ValueError) -> UsageError:
     return UsageError(
         f"llmops power: {error}", next_command="llmops power --margin 0.05 --discordance 0.3"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ def answers(
         Answers in the order of the requests.
     """
     keys = [key(one.side, kind, one.messages, asdict(one.sampling)) for one in asked]
-    known = _known(keys, cache, lambda stored: Answer(**stored))
+    known = _known(keys, cache, _answer)
     todo = _missing(keys, known)
     if todo:
         with progress(len(asked), "generate", initial=len(asked) - len(todo)) as shown:
@@ -70,6 +71,13 @@ def likelihoods(
     return [known[k] for k in keys]
 
 
+def _answer(stored: Any) -> Answer:
+    answer = Answer(**stored)
+    if not isinstance(answer.text, str):
+        raise TypeError("no text")
+    return answer
+
+
 def _likelihood(stored: Any) -> Likelihood:
     return float(stored[0]), int(stored[1])
 
@@ -77,8 +85,13 @@ def _likelihood(stored: Any) -> Likelihood:
 def _known(
     keys: Sequence[str], cache: ResultCache, read: Callable[[Any], Result]
 ) -> dict[str, Result]:
-    stored = {k: cache.get(k) for k in dict.fromkeys(keys)}
-    return {k: read(value) for k, value in stored.items() if value is not None}
+    found = {}
+    for k in dict.fromkeys(keys):
+        value = cache.get(k)
+        with suppress(TypeError, ValueError, LookupError):  # of another shape: it is only a cache
+            if value is not None:
+                found[k] = read(value)
+    return found
 
 
 def _missing(keys: Sequence[str], known: Mapping[str, object]) -> list[int]:

@@ -27,6 +27,9 @@ def read_example(where: str, row: Mapping[str, Any]) -> Example:
         DataError: No conversation, or a cell of the wrong type.
     """
     row = {str(key): value for key, value in row.items() if not _empty(value)}
+    for column, value in row.items():
+        _require_whole(f"{where}: column {column!a}", column)
+        _require_whole(f"{where}: `{column}`", value)
     messages = _messages(where, row)
     expected = _text(where, row, _one_of(where, row, "expected", "completion"))
     made = digest.of_record([messages, expected])[:12]
@@ -44,6 +47,19 @@ def _empty(value: object) -> bool:
     if isinstance(value, str):
         return not value.strip()
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _require_whole(where: str, value: object) -> None:
+    """Refuses half of a surrogate pair, which JSON may hold and no file, store or model takes."""
+    if not isinstance(value, str):
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: holds half of a character ({value[error.start]!a} at {error.start})",
+            next_command="write the character whole, such as \\ud83d\\ude00, or leave it out",
+        ) from None
 
 
 def _one_of(where: str, row: Mapping[str, Any], name: str, other: str) -> str:
@@ -124,6 +140,7 @@ def _turn(where: str, turn: Any, *, first: bool) -> Message:
         raise DataError(f"{where}: role {_shown(role)}; allowed here: {', '.join(roles)}")
     if not isinstance(content, str) or not content.strip():
         raise DataError(f"{where}: content must be text, received {_shown(content)}")
+    _require_whole(where, content)
     more = [key for key in turn if key not in ("role", "content") and turn[key] is not None]
     if more:
         raise DataError(f"{where}: unknown key {more[0]!r}; allowed: role, content")

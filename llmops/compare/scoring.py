@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 
 from llmops import digest
@@ -119,7 +121,8 @@ def score(
     values: dict[str, tuple[float, ...]] = {}
     failures: list[Failure] = []
     for scorer in scorers:
-        judged = [_judged(scorer, *row) for row in rows]
+        with redirect_stdout(sys.stderr):  # stdout carries the result, maybe for a machine
+            judged = [_judged(scorer, *row) for row in rows]
         values[scorer.name] = tuple(WORST if isinstance(j, Failure) else j for j in judged)
         failures += [j for j in judged if isinstance(j, Failure)]
     return Scores(values, tuple(failures))
@@ -153,7 +156,7 @@ def _judged(
         )
     except Unscored as reason:
         return Failure(scorer.name, example.id, str(reason))
-    except Exception as error:  # a scorer is anybody's code
+    except (Exception, SystemExit) as error:  # a scorer is anybody's code
         raise UsageError(
             f"scorer {scorer.name!r}: example {example.id!r}:"
             f" raised {type(error).__name__}: {str(error).strip()[:500]}",

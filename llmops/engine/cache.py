@@ -16,6 +16,7 @@ from typing import Any
 
 from llmops import digest, home
 from llmops.engine.voice import Messages
+from llmops.errors import LlmopsError
 from llmops.progress import say
 from llmops.records import Side
 
@@ -30,6 +31,9 @@ class ResultCache:
 
     Args:
         path: The file; by default ``LLMOPS_HOME/cache/results.sqlite``.
+
+    Raises:
+        LlmopsError: It cannot be opened, or stays locked.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -37,8 +41,11 @@ class ResultCache:
         self._read: set[str] = set()
         try:
             self._db = _open(path)
-        except sqlite3.OperationalError:
-            raise  # locked, or no room: the file itself may be sound
+        except sqlite3.OperationalError as error:  # locked, or no room: the file may be sound
+            raise LlmopsError(
+                f"{path}: cannot be used: {error}",
+                next_command="end other processes that use it, or give LLMOPS_HOME another folder",
+            ) from error
         except sqlite3.DatabaseError as error:
             aside = path.with_suffix(".damaged")
             say(
@@ -101,7 +108,10 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("pragma journal_mode=wal")
         db.execute("create table if not exists result (key text primary key, value text not null)")
-        if "used" not in {row[1] for row in db.execute("pragma table_info(result)")}:  # before 0.2
+        columns = {row[1] for row in db.execute("pragma table_info(result)")}
+        if not {"key", "value"} <= columns:
+            raise sqlite3.DatabaseError("its table has another layout")
+        if "used" not in columns:  # before 0.2
             db.execute(f"alter table result add column used integer not null default {_today()}")
         db.execute("select count(*) from result").fetchone()
         db.commit()

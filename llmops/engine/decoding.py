@@ -14,7 +14,7 @@ from typing import Any
 
 from llmops.engine.batches import padded
 from llmops.engine.mixing import Mixture
-from llmops.engine.prefix import compute_prefix, masked
+from llmops.engine.prefix import can_share, compute_prefix, masked
 from llmops.engine.requests import Prompt
 from llmops.engine.rows import Row
 from llmops.engine.sampling import processors
@@ -90,7 +90,7 @@ class _Batch:
         self._ids, self._mask = inputs["input_ids"], inputs["attention_mask"]
         self._width = self._ids.shape[1]
         self._cache = _new_cache(model)
-        if self._cache is not None and _keeps_all(self._cache):
+        if self._cache is not None and can_share(model, self._cache):
             shared = compute_prefix(model, prompts, mixture, self._cache, device)
             self._mask = masked(self._mask, shared)
 
@@ -148,10 +148,3 @@ def _new_cache(model: Any) -> Any:
     cache = DynamicCache(config=base.config)
     plain = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
     return cache if plain else None
-
-
-def _keeps_all(cache: Any) -> bool:
-    """Whether every layer attends to all tokens: a window counts the padding behind a prefix."""
-    from transformers.cache_utils import DynamicLayer
-
-    return bool(cache.layers) and all(type(layer) is DynamicLayer for layer in cache.layers)

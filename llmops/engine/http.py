@@ -122,8 +122,8 @@ class HttpEngine:
                 answers[i] = future.result()
                 if on_answer is not None:
                     on_answer(i, answers[i])
-        finally:  # one that is refused for all of them need not be sent again
-            pool.shutdown(cancel_futures=True)
+        finally:  # whoever interrupts, or is refused for good, does not wait for the others
+            pool.shutdown(wait=False, cancel_futures=True)
         return [answers[i] for i in range(len(conversations))]
 
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
@@ -144,6 +144,8 @@ class HttpEngine:
             ) from error
         except openai.OpenAIError as error:
             return failed(_said(error))
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            return failed(f"the server's reply is no chat completion: {_said(error)}")
 
     def _ask(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Any:
         request: dict[str, Any] = {
@@ -172,12 +174,20 @@ def _read(completion: Any) -> Answer:
     if not completion.choices:
         return failed("the server's reply holds no choice")
     choice, usage = completion.choices[0], completion.usage
+    text, reason = choice.message.content or "", choice.finish_reason or "stop"
+    if not isinstance(text, str) or not isinstance(reason, str):
+        raise TypeError("its content or finish_reason is no text")
     return Answer(
-        text=_encodable(choice.message.content or ""),
-        tokens=usage.completion_tokens if usage else 0,
-        prompt_tokens=usage.prompt_tokens if usage else 0,
-        finish_reason=choice.finish_reason or "stop",
+        text=_encodable(text),
+        tokens=_count(usage.completion_tokens) if usage else 0,
+        prompt_tokens=_count(usage.prompt_tokens) if usage else 0,
+        finish_reason=_encodable(reason),
     )
+
+
+def _count(tokens: object) -> int:
+    """A number of tokens; 0 where the server says something else."""
+    return tokens if isinstance(tokens, int) and tokens > 0 else 0
 
 
 def _encodable(text: str) -> str:

@@ -18,6 +18,29 @@ WORTH_TOKENS = 256
 """Tokens that must be saved: a pass of its own costs about as much as this many on two cores."""
 
 
+ROPES = {"default", "linear", "llama3", "yarn"}
+"""Rotary positions that are the same whatever else is in the batch, unlike longrope and dynamic."""
+
+
+def can_share(model: Any, cache: Any) -> bool:
+    """Whether a gap of padding behind the prefix changes nothing for the model.
+
+    So it is where places are told apart by rotary positions alone, which follow the mask, and where
+    every layer attends to all tokens: windows and ALiBi may count the columns of the batch instead.
+    """
+    from transformers.cache_utils import DynamicLayer
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    config = base.config.get_text_config()
+    rope = getattr(config, "rope_parameters", None) or {}
+    return (
+        bool(cache.layers)
+        and all(type(layer) is DynamicLayer for layer in cache.layers)
+        and rope.get("rope_type") in ROPES
+        and not getattr(config, "alibi", False)
+    )
+
+
 def compute_prefix(
     model: Any, prompts: Sequence[Prompt], mixture: Mixture | None, cache: Any, device: Any
 ) -> int:

@@ -165,7 +165,9 @@ def prompts(result: MetricResult) -> str:
     """``120 paired prompts``, with the clusters where prompts are not independent."""
     test = result.test
     count = f"{test.n:,} paired prompt" + ("" if test.n == 1 else "s")
-    return count if test.clusters == test.n else f"{count} in {test.clusters:,} clusters"
+    if test.clusters == test.n:
+        return count
+    return f"{count} in {test.clusters:,} cluster" + ("" if test.clusters == 1 else "s")
 
 
 def nll(comparison: Comparison) -> Mapping[str, str]:

@@ -137,13 +137,17 @@ def detectable(design: Design, prompts: int, wanted: float = 0.8) -> float | Non
     from scipy import optimize  # here: most comparisons never get here, and start sooner
 
     room = design.largest - design.bar
+    least = max(1e-12, -design.largest - design.bar)
 
     def lacking(distance: float) -> float:
-        return power(design, design.bar + distance, prompts) - wanted
+        difference = min(max(design.bar + distance, -design.largest), design.largest)
+        return power(design, difference, prompts) - wanted
 
     if prompts < 1 or lacking(room) < 0:
         return None
-    return float(optimize.brentq(lacking, 1e-12, room, xtol=1e-9))
+    if lacking(least) >= 0:
+        return least
+    return float(optimize.brentq(lacking, least, room, xtol=1e-9))
 
 
 class HybridPlan(NamedTuple):

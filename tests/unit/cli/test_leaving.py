@@ -59,6 +59,12 @@ def test_all_output_reaches_a_pipe() -> None:
     assert ended.stdout.endswith("}\n")
 
 
+def test_a_closed_output_is_no_traceback() -> None:
+    command = f"{sys.executable} -m llmops recipes ls >&-"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+
+
 def test_a_closed_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m llmops --help | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -164,6 +165,17 @@ def test_every_stage_is_a_verb_of_its_own(
     nowhere = llmops(*command, "--report", "no/such/report.html")
     assert nowhere.returncode == 2
     assert "--report no/such/report.html: its folder is not there" in nowhere.stderr
+    Path("link.html").symlink_to("report.html")
+    os.mkfifo("pipe")
+    for odd, why in (("pipe", "no regular file"), ("", "no regular file"), ("x" * 220, "longer")):
+        refused = llmops(*command, "--report", odd)
+        assert refused.returncode == 2
+        assert why in refused.stderr
+    assert Path("pipe").is_fifo()
+    Path("report.html").write_text("")
+    assert llmops(*command, "--report", "link.html").returncode == 0
+    assert Path("link.html").is_symlink()
+    assert "Examples" in Path("report.html").read_text(encoding="utf-8")
     several = llmops("compare", "base", *["models:/own/1"] * 2, *command[3:], "--report", "r.html")
     assert several.returncode == 2
     seen = llmops("gate", recipe, "--suite", "out/train.jsonl")

@@ -67,6 +67,7 @@ def test_too_few_prompts_are_said_to_be_too_few() -> None:
         ("--margin 0.05 --discordance 0.3 --difference 0.4", "more than the discordance"),
         ("--margin 0.05 --discordance 0.3 --power 1", "power"),
         ("--margin nan --discordance 0.3", "received nan"),
+        ("--margin 1e-300 --sd 1", "out of range"),
     ],
 )
 def test_mistakes_are_told_with_the_next_command(arguments: str, complaint: str) -> None:

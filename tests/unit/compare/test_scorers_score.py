@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def own(value: object, *, needs_expected: bool = False) -> Scorer:
 
     def judge(_: Example, answer: str) -> float:
         if answer == "odd":
-            if isinstance(value, Exception):
+            if isinstance(value, BaseException):
                 raise value
             return value  # type: ignore[return-value]
         return 1.0
@@ -82,6 +83,7 @@ def test_no_judgement_is_the_worst_score_and_is_counted(value: object, reason: s
         ("0.5", "received '0.5'"),
         (None, "received None"),
         (KeyError("gone"), "raised KeyError: 'gone'"),
+        (SystemExit(0), "raised SystemExit: 0"),
     ],
 )
 def test_a_scorer_that_is_wrong_is_told_with_the_example(value: object, says: str) -> None:
@@ -89,6 +91,18 @@ def test_a_scorer_that_is_wrong_is_told_with_the_example(value: object, says: st
         score(examples(None, None), answers("a", "odd"), [own(value)])
     assert str(caught.value).startswith("scorer 'own': example 'q1': ")
     assert says in str(caught.value)
+
+
+def test_what_a_scorer_prints_does_not_get_into_the_result(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def talkative(example: Example, answer: str) -> float:
+        print("judging", answer)
+        return 1.0
+
+    scorer = replace(own(1.0), judge=talkative)
+    assert score(examples(None), answers("a"), [scorer]).values["own"] == (1.0,)
+    assert capsys.readouterr() == ("", "judging a\n")
 
 
 def test_rounding_is_no_mistake() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmops.engine.cache import ResultCache
+from llmops.errors import LlmopsError
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,22 @@ def test_a_damaged_cache_is_put_aside(
     with ResultCache(path) as cache:
         assert cache.get("key") == [1, 2]
     assert (tmp_path / "results.damaged").read_bytes() == damage
+
+
+def test_a_table_of_another_layout_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("create table result (name text)")
+    db.close()
+    with ResultCache(path) as cache:
+        cache.put({"k": 1})
+        assert cache.get("k") == 1
+    assert (tmp_path / "results.damaged").exists()
+
+
+def test_a_place_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LlmopsError, match=str(tmp_path)):
+        ResultCache(tmp_path)
 
 
 def test_a_torn_value_is_a_miss(tmp_path: Path) -> None:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import signal
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +28,33 @@ from llmops.serve.generation import QueuedEngine
 
 SAMPLING = Sampling(max_tokens=8)
 CONVERSATIONS = [[{"role": "user", "content": f"Word {i}."}] for i in range(30)]
+
+
+@contextmanager
+def replying(body: bytes) -> Iterator[str]:
+    """A server that says the same to everybody."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +121,66 @@ def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
         engine = HttpEngine(Endpoint(place, "bot"), timeout=0.3, retries=0)
         (answer,) = engine.generate(CONVERSATIONS[:1], SAMPLING)
     assert answer.error == "Request timed out."
+
+
+CHOICE: dict[str, object] = {
+    "index": 0,
+    "message": {"role": "assistant", "content": "fine"},
+    "finish_reason": "stop",
+}
+ODD: dict[str, object] = {
+    "a page": "<html></html>",
+    "a list": [1, 2],
+    "nothing": None,
+    "choices without a message": {"choices": [{}]},
+    "no message": {"choices": [{**CHOICE, "message": None}]},
+    "choices of text": {"choices": ["a"]},
+    "text for choices": {"choices": "abc"},
+    "parts": {"choices": [{**CHOICE, "message": {"content": [{"type": "text", "text": "x"}]}}]},
+    "a reason that is none": {"choices": [{**CHOICE, "finish_reason": {"a": 1}}]},
+    "usage of another shape": {"choices": [CHOICE], "usage": [1]},
+}
+
+
+@pytest.mark.parametrize("kind", [*ODD, "cut off"])
+def test_a_reply_of_another_shape_is_an_answer_that_says_so(kind: str) -> None:
+    body = b'{"choices": [{"ind' if kind == "cut off" else json.dumps(ODD[kind]).encode()
+    with replying(body) as place:
+        (answer,) = HttpEngine(Endpoint(place, "bot"), retries=0).generate(
+            CONVERSATIONS[:1], SAMPLING
+        )
+    assert answer.error
+    assert "\n" not in answer.error
+
+
+@pytest.mark.parametrize("tokens", [None, "many", -5, math.nan, 3])
+def test_a_count_that_is_none_is_no_tokens(tokens: object) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": tokens, "total_tokens": 3}
+    body = json.dumps({"choices": [CHOICE], "usage": usage}).encode()
+    with replying(body) as place:
+        (answer,) = HttpEngine(Endpoint(place, "bot"), retries=0).generate(
+            CONVERSATIONS[:1], SAMPLING
+        )
+    assert (answer.text, answer.error) == ("fine", None)
+    assert answer.tokens == (3 if tokens == 3 else 0)
+
+
+def test_whoever_interrupts_does_not_wait_for_a_silent_server(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.jsonl"
+    suite.write_text("".join(json.dumps({"prompt": f"p{i}"}) + "\n" for i in range(4)))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"openai:http://127.0.0.1:{silent.getsockname()[1]}/v1#"
+        command = [sys.executable, "-m", "llmops", "compare", f"{uri}a", f"{uri}b"]
+        command += ["--suite", str(suite), "--scorer", "regex:a"]
+        store = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+        begun = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, **store})
+        silent.settimeout(120)
+        connection, _ = silent.accept()
+        with connection:
+            begun.send_signal(signal.SIGINT)
+            _, told = begun.communicate(timeout=20)
+    assert begun.returncode == 130
+    assert b"Interrupted" in told
 
 
 def test_what_no_retry_can_mend_is_the_user_s_mistake(url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import shutil
@@ -133,6 +134,58 @@ def test_a_model_with_a_window_is_left_as_it_is(tiny_model: Path, tmp_path: Path
     expected = alone(engine, requests)
     assert engine.generate_many(requests) == expected
     assert len({answer.text for answer in expected}) > 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "shares"),
+    [
+        ({}, True),
+        ({"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}, True),
+        ({"rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0}}, False),
+        ({"rope_parameters": None}, False),
+        ({"alibi": True}, False),
+    ],
+)
+def test_only_where_places_follow_the_mask(
+    engine: LocalEngine, settings: dict[str, object], shares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import DynamicCache
+
+    base = engine.model.get_base_model()
+    cache = DynamicCache(config=base.config)
+    changed = copy.deepcopy(base.config)
+    for name, value in settings.items():
+        setattr(changed, name, value)
+    monkeypatch.setattr(base, "config", changed)
+    assert prefix.can_share(engine.model, cache) == shares
+
+
+def test_windows_without_a_cache_of_their_own_answer_as_each_prompt_alone(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoTokenizer, GPTNeoConfig, GPTNeoForCausalLM
+
+    from llmops.engine.local import LocalEngine
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    torch.manual_seed(0)
+    config = GPTNeoConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_heads=4,
+        num_layers=2,
+        attention_types=[[["global", "local"], 1]],
+        window_size=16,
+        max_position_embeddings=1024,
+        initializer_range=0.5,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    GPTNeoForCausalLM(config).save_pretrained(tmp_path / "neo")
+    tokenizer.save_pretrained(tmp_path / "neo")
+    side = side_of(tmp_path / "neo")
+    engine = LocalEngine([side], options=LoadOptions(dtype="float32"))
+    requests = asked([side])
+    assert engine.generate_many(requests) == alone(engine, requests)
 
 
 def test_the_mask_hides_what_stands_between_the_beginning_and_the_rest() -> None:

@@ -14,6 +14,14 @@ from llmops.stats.units import units_of
 QUARTER = Design(discordance=0.27)
 
 
+def test_what_can_be_shown_never_leaves_what_the_discordance_allows() -> None:
+    for hundredths in range(1, 100, 7):
+        for bar in range(-20, 0, 3):
+            design = Design(bar / 100, hundredths / 100, None, 0.05, False)
+            found = detectable(design, 200)
+            assert found is None or bar / 100 + found <= hundredths / 100 + 1e-9
+
+
 def test_published_and_known_sizes() -> None:
     # (1.645 sqrt(q) + .842 sqrt(q - d^2))^2 / d^2, and 6.18 q / m^2 up to the variance at the bar.
     assert prompts_needed(QUARTER, 0.05) == 666
