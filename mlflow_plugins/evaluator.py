@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mlflow.exceptions import MlflowException
 from mlflow.models.evaluation import EvaluationResult, ModelEvaluator
 
 
@@ -22,10 +23,12 @@ class LlmopsEvaluator(ModelEvaluator):  # type: ignore[misc]
         import mlflow
 
         from llmops.compare import evaluation
-        from llmops.serve.target import mlflow_errors
+        from llmops.errors import LlmopsError
 
-        with mlflow_errors():
+        try:
             found = evaluation.metrics(evaluation.evaluate(model, dataset, evaluator_config))
+        except LlmopsError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
         known = {name: value for name, value in found.items() if value == value}
         mlflow.log_metrics(known, run_id=run_id)
         return EvaluationResult(metrics=found, artifacts={}, run_id=run_id)

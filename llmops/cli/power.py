@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 @click.option(
     "--difference", type=float, default=0.0, show_default=True, help="True difference assumed."
 )
-@click.option("--alpha", type=float, default=0.05, show_default=True, help="Level.")
+@click.option(
+    "--alpha",
+    type=float,
+    default=0.025,
+    show_default=True,
+    help="Level of a claim; a comparison with 95% intervals has 0.025.",
+)
 @click.option("--two-sided", is_flag=True, help="Both directions count; alpha is shared.")
 @click.option("--power", type=float, default=0.8, show_default=True, help="Power wanted.")
 @click.option("--prompts", type=click.IntRange(min=2), help="Say what so many prompts can show.")

@@ -11,7 +11,7 @@ from llmops.config import Compare
 from llmops.errors import UsageError
 from llmops.records import Comparison
 
-OPTIONS = ("baseline", "candidate", "scorers", "name", *Compare.model_fields)
+OPTIONS = tuple(dict.fromkeys(("baseline", "candidate", "name", *Compare.model_fields)))
 """What ``evaluator_config`` may hold."""
 
 

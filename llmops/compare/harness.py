@@ -136,7 +136,16 @@ def compare_all(
             found = [_with(one, rows) for one, rows in zip(found, rest, strict=True)]
     seconds = time.monotonic() - begun
     found = [replace(one, seconds=seconds) for one in found]
-    return log_comparisons(found, held_out, traces=config.traces)
+    return log_comparisons(found, held_out, _settings(config, judges), traces=config.traces)
+
+
+def _settings(config: Compare, judges: Sequence[Scorer]) -> dict[str, object]:
+    """What decides a result besides the sides and the suite."""
+    names = ("method", "confidence", "engine", "max_tokens", "temperature", "repeats")
+    return {
+        **{name: getattr(config, name) for name in names},
+        "scorers": " ".join(judge.spec for judge in judges),
+    }
 
 
 def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> Comparison:

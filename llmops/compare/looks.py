@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from llmops.config import Requirement
 from llmops.records import Example, MetricResult, Row
-from llmops.stats import paired_test
+from llmops.stats.paired import detectable_with, paired_test
 from llmops.stats.plan import blocks
 from llmops.stats.result import Method
 from llmops.stats.sequential import SequentialTest
@@ -155,7 +155,10 @@ class _Metric:
     def __init__(self, name: str, plan: Plan, test: Callable[[str, float], SequentialTest]) -> None:
         self.name, self._plan = name, plan
         self._up, self._down = test("improve", 0.0), test("improve", 0.0)
-        self._asked = [test(q.must, q.margin) for q in plan.questions if q.metric == name]
+        asked = [question for question in plan.questions if question.metric == name]
+        self._asked = [test(question.must, question.margin) for question in asked]
+        losses = [question.margin for question in asked if question.must == "not_regress"]
+        self._margin = min(losses, default=None)
 
     @property
     def answers(self) -> list[bool | None]:
@@ -182,10 +185,13 @@ class _Metric:
         found = [test.finish() if whole else test.result() for test in (self._up, *self._asked)]
         down = self._down.finish() if whole else self._down.result()
         chances = [p for p in (found[0].p_overall, down.p_overall) if p is not None]
+        low, high = max(one.low for one in found), min(one.high for one in found)
         held = replace(
             plain,
-            low=max(result.low for result in found),
-            high=min(result.high for result in found),
+            low=low,
+            high=high,
             p_value=min(1.0, 2 * min(chances)) if chances else float("nan"),
+            detectable=max(plain.detectable, detectable_with(low, high, plain.confidence)),
         )
-        return MetricResult(self.name, sum(before) / len(before), sum(after) / len(after), held)
+        old, new = (sum(scores) / len(scores) for scores in (before, after))
+        return MetricResult(self.name, old, new, held, self._margin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,13 +22,18 @@ DATASET_NAME = 15
 
 
 def log_comparisons(
-    comparisons: Sequence[Comparison], suite: Suite, *, traces: bool = True
+    comparisons: Sequence[Comparison],
+    suite: Suite,
+    settings: Mapping[str, object],
+    *,
+    traces: bool = True,
 ) -> tuple[Comparison, ...]:
     """Writes the runs of comparisons with one baseline: a parent, and a child for each side.
 
     Args:
         comparisons: All of one sitting.
         suite: What was asked.
+        settings: How it was asked: parameters of the parent run.
         traces: Whether each answer becomes a trace too, which MLflow shows side by side.
 
     Returns:
@@ -48,6 +53,7 @@ def log_comparisons(
             run_name=title[:TITLE], tags={registry.KIND: "ab"}, nested=within
         ) as parent:
             mlflow.log_input(dataset, context="evaluation")
+            mlflow.log_params({**settings, "suite_digest": suite.digest})
             children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
             baseline = _log_side(first, "baseline", dataset, traces=traces)
             mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)

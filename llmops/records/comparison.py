@@ -38,12 +38,17 @@ class PairedTest:
 
 @dataclass(frozen=True)
 class MetricResult:
-    """One metric of both sides over the suite, with its paired test."""
+    """One metric of both sides over the suite, with its paired test.
+
+    Attributes:
+        margin: Loss that was said to be tolerated; ``None`` if that was not asked.
+    """
 
     metric: str
     baseline: float
     candidate: float
     test: PairedTest
+    margin: float | None = None
 
 
 @dataclass(frozen=True)

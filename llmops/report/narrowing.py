@@ -125,7 +125,8 @@ def narrowing_svg(
 def _margins(result: MetricResult, decision: Decision | None) -> list[float]:
     """Differences that the gate's demands on the metric must exceed, other than zero."""
     checks = [c for c in (decision.checks if decision else ()) if c.metric == result.metric]
-    return sorted({c.margin if c.must == "improve" else -c.margin for c in checks if c.margin})
+    asked = {c.margin if c.must == "improve" else -c.margin for c in checks if c.margin}
+    return sorted(asked or ({-result.margin} if result.margin else set()))
 
 
 def _path(spots: list[tuple[float, float]]) -> str:

@@ -93,6 +93,7 @@ def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object
         "confidence": _number(test.confidence),
         "p_value": _number(test.p_value),
         "detectable": _number(test.detectable),
+        "margin": result.margin,
         "pairs": test.n,
         "clusters": test.clusters,
         "wins": test.wins,

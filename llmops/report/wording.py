@@ -67,7 +67,8 @@ def finding(result: MetricResult, decision: Decision | None = None) -> Finding:
     if said is Verdict.REGRESSED:
         return WORSE
     if said is Verdict.NOT_WORSE:
-        return Finding("not worse", "◆", "fine", f"margin {check.margin:g}" if check else "")
+        margin = check.margin if check else result.margin
+        return Finding("not worse", "◆", "fine", f"margin {margin:g}")
     return Finding("not shown", "●", "open", _not_shown(test, check))
 
 
@@ -85,7 +86,7 @@ def _check_of(metric: str, decision: Decision | None) -> Check | None:
 
 
 def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
-    """The gate's verdict on a metric it demands, else what the interval alone says."""
+    """The gate's verdict on a metric it demands, else what the interval says of zero and margin."""
     test, check = result.test, _check_of(result.metric, decision)
     # NOT_WORSE is said of a tolerated loss, and a demand to improve names none.
     untold = check and check.must == "improve" and check.verdict is Verdict.NOT_WORSE
@@ -93,6 +94,8 @@ def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
         return check.verdict
     if test.low > 0:
         return Verdict.IMPROVED
+    if result.margin is not None and test.low > -result.margin:
+        return Verdict.NOT_WORSE
     return Verdict.REGRESSED if test.high < 0 else Verdict.INCONCLUSIVE
 
 

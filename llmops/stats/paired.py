@@ -153,3 +153,9 @@ def _reach(deviations: Floats, room: float, *, known: bool, confidence: float) -
         return float(special.betaincinv(seen + 1, groups - seen, (1 + confidence) / 2))
 
     return largest * bound(count) + (room - largest) * bound(0)
+
+
+def detectable_with(low: float, high: float, confidence: float) -> float:
+    """Smallest true difference that an interval as wide as this one shows with 80% power."""
+    quantile = special.ndtri((1 + confidence) / 2)
+    return float(min(1.0, (high - low) / 2 * (1 + special.ndtri(POWER) / quantile)))

@@ -25,7 +25,7 @@ def test_a_table_for_people() -> None:
     shown = power("--margin", "0.05", "--discordance", "0.3", "--prompts", "500")
     assert shown.exit_code == 0
     assert "above -0.05 if it is 0" in shown.output
-    assert f"fixed   {prompts_needed(Design(-0.05, 0.3), 0.0)}" in shown.output
+    assert f"fixed   {prompts_needed(Design(-0.05, 0.3, alpha=0.025), 0.0)}" in shown.output
     assert "hybrid" in shown.output
     assert "With 500 prompts: power 0." in shown.output
     assert "no change" not in shown.output
@@ -35,11 +35,11 @@ def test_json_for_programs() -> None:
     arguments = "--must improve --discordance 0.27 --difference 0.05 --prompts 400"
     shown = power(*arguments.split(), "--output", "json")
     record = json.loads(shown.output)
-    assert record["needed"]["fixed"]["prompts"] == 666
-    assert 666 < record["needed"]["hybrid"]["prompts"] < 800
+    assert record["needed"]["fixed"]["prompts"] == 846
+    assert 846 < record["needed"]["hybrid"]["prompts"] < 1_000
     assert record["needed"]["hybrid"]["mean"] <= record["needed"]["hybrid"]["prompts"]
     assert record["with_prompts"]["detectable"] == pytest.approx(
-        detectable(Design(discordance=0.27), 400)
+        detectable(Design(discordance=0.27, alpha=0.025), 400)
     )
     assert record["schema_version"] == 1
 

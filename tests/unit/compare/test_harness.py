@@ -77,6 +77,10 @@ def test_the_report_is_in_the_run_without_a_gate(bot: str, suite: Path) -> None:
     page = mlflow.artifacts.load_text(f"runs:/{one.run_id}/report/report.html")
     assert "<h2>Examples</h2>" in page
     assert one.run_id in page
+    parameters = registry.client().get_run(one.run_id).data.params
+    assert parameters["method"] == "fixed"
+    assert parameters["max_tokens"] == "6"
+    assert parameters["suite_digest"] == one.suite_digest
     two = compare_all("models:/tiny/1", [bot, "models:/tiny/1"], suite, config)
     for found in two:  # each in the run of its candidate
         page = mlflow.artifacts.load_text(f"runs:/{found.child_run_ids[1]}/report/report.html")

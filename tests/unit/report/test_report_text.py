@@ -9,7 +9,7 @@ import pytest
 from report_records import CHECKS, METRICS, comparison, decision, metric, rows, side
 
 from llmops.records import Check, SliceResult, SmallSlice, Verdict
-from llmops.report import comparison_table, sentence, to_json
+from llmops.report import comparison_table, html_report, sentence, to_json
 from llmops.report.wording import finding
 
 
@@ -134,6 +134,16 @@ def test_json_holds_the_numbers_of_the_table_and_no_answers():
 def test_json_says_null_where_json_has_no_number():
     record = to_json(comparison(nll=(float("nan"), float("inf"))))
     assert record["nll_per_token"] == {"baseline": None, "candidate": None}
+
+
+def test_a_loss_that_was_tolerated_is_told_without_a_gate():
+    tolerated = replace(metric("token_f1", -0.04, 0.01, 0.06), margin=0.05)
+    text = comparison_table(comparison([tolerated]))
+    assert "not worse (margin 0.05)" in text
+    larger = replace(tolerated, margin=0.03)
+    assert "not worse" not in comparison_table(comparison([larger]))
+    assert to_json(comparison([tolerated]))["metrics"][0]["margin"] == 0.05
+    assert "not worse" in html_report(comparison([tolerated]))
 
 
 SLICES = (
