@@ -39,9 +39,9 @@ class Engines:
     def __init__(self, sides: Sequence[Side], batch_size: int, engine: str = "local") -> None:
         files = [side for side in sides if isinstance(side, ModelFiles)]
         self._batch_size = batch_size
-        group = _Vllm if engine == "vllm" else _Local
+        kind = VllmEngine if engine == "vllm" else LocalEngine
         self._local = {
-            digest: group([side for side in files if side.base.digest == digest])
+            digest: _OfBase([side for side in files if side.base.digest == digest], kind)
             for digest in dict.fromkeys(side.base.digest for side in files)
         }
         self._remote = {side.uri: _Remote(side) for side in sides if isinstance(side, RemoteModel)}
@@ -102,53 +102,34 @@ class Engines:
         return [found[i] for i in range(len(turns))]
 
 
-class _Local:
-    """One base with its adapters, loaded at the first question."""
+class _OfBase:
+    """One base with its adapters: an engine of one kind, loaded or started at the first question."""
 
-    def __init__(self, sides: Sequence[ModelFiles]) -> None:
-        self._sides = sides
+    def __init__(
+        self, sides: Sequence[ModelFiles], kind: type[LocalEngine] | type[VllmEngine]
+    ) -> None:
+        self._sides, self._kind = sides, kind
 
     @cached_property
-    def _engine(self) -> LocalEngine:
-        return LocalEngine(self._sides)
+    def _engine(self) -> LocalEngine | VllmEngine:
+        return self._kind(self._sides)
 
     def close(self) -> None:
-        """Nothing outlives this process."""
+        """Ends the server, if one was started."""
+        engine = self.__dict__.get("_engine")
+        if isinstance(engine, VllmEngine):
+            engine.close()
 
     def generate(self, conversations: Sequence[Asked], keep: OnBatch[Answer], rows: int) -> None:
-        """Answers those that fit, and says of the others why they do not."""
-        self._engine.generate_many(
-            _requests(self._sides, conversations), batch_size=rows, on_batch=keep
-        )
+        """Answers those that can be answered, and says of the others why they cannot."""
+        known = {side.uri: side for side in self._sides}
+        asked = [Request(known[one.side.uri], one.messages, one.sampling) for one in conversations]
+        self._engine.generate_many(asked, batch_size=rows, on_batch=keep)
 
     def log_likelihoods(self, turns: Sequence[Turn], keep: OnBatch[Likelihood | None]) -> None:
+        """Of given answers; a server cannot tell, and ``compare`` refuses to ask one."""
+        assert isinstance(self._engine, LocalEngine)
         self._engine.log_likelihood_many(turns, on_batch=keep)
-
-
-class _Vllm:
-    """One base with its adapters in a vLLM server, started at the first question."""
-
-    def __init__(self, sides: Sequence[ModelFiles]) -> None:
-        self._sides = sides
-
-    @cached_property
-    def _engine(self) -> VllmEngine:
-        return VllmEngine(self._sides)
-
-    def close(self) -> None:
-        """Ends the server, if there is one."""
-        if "_engine" in self.__dict__:
-            self._engine.close()
-
-    def generate(self, conversations: Sequence[Asked], keep: OnBatch[Answer], rows: int) -> None:
-        """Answers; one that the server refuses says why."""
-        self._engine.generate_many(
-            _requests(self._sides, conversations), batch_size=rows, on_batch=keep
-        )
-
-    def log_likelihoods(self, turns: Sequence[Turn], keep: OnBatch[Likelihood | None]) -> None:
-        """A server gives answers, not the likelihood of one."""
-        raise NotImplementedError
 
 
 class _Remote:
@@ -172,11 +153,6 @@ class _Remote:
             sampling,
             on_answer=lambda i, answer: keep([i], [answer]),
         )
-
-
-def _requests(sides: Sequence[ModelFiles], conversations: Sequence[Asked]) -> list[Request]:
-    known = {side.uri: side for side in sides}
-    return [Request(known[one.side.uri], one.messages, one.sampling) for one in conversations]
 
 
 def _base(asked: Asked) -> str | None:

@@ -69,6 +69,11 @@ def _directories(sides: Sequence[ModelFiles]) -> dict[str, Path]:
     return found
 
 
+def unwrapped(model: Any) -> Any:
+    """The model of transformers inside one of PEFT, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def select(model: Any, name: str | None) -> None:
     """Makes one adapter active, or none."""
     from peft import PeftModel

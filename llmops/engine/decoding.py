@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
+from llmops.engine.adapters import unwrapped
 from llmops.engine.batches import padded
 from llmops.engine.mixing import Mixture
 from llmops.engine.prefix import can_share, compute_prefix, masked
@@ -92,7 +93,7 @@ class _Batch:
         self._cache = _new_cache(model)
         if self._cache is not None and can_share(model, self._cache):
             shared = compute_prefix(model, prompts, mixture, self._cache, device)
-            self._mask = masked(self._mask, shared)
+            self._mask = masked(self._mask, shared) if shared else self._mask
 
     def go_on(self, cancelled: threading.Event, streamer: Any) -> None:
         """Generates until all rows have ended, or so many that the others are better off alone."""
@@ -142,7 +143,7 @@ def _new_cache(model: Any) -> Any:
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = unwrapped(model)
     if not base._supports_default_dynamic_cache():
         return None
     cache = DynamicCache(config=base.config)

@@ -11,13 +11,12 @@ from contextlib import nullcontext
 from itertools import groupby, takewhile
 from typing import Any
 
+from llmops.engine.adapters import unwrapped
 from llmops.engine.mixing import Mixture
 from llmops.engine.requests import Prompt
 
 WORTH_TOKENS = 256
-"""Tokens that must be saved: a pass of its own costs about as much as this many on two cores."""
-
-
+"""Tokens that must be saved for a pass of its own."""
 ROPES = {"default", "linear", "llama3", "yarn"}
 """Rotary positions that are the same whatever else is in the batch, unlike longrope and dynamic."""
 
@@ -30,8 +29,7 @@ def can_share(model: Any, cache: Any) -> bool:
     """
     from transformers.cache_utils import DynamicLayer
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    config = base.config.get_text_config()
+    config = unwrapped(model).config.get_text_config()
     rope = getattr(config, "rope_parameters", None) or {}
     return (
         bool(cache.layers)
@@ -77,12 +75,11 @@ def masked(mask: Any, shared: int) -> Any:
     A row of n tokens finds ``shared`` of them at the front; what stands between them and its last
     ``n - shared`` is padding.
     """
-    moved = mask.clone()
-    lengths = mask.sum(dim=1).tolist()
-    for row, tokens in enumerate(lengths):
-        moved[row, :shared] = 1
-        moved[row, shared : mask.shape[1] - (tokens - shared)] = 0
-    return moved
+    import torch
+
+    place = torch.arange(mask.shape[1], device=mask.device)
+    begins = mask.shape[1] - (mask.sum(dim=1, keepdim=True) - shared)
+    return ((place < shared) | (place >= begins)).to(mask.dtype)
 
 
 def _common(rows: Sequence[Sequence[int]]) -> int:
@@ -92,5 +89,4 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
 
 
 def _last_logits_only(model: Any) -> dict[str, int]:
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return {"logits_to_keep": 1} if base._supports_logits_to_keep() else {}
+    return {"logits_to_keep": 1} if unwrapped(model)._supports_logits_to_keep() else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llmops.engine.adapters import unwrapped
 from llmops.engine.batches import padded
 from llmops.engine.requests import Pair
 
@@ -43,7 +44,7 @@ def score(model: Any, pairs: Sequence[Pair], device: Any) -> list[tuple[float, i
 
 def _logits(model: Any, inputs: dict[str, Any], first: int) -> Any:
     """Logits (B, T - first, V) from the first position on that is needed."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = unwrapped(model)
     width = inputs["input_ids"].shape[1]
     if base._supports_logits_to_keep():
         return model(**inputs, logits_to_keep=width - first).logits

@@ -10,11 +10,24 @@ import psutil
 import pytest
 
 from llmops import home, pipeline, registry
+from llmops.config import Recipe
 from llmops.errors import UsageError
 from llmops.gate import promote
 from llmops.recipe_file import load_recipe
 from llmops.records import Verdict
 from llmops.workspace import workspace
+
+
+def interrupted(recipe: Recipe, place: object, name: str) -> None:
+    """Runs the loop as far as a function, in place of which somebody presses Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(place, name, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(recipe)
 
 
 def test_the_loop_runs_twice_and_the_second_meets_the_first(store: str, own_recipe: Path) -> None:
@@ -129,7 +142,7 @@ def test_the_same_recipe_does_not_run_twice_at_once(store: str, own_recipe: Path
 
 
 def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
-    store: str, own_recipe: Path, monkeypatch: pytest.MonkeyPatch
+    store: str, own_recipe: Path
 ) -> None:
     # The champion is this run's own version by then: meeting itself would be "not improved".
     recipe = load_recipe(
@@ -141,13 +154,7 @@ def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
         ],
     )
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "serve", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.run(recipe)
+    interrupted(recipe, pipeline, "serve")
     assert registry.version_of_alias("own", "champion") == "1"
     outcome = pipeline.run(recipe)
     assert outcome.decision.passed
@@ -155,35 +162,19 @@ def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
     assert registry.client().get_model_version("own", "1").tags["llmops.verdict"] == "IMPROVED"
 
 
-def test_a_run_killed_before_the_alias_was_set_sets_it(
-    store: str, own_recipe: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_killed_before_the_alias_was_set_sets_it(store: str, own_recipe: Path) -> None:
     recipe = load_recipe(own_recipe, ["serve=null"])
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(registry, "set_alias", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.run(recipe)
+    interrupted(recipe, registry, "set_alias")
     outcome = pipeline.run(recipe)
     assert outcome.version.version == "1"
     assert registry.version_of_alias("own", "challenger") == "1"
 
 
-def test_a_failure_after_registration_does_not_register_again(
-    store: str, own_recipe: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_after_registration_does_not_register_again(store: str, own_recipe: Path) -> None:
     recipe = load_recipe(own_recipe)
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(pipeline, "judge", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.run(recipe)
+    interrupted(recipe, pipeline, "judge")
     outcome = pipeline.run(recipe)
     assert outcome.version.version == "1"
     runs = registry.client().search_runs([outcome.comparison.experiment_id])
