@@ -72,7 +72,7 @@ vllm: $(VENV)/development $(VLLM)/ready  ## Tests of the vLLM engine, with a rea
 bench: $(VENV)/development  ## Benchmarks, each printing a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s
 
-characteristics: $(VENV)/development  ## Simulate how often each method of comparison errs (10 min)
+characteristics: $(VENV)/development  ## Simulate how often each method of comparison errs (15 min)
 	$(BIN)/python tests/benchmarks/operating_characteristics.py
 
 seeds: install  ## Run quickstart on three seeds and print the figures behind expected.json (20 min)

@@ -36,9 +36,14 @@ def parse(uri: str) -> tuple[str, str]:
     """
     rest = uri.removeprefix("models:/")
     if rest == uri or not rest.strip("/@"):
-        name = uri if MODEL_NAME.fullmatch(uri) else "quickstart"
+        if MODEL_NAME.fullmatch(uri):
+            raise NotFoundError(
+                f"{uri!r}: no base model of this name",
+                next_command=f"llmops base ls; or, for a version, write models:/{uri}/1",
+            )
         raise UsageError(
-            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as models:/{name}@champion"
+            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as"
+            " models:/quickstart@champion"
         )
     if "@" in rest:
         name, _, alias = rest.partition("@")

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="What is to be shown.",
 )
-@click.option("--margin", type=float, default=0.0, help="Loss tolerated, or gain demanded.")
+@click.option(
+    "--margin", type=float, help="Loss tolerated, or gain demanded (0 if nothing is said)."
+)
 @click.option("--discordance", type=float, help="Share of prompts where one side alone is right.")
 @click.option("--sd", type=float, help="Instead, for other scores: their differences' spread.")
 @click.option(
@@ -48,7 +50,7 @@ def command(prompts: int | None, output: str, **assumed: Any) -> None:
         shown = _shown(design, difference, power, prompts) if prompts else None
     except (OverflowError, ValueError) as error:
         raise _refusal(error) from None
-    record = {"must": assumed["must"], "margin": assumed["margin"], **asdict(design)}
+    record = {"must": assumed["must"], "margin": abs(design.bar), **asdict(design)}
     record |= {"difference": difference, "power": power, "needed": needed, "with_prompts": shown}
     text = [_claim(design, difference, power), "", _table(needed)]
     emit(output, "\n".join([*text, *(_sentences(shown, power) if shown else [])]), record)
@@ -56,7 +58,7 @@ def command(prompts: int | None, output: str, **assumed: Any) -> None:
 
 def _design(
     must: str,
-    margin: float,
+    margin: float | None,
     discordance: float | None,
     sd: float | None,
     alpha: float,
@@ -65,16 +67,18 @@ def _design(
 ) -> Design:
     from llmops.stats.power import Design
 
-    if margin < 0 or (must == "not_regress" and margin == 0):
+    wanted = margin or 0.0
+    if wanted < 0 or (must == "not_regress" and wanted == 0):
         raise UsageError(
-            f"--margin: received {margin:g}; --must {must} needs a number "
+            f"--margin: {'missing' if margin is None else f'received {margin:g}'}; --must {must}"
+            " needs a number "
             + ("above 0: no suite can show a loss of exactly nothing" * (must == "not_regress"))
             + ("of at least 0" * (must == "improve")),
             next_command="llmops power --margin 0.05 --discordance 0.3",
         )
     try:
         return Design(
-            -margin if must == "not_regress" else margin, discordance, sd, alpha, two_sided
+            -wanted if must == "not_regress" else wanted, discordance, sd, alpha, two_sided
         )
     except (OverflowError, ValueError) as error:
         raise _refusal(error) from None

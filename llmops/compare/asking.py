@@ -118,15 +118,15 @@ class Asking:
         return found
 
     def _answers(self, indices: Sequence[int]) -> list[list[Answer]]:
-        """Of each side, to each example."""
+        """Of each side, to each example; a prompt's sides are neighbours, which go well together."""
         asked = [
             Asked(side, self._prompts[i].example.messages, self._sampling(self._prompts[i].repeat))
-            for side in self._sides
             for i in indices
+            for side in self._sides
         ]
         kind = "answer" if self._config.engine == "local" else f"answer-{self._config.engine}"
         found = answers(self._engines, asked, self._cache, kind=kind)
-        return _parts(found, len(indices))
+        return [found[which :: len(self._sides)] for which in range(len(self._sides))]
 
     def _sampling(self, repeat: int) -> Sampling:
         """A repeat differs by its seed, so that the cache keeps it apart."""

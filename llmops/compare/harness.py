@@ -159,6 +159,7 @@ def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> C
         *asking.failed((0, which + 1)),
         *asking.unjudged((0, which + 1)),
         *pairwise.notes(asking.pairwise[which]),
+        *pairwise.kinship(asking.pairwise[which], (baseline, candidate)),
         looked.note,
         *parts.notes,
     )

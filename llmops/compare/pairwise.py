@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import chain
 
 from llmops.compare.judge import Judged, Kind, Outcome, compare_pairs
-from llmops.compare.judge_askers import Asker
+from llmops.compare.judge_askers import Asker, LocalJudge
 from llmops.compare.judge_controls import controls
 from llmops.compare.scoring import Scorer
 from llmops.engine.cache import ResultCache
 from llmops.errors import UsageError
-from llmops.records import Answer, Example
+from llmops.records import Answer, Example, ModelFiles, RemoteModel, Side
 from llmops.stats.length import length_adjusted
 
 SAMPLE = 20
@@ -35,6 +35,12 @@ class Pairwise:
         self._seen: list[tuple[Example, Answer, Answer]] = []
         self._outcomes: list[Outcome] = []
 
+    def is_kin(self, side: Side) -> bool:
+        """Whether the judge is that side, or of the same base model."""
+        if isinstance(self._asker, LocalJudge) and isinstance(side, ModelFiles):
+            return self._asker.side.base.digest == side.base.digest
+        return isinstance(side, RemoteModel) and self._asker.name == side.label
+
     def score(
         self, block: Sequence[Example], baseline: Sequence[Answer], candidate: Sequence[Answer]
     ) -> Scored:
@@ -57,7 +63,8 @@ class Pairwise:
             raise UsageError(
                 f"scorer {self.name!r}: the judge {self._asker.name} gave no verdict on any of"
                 f" {asked} pairs: {judged.failed[0]}",
-                next_command="choose a judge that can say which answer is better, or none",
+                next_command="see that it answers, or choose another judge; answers of the sides are"
+                " kept and not generated again",
             )
         return (self._summary(judged, asked), *self._length(judged), *self._controls(judged))
 
@@ -92,6 +99,22 @@ class Pairwise:
 def pairwise(judges: Sequence[Scorer], cache: ResultCache) -> list[Pairwise]:
     """Those scorers that are judges of pairs."""
     return [Pairwise(one, one.asker, cache) for one in judges if one.asker is not None]
+
+
+def kinship(judges: Sequence[Pairwise], sides: Sequence[Side]) -> tuple[str, ...]:
+    """Judges that would judge themselves: a model tends to prefer what it could have written.
+
+    See Panickssery, Bowman & Feng 2024, arXiv:2404.13076.
+    """
+    told = []
+    for judge in judges:
+        own = [one.label for one in sides if judge.is_kin(one)]
+        if own:
+            told.append(
+                f"{judge.name}: the judge is of the same model as {' and '.join(own)}; models tend"
+                " to prefer their own answers"
+            )
+    return tuple(told)
 
 
 def notes(judges: Sequence[Pairwise]) -> tuple[str, ...]:

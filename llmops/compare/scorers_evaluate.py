@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,15 @@ def evaluate_scorer(name: ScorerName, folder: Path) -> Scorer:
             " a scorer has predictions and references only"
         )
 
-    def judge(example: Example, answer: str) -> float:
-        texts = {"predictions": [answer], "references": [example.expected]}
-        return _entry(module.compute(**{kind: texts[kind] for kind in needed}), key)
+    def compute(answer: str, expected: str | None) -> Mapping[str, Any]:
+        texts = {"predictions": [answer], "references": [expected]}
+        result: Mapping[str, Any] = module.compute(**{kind: texts[kind] for kind in needed})
+        return result
 
+    def judge(example: Example, answer: str) -> float:
+        return _entry(compute(answer, example.expected), key)
+
+    _require_entry(name, compute, key)
     source = Path(inspect.getfile(type(module))).read_text(encoding="utf-8")
     return named_scorer(
         name, judge, needs_expected="references" in needed, source=f"{key} of {source}"
@@ -72,6 +77,20 @@ def _load(name: ScorerName, where: str) -> Any:
         raise UsageError(
             f"scorer {name.spec!r}: cannot be loaded: {type(error).__name__}: {error}"
         ) from error
+
+
+def _require_entry(
+    name: ScorerName, compute: Callable[[str, str], Mapping[str, Any]], key: str
+) -> None:
+    """Refuses a key that does not choose one number, before anything is generated."""
+    try:
+        result = compute("yes", "yes")
+    except Exception:  # it may want numbers: real answers will tell
+        return
+    try:
+        _entry(result, key)
+    except ValueError as error:
+        raise UsageError(f"scorer {name.spec!r}: {error}") from error
 
 
 def _entry(result: Mapping[str, Any], key: str) -> float:

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from llmops.records import Row, SliceResult, SmallSlice
-from llmops.stats.exact import p_alike
 from llmops.stats.multiple import benjamini_hochberg
-from llmops.stats.terminal import interval
+from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import DIGITS, units_of
 
 FEWEST = 10
@@ -76,9 +75,11 @@ def _result(
         round(row.candidate_scores[metric] - row.baseline_scores[metric], DIGITS) for row in rows
     ]
     scores = [row.candidate_scores[metric] for row in rows]
-    units = units_of(gains, [row.example.cluster for row in rows], scores)
+    clusters = [row.example.cluster for row in rows]
+    units = units_of(gains, clusters, scores)
+    mirrored = units_of([-gain for gain in gains], clusters, [1 - score for score in scores])
     low, high = interval(units, (1 - confidence) / 2)
-    p_value = p_alike(units, "two-sided")
+    p_value = min(1.0, 2 * min(p_above(units, 0.0), p_above(mirrored, 0.0)))
     return SliceResult(
         key=key,
         value=value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 TOKENS = 32_768
@@ -17,6 +18,9 @@ def pack(
 ) -> list[list[int]]:
     """Puts rows of similar length into batches, short ones first.
 
+    Neighbours of the same lengths stay together where a batch can hold them: one prompt that several
+    sides are asked. A batch then has as many rows of each side, which is computed faster.
+
     Args:
         prompts: Tokens of each row's prompt.
         answers: Tokens its answer may have.
@@ -29,16 +33,27 @@ def pack(
     """
     batches: list[list[int]] = []
     longest = (0, 0)
-    for i in sorted(range(len(prompts)), key=lambda i: prompts[i] + answers[i]):
-        wider = (max(longest[0], prompts[i]), max(longest[1], answers[i]))
-        fits = batches and len(batches[-1]) < rows and sum(wider) <= width
-        if fits and (len(batches[-1]) + 1) * sum(wider) <= tokens:
-            batches[-1].append(i)
+    for unit in _units(list(zip(prompts, answers, strict=True)), rows, tokens):
+        own = (prompts[unit[0]], answers[unit[0]])
+        wider = (max(longest[0], own[0]), max(longest[1], own[1]))
+        size = len(unit) + (len(batches[-1]) if batches else rows)
+        if size <= rows and sum(wider) <= width and size * sum(wider) <= tokens:
+            batches[-1].extend(unit)
             longest = wider
         else:
-            batches.append([i])
-            longest = (prompts[i], answers[i])
+            batches.append(unit)
+            longest = own
     return batches
+
+
+def _units(lengths: Sequence[tuple[int, int]], rows: int, tokens: int) -> list[list[int]]:
+    """Neighbours of the same lengths, as many as a batch can hold; short ones first."""
+    found = []
+    for length, members in groupby(range(len(lengths)), key=lengths.__getitem__):
+        most = max(1, min(rows, tokens // max(1, sum(length))))
+        unit = list(members)
+        found += [unit[i : i + most] for i in range(0, len(unit), most)]
+    return sorted(found, key=lambda unit: sum(lengths[unit[0]]))
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int, *, left: bool, device: Any) -> dict[str, Any]:

@@ -24,6 +24,9 @@ from llmops.records import Answer, Sampling
 KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """The client insists on a key; a server without one ignores it."""
+UNREACHABLE = "the server cannot be reached: "
+GIVE_UP = 16
+"""Prompts in a row that did not reach the server, all their retries included: it is gone."""
 PREFIX = "openai:"
 REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
 
@@ -105,12 +108,13 @@ class HttpEngine:
 
         Returns:
             Answers in the order of the conversations. One that could not be had is empty and has
-            ``error`` set.
+            ``error`` set. Once ``GIVE_UP`` in a row did not reach the server, the rest is not asked.
 
         Raises:
             UsageError: The server knows no such model, or refuses the key.
         """
         answers: dict[int, Answer] = {}
+        lost = 0
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="llmops-http")
         try:
             asked = {
@@ -122,8 +126,15 @@ class HttpEngine:
                 answers[i] = future.result()
                 if on_answer is not None:
                     on_answer(i, answers[i])
+                lost = lost + 1 if (answers[i].error or "").startswith(UNREACHABLE) else 0
+                if lost == GIVE_UP:
+                    break
         finally:  # whoever interrupts, or is refused for good, does not wait for the others
             pool.shutdown(wait=False, cancel_futures=True)
+        for i in set(range(len(conversations))) - answers.keys():
+            answers[i] = failed(f"not asked: {GIVE_UP} prompts before it did not reach the server")
+            if on_answer is not None:
+                on_answer(i, answers[i])
         return [answers[i] for i in range(len(conversations))]
 
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
@@ -142,6 +153,8 @@ class HttpEngine:
             raise UsageError(
                 f"{self._endpoint.url}: knows no model {self._endpoint.model!r}: {_said(error)}"
             ) from error
+        except openai.APIConnectionError as error:  # refused, cut off, or timed out
+            return failed(f"{UNREACHABLE}{_said(error)}")
         except openai.OpenAIError as error:
             return failed(_said(error))
         except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -49,7 +49,7 @@ class LocalEngine:
 
         base = common_base(sides)
         model = load_base(base.directory, options)
-        self.context = int(model.config.get_text_config().max_position_embeddings)
+        self.context = context_of(model.config.get_text_config(), base.uri)
         self.device = model.get_input_embeddings().weight.device
         voices = {side.tokenizer_dir: side for side in sides}
         self._voices = {folder: Voice.of(side) for folder, side in voices.items()}
@@ -219,6 +219,18 @@ class LocalEngine:
     def _select(self, side: ModelFiles) -> None:
         """Makes a side's adapter active, or none."""
         self._scheduler.activate(side.adapter_digest)
+
+
+def context_of(config: Any, uri: str) -> int:
+    """Tokens that a model reads at most, by whatever name its configuration knows them.
+
+    Raises:
+        UsageError: It does not say.
+    """
+    for name in ("max_position_embeddings", "max_seq_len", "seq_length"):
+        if isinstance(found := getattr(config, name, None), int):
+            return found
+    raise UsageError(f"{uri}: its config.json does not say how many tokens the model reads at most")
 
 
 def common_base(sides: Sequence[ModelFiles]) -> BaseModel:

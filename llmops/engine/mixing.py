@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from llmops.engine import lora
@@ -131,7 +131,7 @@ def _part(layer: Any, name: str, rows: slice) -> Part:
 def _adder(parts: Sequence[Part], rows: int) -> Callable[[Any, tuple[Any, ...], Any], Any]:
     """A forward hook of a linear layer: (rows, T, features in) to (rows, T, features out)."""
     alone = len(parts) == 1 and parts[0].rows == slice(0, rows)
-    stack = None if alone else _stacked(parts, rows)
+    stack = None if alone else _stacked(parts)
 
     def add(_: Any, given: tuple[Any, ...], result: Any) -> Any:
         x = given[0]
@@ -141,8 +141,8 @@ def _adder(parts: Sequence[Part], rows: int) -> Callable[[Any, tuple[Any, ...], 
             raise UnmixableError
         if stack:
             groups = (len(parts), -1)
-            whole = result.view(*groups, result.shape[-1])
-            _added(whole, x.reshape(*groups, x.shape[-1]), stack)
+            whole = result[stack.rows].view(*groups, result.shape[-1])
+            _added(whole, x[stack.rows].reshape(*groups, x.shape[-1]), stack)
             return result
         for part in parts:
             _added(result[part.rows], x[part.rows], part)
@@ -151,18 +151,19 @@ def _adder(parts: Sequence[Part], rows: int) -> Callable[[Any, tuple[Any, ...], 
     return add
 
 
-def _stacked(parts: Sequence[Part], rows: int) -> Part | None:
-    """All parts as one, if they share the rows evenly: few large steps instead of many small ones.
+def _stacked(parts: Sequence[Part]) -> Part | None:
+    """All parts as one, if they are neighbours alike: few large steps instead of many small ones.
 
     Its ``down`` is (parts, features in, rank), its ``up`` (parts, rank, features out).
     """
     import torch
 
     kinds = {(part.rows.stop - part.rows.start, part.down.shape, part.scaling) for part in parts}
-    if len(kinds) > 1 or len(parts) * (parts[0].rows.stop - parts[0].rows.start) != rows:
+    apart = any(a.rows.stop != b.rows.start for a, b in pairwise(parts))
+    if len(parts) < 2 or len(kinds) > 1 or apart:
         return None
     down, up = (torch.stack([getattr(part, name) for part in parts]) for name in ("down", "up"))
-    return Part(slice(0, rows), down, up, parts[0].scaling)
+    return Part(slice(parts[0].rows.start, parts[-1].rows.stop), down, up, parts[0].scaling)
 
 
 def _added(result: Any, x: Any, part: Part) -> Any:

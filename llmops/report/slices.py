@@ -77,17 +77,12 @@ def _row(one: SliceResult, axis: scale.Scale, level: float) -> dict[str, object]
 def outstanding(comparison: Comparison) -> list[SliceResult]:
     """The slices that differ, the smallest adjusted p-value first, at most ``MOST_OUTSTANDING``."""
     level = 1 - comparison.metrics[0].test.confidence
-    found = [s for s in comparison.slices if isinstance(s, SliceResult) and _stands_out(s, level)]
+    found = [s for s in comparison.slices if isinstance(s, SliceResult) and s.p_adjusted <= level]
     return sorted(found, key=lambda one: (one.p_adjusted, one.p_value))[:MOST_OUTSTANDING]
 
 
-def _stands_out(one: SliceResult, level: float) -> bool:
-    """Nothing stands out whose interval holds zero, whatever its p-value."""
-    return one.p_adjusted <= level and not one.low <= 0 <= one.high
-
-
 def _shape(one: SliceResult, level: float) -> tuple[str, str]:
-    if not _stands_out(one, level):
+    if one.p_adjusted > level:
         return "●", "open"
     return ("▲", "good") if one.low > 0 else ("▼", "bad")
 

@@ -23,6 +23,13 @@ def test_padding_counts_and_a_long_row_has_a_batch_of_its_own() -> None:
     assert pack([10, 900], [10, 10], rows=8, width=2_000, tokens=100) == [[0], [1]]
 
 
+def test_the_sides_of_a_prompt_stay_together_where_a_batch_can_hold_them() -> None:
+    prompts = [7, 7, 7, 5, 5, 5, 6, 6, 6]
+    assert pack(prompts, [1] * 9, rows=8, width=512) == [[3, 4, 5, 6, 7, 8], [0, 1, 2]]
+    assert pack(prompts, [1] * 9, rows=2, width=512) == [[3, 4], [5], [6, 7], [8], [0, 1], [2]]
+    assert pack([5] * 9, [1] * 9, rows=8, width=512) == [list(range(8)), [8]]
+
+
 def test_no_batch_exceeds_its_limits_and_no_row_is_lost() -> None:
     source = random.Random(0)
     for _ in range(50):

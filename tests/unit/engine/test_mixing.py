@@ -109,18 +109,21 @@ def test_each_row_is_what_peft_computes(
             assert torch.allclose(mixed[i], engine.model(ids[i : i + 1]).logits[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("even", [True, False])
+@pytest.mark.parametrize(
+    ("rows", "even"),
+    [("aabb", True), ("-ab", True), ("--aabb", True), ("abbb", False), ("-a", False)],
+)
 def test_sides_that_share_a_batch_evenly_are_computed_as_one(
-    folder: Path, base: ModelFiles, tuned: ModelFiles, even: bool
+    folder: Path, base: ModelFiles, tuned: ModelFiles, rows: str, even: bool
 ) -> None:
-    twin = side_of(folder, write_adapter(folder, folder.with_name(f"twin-{even}"), seed=9))
-    engine = LocalEngine([tuned, twin], options=FLOAT32)
-    sides = [tuned, tuned, twin, twin] if even else [tuned, twin, twin, twin]
-    ids = torch.arange(3, 83).reshape(4, 20)
+    twin = side_of(folder, write_adapter(folder, folder.with_name(f"twin-{rows}"), seed=9))
+    engine = LocalEngine([base, tuned, twin], options=FLOAT32)
+    sides = [{"-": base, "a": tuned, "b": twin}[row] for row in rows]
+    ids = torch.arange(3, 3 + 20 * len(rows)).reshape(len(rows), 20)
     names = [side.adapter_digest for side in sides]
     layer = engine._scheduler.mixture._layers[0]
     parts = [mixing._part(layer, *one) for one in mixing._ranges(names)]
-    assert (mixing._stacked(parts, 4) is not None) == even
+    assert (mixing._stacked(parts) is not None) == even
     with torch.inference_mode():
         engine._scheduler.activate(None)
         with engine._scheduler.mixture.over(names):
@@ -251,7 +254,7 @@ def test_likelihoods_of_several_sides_together(
         turns, on_batch=lambda batch, done: told.update(zip(batch, done, strict=True))
     )
     assert [told[i] for i in range(24)] == found
-    assert len(rows) == 3
+    assert rows == [6, 6, 6, 6]  # of 8 at most: two prompts of three sides
     for i, side in enumerate(sides):
         own = engine.log_likelihood(side, CONVERSATIONS, RESPONSES)
         for (ours, n), (theirs, m) in zip(found[i::3], own, strict=True):
