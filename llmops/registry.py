@@ -36,14 +36,9 @@ def parse(uri: str) -> tuple[str, str]:
     """
     rest = uri.removeprefix("models:/")
     if rest == uri or not rest.strip("/@"):
-        if MODEL_NAME.fullmatch(uri):
-            raise NotFoundError(
-                f"{uri!r}: no base model of this name",
-                next_command=f"llmops base ls; or, for a version, write models:/{uri}/1",
-            )
+        name = uri if MODEL_NAME.fullmatch(uri) else "quickstart"
         raise UsageError(
-            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as"
-            " models:/quickstart@champion"
+            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as models:/{name}@champion"
         )
     if "@" in rest:
         name, _, alias = rest.partition("@")

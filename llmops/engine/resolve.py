@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llmops import adapters, artifacts, bases, checkpoints, home, pin, registry
 from llmops.config import MODEL_NAME
+from llmops.errors import NotFoundError
 from llmops.pin import Pin
 from llmops.records import BaseModel, LoadOptions, ModelFiles
 
@@ -31,6 +32,11 @@ def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
     directory = home.directory(uri)
     if directory is not None:
         return of_model_dir(directory, options)
+    if MODEL_NAME.fullmatch(uri):
+        raise NotFoundError(
+            f"{uri!r}: no base model of this name; a version is models:/{uri}/1 or such",
+            next_command="llmops base ls",
+        )
     if uri.startswith(("models:/m-", "runs:/")):
         return _logged(uri, options)
     name, version = registry.parse(uri)

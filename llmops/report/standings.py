@@ -47,7 +47,9 @@ def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]
 def _others(first: Comparison) -> list[str]:
     """Where the metrics are that nobody is ranked by."""
     names = [metric_name(result.metric) for result in first.metrics[1:]]
-    return [f"{', '.join(names)}: in the run of each candidate, and in --output json"] if names else []
+    return (
+        [f"{', '.join(names)}: in the run of each candidate, and in --output json"] if names else []
+    )
 
 
 def _row(one: Standing) -> tuple[str, ...]:

@@ -59,6 +59,7 @@ def test_too_few_prompts_are_said_to_be_too_few() -> None:
     ("arguments", "complaint"),
     [
         ("--discordance 0.3", "above 0: no suite can show a loss of exactly nothing"),
+        ("--discordance 0.3", "--margin: missing"),
         ("--margin -0.1 --discordance 0.3", "received -0.1"),
         ("--must improve --margin -0.1 --discordance 0.3", "at least 0"),
         ("--margin 0.05", "either the discordance or the sd"),

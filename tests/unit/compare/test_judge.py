@@ -232,4 +232,4 @@ def test_a_judge_that_is_not_there(cache: ResultCache) -> None:
     with serving(good) as server:
         gone = server.judge(timeout=1.0)
     found = compare_pairs(gone, lone, WRONG[:1], RIGHT[:1], cache)
-    assert found.failed == ("no reply: Connection error.",) * 2
+    assert found.failed == ("no reply: the server cannot be reached: Connection error.",) * 2

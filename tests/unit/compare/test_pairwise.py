@@ -13,8 +13,13 @@ from versions import log_version
 
 from llmops import flavor, registry
 from llmops.compare import compare, compare_all, standings
+from llmops.compare.pairwise import kinship, pairwise
+from llmops.compare.scorers_load import load_scorers
 from llmops.config import Compare
+from llmops.engine.cache import MEMORY, ResultCache
 from llmops.errors import UsageError
+from llmops.records import RemoteModel
+from llmops.report import standings_table
 
 CONFIG = Compare(max_tokens=6, method="fixed", traces=False)
 
@@ -79,15 +84,29 @@ def test_a_judge_without_a_verdict_makes_no_ties(two: list[str], suite: Path, sa
 
 def test_several_candidates_meet_the_baseline_before_the_judge(two: list[str], suite: Path) -> None:
     with serving(good) as served:
-        scorers = [f"win=judge:openai:{served.url}#umpire"]
+        scorers = [f"win=judge:openai:{served.url}#umpire", "regex:[aeiou]"]
         together = compare_all("tiny", two, suite, CONFIG, scorers=scorers)
         alone = compare("tiny", two[1], suite, CONFIG, scorers=scorers)
     assert [row.candidate_scores for row in together[1].rows] == [
         row.candidate_scores for row in alone.rows
     ]
     assert all(one.strength is None for one in standings(together))
+    shown = standings_table(together, standings(together))
+    assert "regex [aeiou]: in the run of each candidate" in shown
 
 
 def test_a_registered_version_as_judge_that_cannot_judge(two: list[str], suite: Path) -> None:
     with pytest.raises(UsageError, match="judge models:/bot/2 gave no verdict"):
         compare("tiny", two[0], suite, CONFIG, scorers=[f"judge:{two[1]}"])
+
+
+def test_a_judge_of_the_sides_own_model_is_told() -> None:
+    with serving(good) as served:
+        (scorer,) = load_scorers([f"win=judge:openai:{served.url}#umpire"], code=True)
+        with ResultCache(MEMORY) as cache:
+            judges = pairwise([scorer], cache)
+    itself = RemoteModel("umpire", f"openai:{served.url}#umpire", "0")
+    other = RemoteModel("bot", f"openai:{served.url}#bot", "1")
+    (told,) = kinship(judges, [other, itself])
+    assert told.startswith("win: the judge is of the same model as umpire;")
+    assert kinship(judges, [other]) == ()

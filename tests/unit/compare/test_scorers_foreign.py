@@ -149,7 +149,7 @@ def test_the_entry_that_counts_is_named(own_module: Path) -> None:
     assert scored("evaluate:own:1-error", own_module).values["it"] == (0.0, 0.0, 1.0)
     for spec in ("evaluate:own", "evaluate:own:each"):
         with pytest.raises(UsageError, match="it returns words, share, error; add :KEY"):
-            scored(spec, own_module)
+            load_scorers([spec], folder=own_module, code=True)  # before anything is generated
     with pytest.raises(UsageError, match=r"example 'q0': received 3\.0, expected a number in"):
         scored("evaluate:own:words", own_module)
 

@@ -44,7 +44,8 @@ def test_a_slice_is_tested_on_its_own_rows_alone() -> None:
     assert (billing.wins, billing.ties, billing.losses) == (9, 5, 1)
     assert billing.difference == pytest.approx(8 / 15)
     assert billing.p_value == pytest.approx(22 / 2**10)  # McNemar: 1 loss or fewer of 10, twice
-    assert (cards.value, cards.difference, cards.p_value) == ("cards", -1.0, 2 / 2**12)
+    assert (cards.value, cards.difference) == ("cards", -1.0)
+    assert 2 / 2**12 <= cards.p_value < 0.001  # McNemar's, or that of the interval
     assert cards.high < 0 < billing.low
 
 
@@ -80,12 +81,26 @@ def test_interval_and_p_value_are_those_of_the_statistics() -> None:
     scores = [row.candidate_scores["exact"] for row in rows(gains, {"topic": "billing"})]
     units = units_of(gains, clusters, scores)
     assert (found.low, found.high) == pytest.approx(interval(units, 0.025))
-    assert found.p_value == pytest.approx(exact_test(gains, clusters))
+    assert found.p_value >= exact_test(gains, clusters)
     apart = one(rows(gains, {"topic": "billing"}))
     assert (apart.low, apart.high) != (found.low, found.high)  # clusters matter
     wide = slice_results(rows(gains, {"topic": "billing"}), "exact", confidence=0.99).tested[0]
     assert wide.low < apart.low
     assert apart.high < wide.high
+
+
+def test_the_p_value_says_what_the_interval_says() -> None:
+    rng = np.random.default_rng(2)
+    excluded = []
+    for i in range(60):
+        size, shift = int(rng.integers(FEWEST, 40)), rng.uniform(-0.3, 0.3)
+        gains = (shift + rng.normal(0, 0.2, size)).clip(-1, 1).round(3).tolist()
+        if i % 2:
+            gains = [float(np.sign(gain)) if abs(gain) > 0.1 else 0.0 for gain in gains]
+        found = one(rows(gains, {"topic": "billing"}))
+        assert (found.p_value <= 0.05) == (found.low > 0 or found.high < 0)
+        excluded.append(found.p_value <= 0.05)
+    assert 10 < sum(excluded) < 50
 
 
 def test_p_values_are_adjusted_over_keys_and_values_together() -> None:

@@ -266,6 +266,17 @@ def test_messages_that_the_template_refuses(
         engine.render(CONVERSATIONS[0])
 
 
+def test_the_context_has_several_names() -> None:
+    from transformers import BloomConfig, GPT2Config, MptConfig
+
+    from llmops.engine.local import context_of
+
+    assert context_of(GPT2Config(n_positions=77), "base") == 77
+    assert context_of(MptConfig(max_seq_len=78), "base") == 78
+    with pytest.raises(UsageError, match=r"base: its config\.json does not say how many tokens"):
+        context_of(BloomConfig(), "base")
+
+
 def test_sides_of_different_bases_are_refused(tuned: ModelFiles, tiny_model: Path) -> None:
     from llmops.engine.local import LocalEngine
 

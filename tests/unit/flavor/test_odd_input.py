@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from versions import log_version, logged_models, registered
 
 from llmops import adapters, bases, flavor, home, registry, staging, storage
+from llmops.engine.resolve import resolve
 from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError, UsageError
 from llmops.records import BaseModel, ModelVersion
 
@@ -291,3 +292,10 @@ def test_mlflow_s_word_for_the_newest_version(base: BaseModel, version: ModelVer
     assert registry.parse("models:/bot/latest") == ("bot", "1")
     with pytest.raises(NotFoundError, match="no such model"):
         registry.parse("models:/nobody/latest")
+
+
+def test_a_name_alone_is_a_base_model(base: BaseModel) -> None:
+    assert resolve(base.name).base == base
+    with pytest.raises(NotFoundError, match="'nobody': no base model of this name") as refused:
+        resolve("nobody")
+    assert refused.value.next_command == "llmops base ls"

@@ -61,11 +61,9 @@ def shapes(*slices: SliceResult) -> list[str]:
     return [text_of(svg.find("title"))[0] for svg in shown(*slices).iter("svg")]
 
 
-def test_only_what_p_and_interval_both_show_stands_out():
+def test_only_what_all_slices_together_show_stands_out():
     assert shapes(WORSE, BETTER, OPEN) == ["▼", "▲", "●"]
     assert shapes(result("x", 0.05, 0.15, 0.25, p=0.051)) == ["●"]
-    assert shapes(result("x", -0.01, 0.15, 0.25, p=0.001)) == ["●"]
-    assert shapes(result("x", -0.3, -0.1, 0.0, p=0.001)) == ["●"]
 
 
 def test_the_interval_of_a_single_cluster_does_not_stretch_the_axis():
