@@ -143,9 +143,13 @@ def _new_cache(model: Any) -> Any:
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
+    from llmops.engine.growing import GrowingLayer
+
     base = unwrapped(model)
     if not base._supports_default_dynamic_cache():
         return None
     cache = DynamicCache(config=base.config)
-    plain = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
-    return cache if plain else None
+    if not all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in cache.layers):
+        return None
+    cache.layers = [GrowingLayer() if type(one) is DynamicLayer else one for one in cache.layers]
+    return cache

@@ -33,7 +33,7 @@ def can_share(model: Any, cache: Any) -> bool:
     rope = getattr(config, "rope_parameters", None) or {}
     return (
         bool(cache.layers)
-        and all(type(layer) is DynamicLayer for layer in cache.layers)
+        and all(isinstance(one, DynamicLayer) and not one.is_sliding for one in cache.layers)
         and rope.get("rope_type") in ROPES
         and not getattr(config, "alibi", False)
     )
