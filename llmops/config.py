@@ -161,7 +161,7 @@ class Compare(Section):
     """0 is greedy: the likeliest token each time."""
     repeats: int = Field(default=1, ge=1, le=100)
     """Answers to each prompt, at a temperature above 0; those to one prompt are one cluster."""
-    batch_size: int = Field(default=64, ge=1)
+    batch_size: int = Field(default=128, ge=1)
     """Answers that are generated at once, those of all sides together."""
     traces: bool = True
     """Whether every answer becomes a trace in MLflow, which shows two sides row by row."""

@@ -7,10 +7,7 @@ from itertools import groupby
 from typing import Any
 
 TOKENS = 32_768
-"""Padded tokens in a batch on a GPU: a row of a 1B model keeps some 100 kB for each in memory."""
-CPU_TOKENS = 6_144
-"""The same on a CPU, where larger batches are slower: 64 rows of 144 tokens took 1.5 times as long at
-once as in two or three batches (SmolLM2-135M, 2 cores)."""
+"""Padded tokens in a batch: a row of a 1B model keeps some 100 kB for each in memory."""
 
 
 def pack(

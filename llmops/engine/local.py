@@ -13,7 +13,7 @@ from typing import Any
 
 from llmops.engine import requests
 from llmops.engine.adapters import load_adapters
-from llmops.engine.batches import CPU_TOKENS, TOKENS
+from llmops.engine.batches import TOKENS
 from llmops.engine.decoding import decode
 from llmops.engine.fitting import compute_fitting
 from llmops.engine.loading import load_base
@@ -28,7 +28,7 @@ from llmops.errors import UsageError
 from llmops.records import Answer, BaseModel, Likelihood, LoadOptions, ModelFiles, Sampling
 
 DEFAULTS = LoadOptions()
-ROWS = 64
+ROWS = 128
 """Conversations that are answered at once, if nobody says otherwise."""
 
 
@@ -57,7 +57,7 @@ class LocalEngine:
         model.generation_config = GenerationConfig()  # `generate` would mix its settings into ours
         self.model: Any = load_adapters(model, sides)
         self._scheduler = Scheduler(self.model, self.context, self._first.adapter_digest)
-        self._budget = Budget(CPU_TOKENS if self.device.type == "cpu" else TOKENS)
+        self._budget = Budget(TOKENS)
         self._score_budget = Budget(SCORE_TOKENS)
 
     @property

@@ -75,21 +75,21 @@ from llmops.engine.requests import Request, Turn
 from llmops.records import LoadOptions, Sampling
 sides = [side_of(Path(sys.argv[2])), side_of(Path(sys.argv[2]), Path(sys.argv[3]))]
 engine = LocalEngine(sides, options=LoadOptions(dtype="float32"))
-engine._budget.tokens = 32_768  # more than a CPU is given: more than fits here
+engine._budget.tokens = 65_536  # more than is given: more than fits here
 prompt = [{"role": "user", "content": "a path " * 90}]
-asked = [Request(side, prompt, Sampling(max_tokens=4)) for side in sides for _ in range(32)]
-turns = [Turn(one.side, one.messages, "a file") for one in asked[::16]]
+asked = [Request(side, prompt, Sampling(max_tokens=4)) for side in sides for _ in range(96)]
+turns = [Turn(one.side, one.messages, "a file") for one in asked[::48]]
 expected = engine.generate_many(asked, batch_size=2)
 scored = engine.log_likelihood_many(turns)
 before = after = engine._budget.tokens
 for spare in (16, 8, 4, 2, 1, 0):  # MiB; how much is in reserve already differs by machine
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + spare * 2**20, -1))
-    answers = engine.generate_many(asked, batch_size=64)
+    answers = engine.generate_many(asked, batch_size=192)
     after = engine._budget.tokens
     if after < before:
         break
-again = engine.generate_many(asked, batch_size=64)
+again = engine.generate_many(asked, batch_size=192)
 print(json.dumps([before, after, engine._budget.tokens, answers == expected == again]))
 """
 
