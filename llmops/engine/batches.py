@@ -8,6 +8,8 @@ from typing import Any
 
 TOKENS = 32_768
 """Padded tokens in a batch: a row of a 1B model keeps some 100 kB for each in memory."""
+ENOUGH, WASTE = 16, 0.15
+"""A batch of so many rows is not made longer if more than this share of it would be padding."""
 
 
 def pack(
@@ -28,19 +30,23 @@ def pack(
     Returns:
         Indices of the rows of each batch; each row is in one.
     """
+    lengths = list(zip(prompts, answers, strict=True))
     batches: list[list[int]] = []
-    longest = (0, 0)
-    for unit in _units(list(zip(prompts, answers, strict=True)), rows, tokens):
-        own = (prompts[unit[0]], answers[unit[0]])
-        wider = (max(longest[0], own[0]), max(longest[1], own[1]))
-        size = len(unit) + (len(batches[-1]) if batches else rows)
-        if size <= rows and sum(wider) <= width and size * sum(wider) <= tokens:
-            batches[-1].extend(unit)
-            longest = wider
+    for unit in _units(lengths, rows, tokens):
+        joined = [*batches[-1], *unit] if batches else []
+        size, wide = len(joined), _width([lengths[i] for i in joined])
+        fits = 0 < size <= rows and wide <= width and size * wide <= tokens
+        padding = size * wide - sum(sum(lengths[i]) for i in joined)
+        if fits and (len(batches[-1]) < ENOUGH or padding <= WASTE * size * wide):
+            batches[-1] = joined
         else:
             batches.append(unit)
-            longest = own
     return batches
+
+
+def _width(lengths: Sequence[tuple[int, int]]) -> int:
+    """Tokens of a padded row: the longest prompt, and the longest answer after it."""
+    return sum(max(part, default=0) for part in zip(*lengths, strict=True))
 
 
 def _units(lengths: Sequence[tuple[int, int]], rows: int, tokens: int) -> list[list[int]]:

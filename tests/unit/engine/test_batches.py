@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 
-from llmops.engine.batches import pack, padded
+from llmops.engine.batches import ENOUGH, pack, padded
 
 
 def test_batches_are_full_and_short_rows_come_first() -> None:
@@ -28,6 +28,17 @@ def test_the_sides_of_a_prompt_stay_together_where_a_batch_can_hold_them() -> No
     assert pack(prompts, [1] * 9, rows=8, width=512) == [[3, 4, 5, 6, 7, 8], [0, 1, 2]]
     assert pack(prompts, [1] * 9, rows=2, width=512) == [[3, 4], [5], [6, 7], [8], [0, 1], [2]]
     assert pack([5] * 9, [1] * 9, rows=8, width=512) == [list(range(8)), [8]]
+
+
+def test_a_batch_that_is_large_enough_is_not_filled_with_padding() -> None:
+    short, long = [10] * ENOUGH, [40] * 4
+    assert pack([*short, *long], [2] * 20, rows=64, width=512) == [
+        [*range(ENOUGH)],
+        [*range(ENOUGH, ENOUGH + 4)],
+    ]
+    assert len(pack([*short[1:], *long], [2] * 19, rows=64, width=512)) == 1
+    alike = [10] * ENOUGH + [11] * 4
+    assert pack(alike, [2] * 20, rows=64, width=512) == [[*range(20)]]
 
 
 def test_no_batch_exceeds_its_limits_and_no_row_is_lost() -> None:
