@@ -18,6 +18,9 @@ ROOM = 32
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
     """The cache of a layer of full attention; keys and values are (B, heads, T, head size)."""
 
+    keys: Any
+    values: Any
+
     def __init__(self) -> None:
         super().__init__()
         self._rooms = (_Room(), _Room())
