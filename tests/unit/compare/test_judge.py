@@ -92,7 +92,7 @@ def test_answers_that_differ_in_whitespace_alone_are_judged(cache: ResultCache) 
         (lambda _: "Both are lovely!", "no verdict in the last line: 'Both are lovely!'"),
         (cut, "the reply was cut after 3 tokens"),
         (lambda _: None, "no reply: Error code: 400"),
-        (slow, "no reply: Request timed out."),
+        (slow, "no reply: the server cannot be reached: Request timed out."),
     ],
 )
 def test_a_judge_that_fails_yields_ties_that_are_counted(

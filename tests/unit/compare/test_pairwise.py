@@ -84,7 +84,7 @@ def test_a_judge_without_a_verdict_makes_no_ties(two: list[str], suite: Path, sa
 
 def test_several_candidates_meet_the_baseline_before_the_judge(two: list[str], suite: Path) -> None:
     with serving(good) as served:
-        scorers = [f"win=judge:openai:{served.url}#umpire", "regex:[aeiou]"]
+        scorers = [f"win=judge:openai:{served.url}#umpire", "vowel=regex:[aeiou]"]
         together = compare_all("tiny", two, suite, CONFIG, scorers=scorers)
         alone = compare("tiny", two[1], suite, CONFIG, scorers=scorers)
     assert [row.candidate_scores for row in together[1].rows] == [
@@ -92,7 +92,7 @@ def test_several_candidates_meet_the_baseline_before_the_judge(two: list[str], s
     ]
     assert all(one.strength is None for one in standings(together))
     shown = standings_table(together, standings(together))
-    assert "regex [aeiou]: in the run of each candidate" in shown
+    assert "vowel: in the run of each candidate" in shown
 
 
 def test_a_registered_version_as_judge_that_cannot_judge(two: list[str], suite: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_mixed_batch_says_what_each_side_says_alone(
     rows = counted(engine)
     for size in (2, 5, 24):
         assert engine.generate_many(requests, batch_size=size) == expected
-    assert max(rows) == 24
+    assert max(rows) > 16  # so all three sides share it
     assert len({answer.text for answer in expected}) > 16  # so they are not all the same
 
 
