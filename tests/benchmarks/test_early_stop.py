@@ -20,8 +20,8 @@ from llmops.data.stdlib import functions_of
 
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "transformers")
 PROMPTS = 400
-OF_A_MODULE = 4
-"""Functions of one module at most: a cluster that is a tenth of the suite makes every method slow."""
+OF_A_MODULE = 1
+"""Functions of one module: a cluster of N may fail as a whole, so `hybrid` needs N times the prompts."""
 STEPS = {"models:/quickstart/1": 2, "models:/quickstart/2": 40}
 
 
@@ -98,7 +98,8 @@ def test_clearly_different_versions_need_half_of_the_prompts_or_fewer(env: dict[
         {method: get(record) for method, record in found.items()}
         for get in (lambda r: r["suite"]["prompts"], lambda r: r["metrics"][0]["result"])
     )
-    print(f"\nprompts: {asked['hybrid'] / PROMPTS:.0%} (bar 50%)")
-    assert asked["fixed"] == PROMPTS
-    assert asked["hybrid"] <= PROMPTS / 2
+    print(f"\nprompts: {asked['hybrid'] / asked['fixed']:.0%} (bar 50%)")
+    # What resembles the training data is set aside.
+    assert asked["fixed"] == found["fixed"]["suite"]["available"] > 0.95 * PROMPTS
+    assert asked["hybrid"] <= asked["fixed"] / 2
     assert verdict["hybrid"] == verdict["fixed"]
