@@ -11,7 +11,7 @@ from llmops.compare.engines import Asked, Engines
 from llmops.engine.cache import ResultCache, key
 from llmops.engine.requests import Turn
 from llmops.progress import progress
-from llmops.records import Answer, Likelihood, ModelFiles
+from llmops.records import Answer, Likelihood
 
 Result = TypeVar("Result")
 
@@ -41,7 +41,7 @@ def answers(
                     {
                         keys[todo[i]]: asdict(answer)
                         for i, answer in zip(batch, done, strict=True)
-                        if answer.error is None or isinstance(asked[todo[i]].side, ModelFiles)
+                        if answer.error is None or engines.computes(asked[todo[i]].side)
                     }
                 )
                 shown.advance(len(batch), f"{sum(a.tokens for a in done)} tokens in the last batch")

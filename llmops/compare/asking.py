@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeGuard, TypeVar
+from typing import NamedTuple, TypeVar
 
 from llmops.compare.answers import answers, likelihoods
 from llmops.compare.engines import Asked, Engines
@@ -14,7 +14,7 @@ from llmops.config import Compare
 from llmops.engine.cache import ResultCache
 from llmops.engine.requests import Turn
 from llmops.errors import LlmopsError, UsageError
-from llmops.records import Answer, Example, Likelihood, ModelFiles, Row, Sampling, Side
+from llmops.records import Answer, Example, Likelihood, Row, Sampling, Side
 
 Item = TypeVar("Item")
 
@@ -152,22 +152,18 @@ class Asking:
         if not any(judge.is_likelihood for judge in self._judges):
             return [None] * len(self._sides)
         wanted = [example for example in block if example.expected is not None]
-        here = [side for side in self._sides if self._is_here(side)]
+        here = [side for side in self._sides if self._engines.computes(side)]
         turns = [Turn(side, e.messages, e.expected or "") for side in here for e in wanted]
         found = iter(_parts(likelihoods(self._engines, turns, self._cache), len(wanted)))
         results: list[list[Likelihood | None] | None] = []
         for which, side in enumerate(self._sides):
-            if not self._is_here(side):
+            if not self._engines.computes(side):
                 results.append(None)
                 continue
             known = dict(zip((e.id for e in wanted), next(found, []), strict=True))
             results.append([known.get(example.id) for example in block])
             self.likelihoods[which].extend(results[-1] or [])
         return results
-
-    def _is_here(self, side: Side) -> TypeGuard[ModelFiles]:
-        """Whether this process computes the side, and so can tell likelihoods."""
-        return isinstance(side, ModelFiles) and self._config.engine == "local"
 
     def differs(self, which: int, rows: Sequence[Row]) -> bool:
         """Whether a candidate finds any of some answers more or less likely than the baseline does.
@@ -176,7 +172,9 @@ class Asking:
             which: The candidate's place among the sides.
             rows: Whose expected answers, or else the baseline's, are looked at.
         """
-        sides = [side for side in (self._sides[0], self._sides[which]) if self._is_here(side)]
+        sides = [
+            side for side in (self._sides[0], self._sides[which]) if self._engines.computes(side)
+        ]
         if len(sides) < 2:
             return True  # two servers may well say the same
         turns = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from llmops.engine.http import HttpEngine, parse_endpoint
 from llmops.engine.local import LocalEngine
@@ -38,13 +38,17 @@ class Engines:
 
     def __init__(self, sides: Sequence[Side], batch_size: int, engine: str = "local") -> None:
         files = [side for side in sides if isinstance(side, ModelFiles)]
-        self._batch_size = batch_size
+        self._batch_size, self._computes = batch_size, engine == "local"
         kind = VllmEngine if engine == "vllm" else LocalEngine
         self._local = {
             digest: _OfBase([side for side in files if side.base.digest == digest], kind)
             for digest in dict.fromkeys(side.base.digest for side in files)
         }
         self._remote = {side.uri: _Remote(side) for side in sides if isinstance(side, RemoteModel)}
+
+    def computes(self, side: Side) -> TypeGuard[ModelFiles]:
+        """Whether this process computes the side: it can tell likelihoods, and fails for good."""
+        return self._computes and isinstance(side, ModelFiles)
 
     def close(self) -> None:
         """Ends what was started."""

@@ -18,15 +18,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmops.engine.requests import failed
-from llmops.errors import UsageError
+from llmops.errors import ServeError, UsageError
 from llmops.records import Answer, Sampling
 
 KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """The client insists on a key; a server without one ignores it."""
-UNREACHABLE = "the server cannot be reached: "
+DOWN = "the server does not answer: "
 GIVE_UP = 16
-"""Prompts in a row that did not reach the server, all their retries included: it is gone."""
+"""Prompts in a row that the server did not answer, all their retries included: it is gone."""
 PREFIX = "openai:"
 REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
 
@@ -108,10 +108,11 @@ class HttpEngine:
 
         Returns:
             Answers in the order of the conversations. One that could not be had is empty and has
-            ``error`` set. Once ``GIVE_UP`` in a row did not reach the server, the rest is not asked.
+            ``error`` set.
 
         Raises:
             UsageError: The server knows no such model, or refuses the key.
+            ServeError: ``GIVE_UP`` conversations in a row were not answered, whatever they said.
         """
         answers: dict[int, Answer] = {}
         lost = 0
@@ -126,16 +127,19 @@ class HttpEngine:
                 answers[i] = future.result()
                 if on_answer is not None:
                     on_answer(i, answers[i])
-                lost = lost + 1 if (answers[i].error or "").startswith(UNREACHABLE) else 0
+                lost = lost + 1 if (answers[i].error or "").startswith(DOWN) else 0
                 if lost == GIVE_UP:
-                    break
+                    raise self._gone(answers[i])
         finally:  # whoever interrupts, or is refused for good, does not wait for the others
             pool.shutdown(wait=False, cancel_futures=True)
-        for i in set(range(len(conversations))) - answers.keys():
-            answers[i] = failed(f"not asked: {GIVE_UP} prompts before it did not reach the server")
-            if on_answer is not None:
-                on_answer(i, answers[i])
         return [answers[i] for i in range(len(conversations))]
+
+    def _gone(self, last: Answer) -> ServeError:
+        """A crash is not an answer: a side must not lose because its server ended."""
+        return ServeError(
+            f"{self._endpoint.url}: {GIVE_UP} prompts in a row got no answer; {last.error}",
+            next_command="start the server and run this again: answers that came are kept",
+        )
 
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
         import openai
@@ -153,8 +157,12 @@ class HttpEngine:
             raise UsageError(
                 f"{self._endpoint.url}: knows no model {self._endpoint.model!r}: {_said(error)}"
             ) from error
-        except openai.APIConnectionError as error:  # refused, cut off, or timed out
-            return failed(f"{UNREACHABLE}{_said(error)}")
+        except (
+            openai.APIConnectionError,
+            openai.InternalServerError,
+            openai.RateLimitError,
+        ) as error:
+            return failed(f"{DOWN}{_said(error)}")
         except openai.OpenAIError as error:
             return failed(_said(error))
         except (AttributeError, LookupError, TypeError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -13,6 +14,7 @@ from versions import log_version
 
 from llmops import flavor, registry
 from llmops.compare import compare, compare_all, standings
+from llmops.compare.engines import Engines
 from llmops.config import Compare
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
@@ -99,6 +101,48 @@ def test_a_server_that_always_fails_is_an_error_not_a_verdict(bot: str, suite: P
             compare(bot, uri, suite, CONFIG, scorers=SCORERS)
     assert caught.value.exit_code == 1
     assert not registry.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
+
+
+def test_a_server_that_ends_in_the_middle_is_an_error_not_a_verdict(
+    bot: str, tmp_path: Path
+) -> None:
+    suite = suite_of(tmp_path / "many.jsonl", [f"Split {i}." for i in range(40)])
+    files = resolve(bot)
+    serves = create_app(
+        QueuedEngine(LocalEngine([files]), files), deployment="bot", model="bot/1", key=None
+    )
+    is_up, answered = True, 0
+
+    async def ending(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal is_up, answered
+        if scope["type"] != "http":
+            await serves(scope, receive, send)
+        elif is_up:
+            answered += 1
+            is_up = answered != 4
+            await serves(scope, receive, send)
+        else:
+            headers = [(b"x-should-retry", b"false")]
+            await send({"type": "http.response.start", "status": 503, "headers": headers})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+    with answering(ending) as address:
+        uri = f"openai:{address}/v1#bot"
+        with pytest.raises(LlmopsError, match="16 prompts in a row got no answer") as caught:
+            compare(bot, uri, suite, CONFIG, scorers=SCORERS)
+        assert caught.value.exit_code == 1
+        assert not registry.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
+        is_up = True
+        found = compare(bot, uri, suite, CONFIG, scorers=SCORERS)
+    assert len(found.rows) == 40
+    assert answered == 40, "what was answered before the server ended is kept"
+
+
+def test_what_fails_in_this_process_fails_for_good(bot: str) -> None:
+    files, remote = resolve(bot), RemoteModel("m", "openai:http://127.0.0.1:9/v1#m", "digest")
+    assert Engines([files], 1).computes(files)
+    assert not Engines([files], 1, "vllm").computes(files), "its server may do better next time"
+    assert not Engines([files, remote], 1).computes(remote)
 
 
 def test_a_prompt_that_one_side_cannot_read_counts_as_its_worst(
