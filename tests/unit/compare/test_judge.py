@@ -92,7 +92,7 @@ def test_answers_that_differ_in_whitespace_alone_are_judged(cache: ResultCache) 
         (lambda _: "Both are lovely!", "no verdict in the last line: 'Both are lovely!'"),
         (cut, "the reply was cut after 3 tokens"),
         (lambda _: None, "no reply: Error code: 400"),
-        (slow, "no reply: the server cannot be reached: Request timed out."),
+        (slow, "no reply: the server does not answer: Request timed out."),
     ],
 )
 def test_a_judge_that_fails_yields_ties_that_are_counted(
@@ -232,4 +232,4 @@ def test_a_judge_that_is_not_there(cache: ResultCache) -> None:
     with serving(good) as server:
         gone = server.judge(timeout=1.0)
     found = compare_pairs(gone, lone, WRONG[:1], RIGHT[:1], cache)
-    assert found.failed == ("no reply: the server cannot be reached: Connection error.",) * 2
+    assert found.failed == ("no reply: the server does not answer: Connection error.",) * 2
