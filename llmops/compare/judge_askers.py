@@ -98,6 +98,7 @@ class HttpJudge:
 
         Raises:
             UsageError: The server knows no such model, or refuses the key.
+            ServeError: The server does not answer.
         """
         return self._engine.generate(prompts, self._sampling, on_answer=on_answer)
 

@@ -24,9 +24,11 @@ from llmops.records import Answer, Sampling
 KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """The client insists on a key; a server without one ignores it."""
+AWAY = frozenset({502, 503, 504})
+"""What a proxy, or a server that ends, says instead of an answer."""
 DOWN = "the server does not answer: "
 GIVE_UP = 16
-"""Prompts in a row that the server did not answer, all their retries included: it is gone."""
+"""Prompts in a row without an answer, all their retries included, of a server that seems up."""
 PREFIX = "openai:"
 REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
 
@@ -112,10 +114,11 @@ class HttpEngine:
 
         Raises:
             UsageError: The server knows no such model, or refuses the key.
-            ServeError: ``GIVE_UP`` conversations in a row were not answered, whatever they said.
+            ServeError: A conversation was not answered and the server answers nothing else either,
+                or ``GIVE_UP`` of them in a row were not answered.
         """
         answers: dict[int, Answer] = {}
-        lost = 0
+        lost, gone = 0, ""
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="llmops-http")
         try:
             asked = {
@@ -123,23 +126,38 @@ class HttpEngine:
                 for i, conversation in enumerate(conversations)
             }
             for future in as_completed(asked):
+                if future.cancelled():
+                    continue
                 i = asked[future]
                 answers[i] = future.result()
                 if on_answer is not None:
                     on_answer(i, answers[i])
-                lost = lost + 1 if (answers[i].error or "").startswith(DOWN) else 0
-                if lost == GIVE_UP:
-                    raise self._gone(answers[i])
+                error = answers[i].error or ""
+                lost = lost + 1 if error.startswith(DOWN) else 0
+                if lost and not gone and (lost == GIVE_UP or not self._is_up()):
+                    gone = error
+                    for other in asked:  # those under way go on: their answers are kept
+                        other.cancel()
         finally:  # whoever interrupts, or is refused for good, does not wait for the others
             pool.shutdown(wait=False, cancel_futures=True)
+        if gone:  # a crash is not an answer: a side must not lose because its server ended
+            raise ServeError(
+                f"{self._endpoint.url}: {gone}",
+                next_command="start the server and run this again: answers that came are kept",
+            )
         return [answers[i] for i in range(len(conversations))]
 
-    def _gone(self, last: Answer) -> ServeError:
-        """A crash is not an answer: a side must not lose because its server ended."""
-        return ServeError(
-            f"{self._endpoint.url}: {GIVE_UP} prompts in a row got no answer; {last.error}",
-            next_command="start the server and run this again: answers that came are kept",
-        )
+    def _is_up(self) -> bool:
+        """Whether the server answers anything, be it that it lists no models."""
+        import openai
+
+        try:
+            self._client.with_options(max_retries=0).models.with_raw_response.list()
+        except openai.APIConnectionError:
+            return False
+        except openai.APIStatusError as error:
+            return error.status_code not in AWAY
+        return True
 
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
         import openai

@@ -20,7 +20,7 @@ from llmops.engine.local import common_base
 from llmops.engine.requests import Request
 from llmops.engine.scheduling import OnBatch
 from llmops.engine.vllm_process import Server, find_environment
-from llmops.errors import LlmopsError, UsageError
+from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.records import Answer, ModelFiles
 
 CONCURRENCY = 64
@@ -189,7 +189,11 @@ class VllmEngine:
     def _answer(self, request: Request) -> Answer:
         assert not isinstance(request.messages, str)
         model = self._models[request.side.digest]
-        (answer,) = model.generate([request.messages], request.sampling)
+        try:
+            (answer,) = model.generate([request.messages], request.sampling)
+        except ServeError:
+            self._server.check_answers()  # it knows the server's last words
+            raise
         if answer.error is not None:
             self._server.check_answers()
         return answer

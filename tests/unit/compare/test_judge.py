@@ -11,6 +11,7 @@ from judge_servers import BROKEN, answer, cut, example, good, serving, slow
 from llmops.compare.judge import Judged, Kind, compare_pairs
 from llmops.compare.judge_prompt import Pick
 from llmops.engine.cache import ResultCache
+from llmops.errors import ServeError
 from llmops.records import Example
 
 EXAMPLES = [example(i, str(2 * i)) for i in range(6)]
@@ -231,5 +232,5 @@ def test_a_judge_that_is_not_there(cache: ResultCache) -> None:
     lone: list[Example] = EXAMPLES[:1]
     with serving(good) as server:
         gone = server.judge(timeout=1.0)
-    found = compare_pairs(gone, lone, WRONG[:1], RIGHT[:1], cache)
-    assert found.failed == ("no reply: the server does not answer: Connection error.",) * 2
+    with pytest.raises(ServeError, match="the server does not answer: Connection error"):
+        compare_pairs(gone, lone, WRONG[:1], RIGHT[:1], cache)

@@ -109,18 +109,10 @@ def test_a_prompt_that_is_refused_is_an_answer_that_says_why(url: str) -> None:
     assert fine.error is None
 
 
-def test_a_server_that_is_not_there_fails_each_prompt_in_words() -> None:
+def test_a_server_that_is_not_there_is_an_error() -> None:
     engine = HttpEngine(Endpoint("http://127.0.0.1:9/v1", "bot"), retries=1)
-    answers = engine.generate(CONVERSATIONS[:2], SAMPLING)
-    assert [answer.error for answer in answers] == [f"{DOWN}Connection error."] * 2
-
-
-def test_a_server_that_is_gone_is_given_up() -> None:
-    engine = HttpEngine(Endpoint("http://127.0.0.1:9/v1", "bot"), retries=0, concurrency=1)
-    told: dict[int, Answer] = {}
-    with pytest.raises(ServeError, match="16 prompts in a row got no answer") as refused:
-        engine.generate(CONVERSATIONS, SAMPLING, on_answer=told.__setitem__)
-    assert sorted(told) == list(range(GIVE_UP)), "the others are not asked"
+    with pytest.raises(ServeError, match=f"{DOWN}Connection error") as refused:
+        engine.generate(CONVERSATIONS[:1], SAMPLING)
     assert "run this again" in str(refused.value.next_command)
 
 
@@ -128,8 +120,70 @@ def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         place = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         engine = HttpEngine(Endpoint(place, "bot"), timeout=0.3, retries=0)
-        (answer,) = engine.generate(CONVERSATIONS[:1], SAMPLING)
-    assert answer.error == f"{DOWN}Request timed out."
+        with pytest.raises(ServeError, match=f"{DOWN}Request timed out"):
+            engine.generate(CONVERSATIONS[:1], SAMPLING)
+
+
+@contextmanager
+def failing(post: int, get: int, good: int = 0) -> Iterator[str]:
+    """A server that answers some prompts, then fails each, and is asked whether it is up."""
+
+    class Handler(BaseHTTPRequestHandler):
+        said = 0
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            Handler.said += 1
+            is_good = Handler.said <= good
+            self._say(200 if is_good else post, {"choices": [CHOICE]} if is_good else {})
+
+        def do_GET(self) -> None:
+            self._say(get, {})
+
+        def _say(self, status: int, what: dict[str, object]) -> None:
+            body = json.dumps(what).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("get", [200, 404, 401, 501])
+def test_a_prompt_that_breaks_a_server_which_lives_on_is_an_answer_that_says_why(get: int) -> None:
+    with failing(500, get, good=2) as place:
+        engine = HttpEngine(Endpoint(place, "bot"), retries=0, concurrency=1)
+        *good, bad = engine.generate(CONVERSATIONS[:3], SAMPLING)
+    assert [answer.text for answer in good] == ["fine"] * 2
+    assert (bad.error or "").startswith(f"{DOWN}Error code: 500")
+
+
+def test_a_server_that_ends_behind_a_proxy_is_found_at_the_first_prompt_lost() -> None:
+    with failing(500, 502, good=2) as place:
+        engine = HttpEngine(Endpoint(place, "bot"), retries=0, concurrency=1)
+        told: dict[int, Answer] = {}
+        with pytest.raises(ServeError, match=f"{DOWN}Error code: 500"):
+            engine.generate(CONVERSATIONS, SAMPLING, on_answer=told.__setitem__)
+    assert (told[0].text, told[1].text) == ("fine", "fine")
+
+
+def test_a_server_that_answers_no_prompt_any_more_is_given_up() -> None:
+    with failing(500, 200, good=2) as place:
+        engine = HttpEngine(Endpoint(place, "bot"), retries=0, concurrency=1)
+        told: dict[int, Answer] = {}
+        with pytest.raises(ServeError, match=f"{DOWN}Error code: 500"):
+            engine.generate(CONVERSATIONS * 20, SAMPLING, on_answer=told.__setitem__)
+    assert 2 + GIVE_UP <= len(told) < 600, "the others are not asked"
 
 
 CHOICE: dict[str, object] = {
