@@ -24,11 +24,10 @@ from llmops.records import Answer, Sampling
 KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """The client insists on a key; a server without one ignores it."""
-AWAY = frozenset({502, 503, 504})
-"""What a proxy, or a server that ends, says instead of an answer."""
-DOWN = "the server does not answer: "
-GIVE_UP = 16
-"""Prompts in a row without an answer, all their retries included, of a server that seems up."""
+CUT_OFF = frozenset({"abort", "error"})
+"""Finish reasons of an answer that the server itself broke off."""
+GREETING = ({"role": "user", "content": "Hello."},)
+GREETING_TOKENS = 16
 PREFIX = "openai:"
 REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
 
@@ -114,11 +113,11 @@ class HttpEngine:
 
         Raises:
             UsageError: The server knows no such model, or refuses the key.
-            ServeError: A conversation was not answered and the server answers nothing else either,
-                or ``GIVE_UP`` of them in a row were not answered.
+            ServeError: A conversation was not answered, and then a greeting was not either. The
+                answers that came by then were given to ``on_answer``.
         """
         answers: dict[int, Answer] = {}
-        lost, gone = 0, ""
+        gone: str | None = None
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="llmops-http")
         try:
             asked = {
@@ -132,32 +131,28 @@ class HttpEngine:
                 answers[i] = future.result()
                 if on_answer is not None:
                     on_answer(i, answers[i])
-                error = answers[i].error or ""
-                lost = lost + 1 if error.startswith(DOWN) else 0
-                if lost and not gone and (lost == GIVE_UP or not self._is_up()):
-                    gone = error
-                    for other in asked:  # those under way go on: their answers are kept
-                        other.cancel()
+                if answers[i].error is not None and gone is None:
+                    gone = self._gone(sampling)
+                    if gone is not None:  # those under way go on: their answers are kept
+                        for other in asked:
+                            other.cancel()
         finally:  # whoever interrupts, or is refused for good, does not wait for the others
             pool.shutdown(wait=False, cancel_futures=True)
-        if gone:  # a crash is not an answer: a side must not lose because its server ended
+        if gone is not None:
             raise ServeError(
-                f"{self._endpoint.url}: {gone}",
-                next_command="start the server and run this again: answers that came are kept",
+                f"{self._endpoint.url}: the server answers nothing, not even a greeting: {gone}",
+                next_command="mend the server and run this again: answers that came are kept",
             )
         return [answers[i] for i in range(len(conversations))]
 
-    def _is_up(self) -> bool:
-        """Whether the server answers anything, be it that it lists no models."""
-        import openai
+    def _gone(self, sampling: Sampling) -> str | None:
+        """After a prompt that failed: why the server answers nothing at all, ``None`` if it does.
 
-        try:
-            self._client.with_options(max_retries=0).models.with_raw_response.list()
-        except openai.APIConnectionError:
-            return False
-        except openai.APIStatusError as error:
-            return error.status_code not in AWAY
-        return True
+        A side must not lose because its server ended, its quota did, or a proxy shows a page. Whether
+        the prompt was to blame, only another that nothing is wrong with can tell.
+        """
+        short = replace(sampling, max_tokens=min(sampling.max_tokens, GREETING_TOKENS))
+        return self._answer(GREETING, short).error
 
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
         import openai
@@ -175,12 +170,6 @@ class HttpEngine:
             raise UsageError(
                 f"{self._endpoint.url}: knows no model {self._endpoint.model!r}: {_said(error)}"
             ) from error
-        except (
-            openai.APIConnectionError,
-            openai.InternalServerError,
-            openai.RateLimitError,
-        ) as error:
-            return failed(f"{DOWN}{_said(error)}")
         except openai.OpenAIError as error:
             return failed(_said(error))
         except (AttributeError, LookupError, TypeError, ValueError) as error:
@@ -216,6 +205,8 @@ def _read(completion: Any) -> Answer:
     text, reason = choice.message.content or "", choice.finish_reason or "stop"
     if not isinstance(text, str) or not isinstance(reason, str):
         raise TypeError("its content or finish_reason is no text")
+    if reason in CUT_OFF:
+        return failed(f"the server broke the answer off (finish_reason {reason!r})")
     return Answer(
         text=_encodable(text),
         tokens=_count(usage.completion_tokens) if usage else 0,

@@ -194,8 +194,6 @@ class VllmEngine:
         except ServeError:
             self._server.check_answers()  # it knows the server's last words
             raise
-        if answer.error is not None:
-            self._server.check_answers()
         return answer
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from llmops.compare.judge_askers import HttpJudge
-from llmops.engine.http import Endpoint, HttpEngine
+from llmops.engine.http import GREETING, Endpoint, HttpEngine
 from llmops.records import Answer, Example
 
 Says = Callable[[str], str | None]
@@ -61,8 +61,8 @@ class Served:
 
 
 @contextmanager
-def serving(says: Says) -> Iterator[Served]:
-    """A server of the OpenAI chat protocol whose model is a function."""
+def serving(says: Says, *, greets: bool = True) -> Iterator[Served]:
+    """A server of the OpenAI chat protocol whose model is a function; most answer a greeting."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -71,8 +71,11 @@ def serving(says: Says) -> Iterator[Served]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             (message,) = request["messages"]
-            asked.append(message["content"])
-            text = says(message["content"])
+            if greets and message in GREETING:
+                text: str | None = "Hello."
+            else:
+                asked.append(message["content"])
+                text = says(message["content"])
             status, reply = (
                 (400, {"error": {"message": "no"}}) if text is None else (200, _reply(text))
             )

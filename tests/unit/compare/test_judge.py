@@ -93,7 +93,7 @@ def test_answers_that_differ_in_whitespace_alone_are_judged(cache: ResultCache) 
         (lambda _: "Both are lovely!", "no verdict in the last line: 'Both are lovely!'"),
         (cut, "the reply was cut after 3 tokens"),
         (lambda _: None, "no reply: Error code: 400"),
-        (slow, "no reply: the server does not answer: Request timed out."),
+        (slow, "no reply: Request timed out."),
     ],
 )
 def test_a_judge_that_fails_yields_ties_that_are_counted(
@@ -228,9 +228,23 @@ def test_nothing_to_judge(cache: ResultCache) -> None:
             compare_pairs(server.judge(), EXAMPLES, RIGHT, RIGHT[:2], cache)
 
 
+def test_a_judge_that_ends_in_the_middle_is_an_error_not_ties(cache: ResultCache) -> None:
+    said = iter(range(4))
+
+    def spent(prompt: str) -> str | None:
+        return good(prompt) if next(said, None) is not None else None
+
+    with serving(spent, greets=False) as server:
+        with pytest.raises(ServeError, match="not even a greeting: Error code: 400"):
+            compare_pairs(server.judge(), EXAMPLES, WRONG, RIGHT, cache)
+        said = iter(range(100))
+        found = compare_pairs(server.judge(), EXAMPLES, WRONG, RIGHT, cache)
+    assert found.preferences == (1,) * 6
+
+
 def test_a_judge_that_is_not_there(cache: ResultCache) -> None:
     lone: list[Example] = EXAMPLES[:1]
     with serving(good) as server:
         gone = server.judge(timeout=1.0)
-    with pytest.raises(ServeError, match="the server does not answer: Connection error"):
+    with pytest.raises(ServeError, match="not even a greeting: Connection error"):
         compare_pairs(gone, lone, WRONG[:1], RIGHT[:1], cache)
