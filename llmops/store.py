@@ -7,10 +7,14 @@ import logging
 import os
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
+from filelock import FileLock
+
+from llmops import digest, home
 from llmops.errors import StoreError
 
 REACH_SECONDS = 5.0
@@ -24,15 +28,32 @@ def connect() -> str:
         The tracking URI.
 
     Raises:
-        StoreError: It does not answer within five seconds.
+        StoreError: It does not answer within five seconds, or its database cannot be opened.
     """
     import mlflow
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks
     for uri in dict.fromkeys((mlflow.get_tracking_uri(), mlflow.get_registry_uri())):
         if uri.startswith(("http://", "https://")):
             _reach(uri)
+        elif uri.startswith("sqlite:"):
+            _open_alone(uri)
     return str(mlflow.get_tracking_uri())
+
+
+def _open_alone(uri: str) -> None:
+    """Opens a database of this machine once, with no other process of ours doing so.
+
+    MLflow 3.17 makes and migrates the tables at the first access without a lock: of two processes
+    one fails, and of three the database may be left half migrated for good.
+    """
+    import mlflow
+
+    place = uri if os.path.isabs(uri.split("///")[-1]) else f"{Path.cwd()}:{uri}"
+    lock = home.folder("locks") / f"store-{digest.of_bytes(place.encode())[:16]}"
+    with store_errors(f"opening {uri}"), FileLock(lock):
+        mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri).search_experiments(max_results=1)
 
 
 def _reach(uri: str) -> None:
@@ -54,13 +75,23 @@ def store_errors(doing: str) -> Iterator[None]:
     """Turns what MLflow raises into a ``StoreError`` that says what was being done."""
     import requests
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except MlflowException as error:
-        raise StoreError(f"{doing}: MLflow refused: {error.message}") from error
-    except requests.RequestException as error:
+        said = str(error.message).split("\n[SQL:")[0]
+        raise StoreError(f"{doing}: MLflow refused: {said}") from error
+    except SQLAlchemyError as error:
+        said = str(error).split("\n[SQL:")[0]
+        raise StoreError(f"{doing}: the store's database says: {said}") from error
+    except requests.RequestException as error:  # an OSError too
         raise StoreError(f"{doing}: the MLflow server does not answer: {error}") from error
+    except OSError as error:
+        raise StoreError(
+            f"{doing}: a file of the store, or one on its way there: {error}",
+            next_command="make room there, or have the permission, then the same command again",
+        ) from error
 
 
 def client() -> Any:

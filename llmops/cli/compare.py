@@ -122,7 +122,7 @@ def command(
             "--repeats needs a --temperature above 0: greedy answers do not vary"
         )
     if report:
-        _require_place(report, candidates)
+        _require_place(report, suite, candidates)
     from llmops import store
     from llmops.compare import compare_all, load_suite
 
@@ -154,22 +154,34 @@ def command(
         _write(report, found[0])
 
 
-def _require_place(report: Path, candidates: Sequence[str]) -> None:
+def _require_place(report: Path, suite: Path, candidates: Sequence[str]) -> None:
     """Refuses before the work what would fail after it."""
     if len(candidates) > 1:
         raise click.UsageError(
             "--report takes one candidate; of several, MLflow keeps a report in the run of each"
         )
     try:
-        there = report.exists()
+        wrong = _wrong_with(report, suite)
     except OSError as error:
-        raise click.UsageError(f"--report {report}: {error.strerror}") from error
-    if there and not report.is_file():
-        raise click.UsageError(f"--report {report}: is no regular file")
-    if len(report.name.encode()) > LONGEST_NAME:
-        raise click.UsageError(f"--report {report}: its name is longer than {LONGEST_NAME} bytes")
-    if not os.access(report.resolve().parent, os.W_OK):
-        raise click.UsageError(f"--report {report}: its folder is not there, or not writable")
+        wrong = error.strerror or str(error)
+    except RuntimeError:
+        wrong = "is a link that leads to itself"
+    if wrong:
+        raise click.UsageError(f"--report {report}: {wrong}")
+
+
+def _wrong_with(report: Path, suite: Path) -> str:
+    """Why a report cannot be written there; empty if it can."""
+    place = report.resolve()
+    if place.exists() and not place.is_file():
+        return "is no regular file"
+    if place.exists() and suite.exists() and place.samefile(suite):
+        return "is the suite itself"
+    if len(os.fsencode(report.name)) > LONGEST_NAME:
+        return f"its name is longer than {LONGEST_NAME} bytes"
+    if not (place.parent.is_dir() and os.access(place.parent, os.W_OK)):
+        return "its folder is not there, or not writable"
+    return ""
 
 
 def _write(file: Path, comparison: Comparison) -> None:

@@ -31,7 +31,7 @@ def answers(
         Answers in the order of the requests.
     """
     keys = [key(one.side, kind, one.messages, asdict(one.sampling)) for one in asked]
-    known = _known(keys, cache, _answer)
+    known = stored(keys, cache, read_answer)
     todo = _missing(keys, known)
     if todo:
         with progress(len(asked), "generate", initial=len(asked) - len(todo)) as shown:
@@ -56,7 +56,7 @@ def likelihoods(
 ) -> list[Likelihood | None]:
     """Log-likelihood and token count of given answers; ``None`` for one that does not fit."""
     keys = [key(turn.side, "turn-likelihood", turn.messages, turn.response) for turn in turns]
-    known: dict[str, Likelihood | None] = {**_known(keys, cache, _likelihood)}
+    known: dict[str, Likelihood | None] = {**stored(keys, cache, _likelihood)}
     todo = _missing(keys, known)
     if todo:
         with progress(len(turns), "score", initial=len(turns) - len(todo)) as shown:
@@ -71,20 +71,26 @@ def likelihoods(
     return [known[k] for k in keys]
 
 
-def _answer(stored: Any) -> Answer:
-    answer = Answer(**stored)
+def read_answer(value: Any) -> Answer:
+    """An answer as it was kept.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    answer = Answer(**value)
     if not isinstance(answer.text, str):
         raise TypeError("no text")
     return answer
 
 
-def _likelihood(stored: Any) -> Likelihood:
-    return float(stored[0]), int(stored[1])
+def _likelihood(value: Any) -> Likelihood:
+    return float(value[0]), int(value[1])
 
 
-def _known(
+def stored(
     keys: Sequence[str], cache: ResultCache, read: Callable[[Any], Result]
 ) -> dict[str, Result]:
+    """Key → result of those that are in the cache, and are what they should be."""
     found = {}
     for k in dict.fromkeys(keys):
         value = cache.get(k)

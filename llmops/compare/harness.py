@@ -70,7 +70,8 @@ def compare(
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: A scorer could judge nothing, or needs what a side does not have.
+        UsageError: A scorer could judge nothing, or needs what a side does not have; a question is
+            about no scorer.
         DataError: An example has no expected answer.
         IntegrityError: Different adapters, yet identical answers and likelihoods throughout.
         LlmopsError: A side gave no answer at all, or neither did to too many prompts.
@@ -104,12 +105,18 @@ def compare_all(
     """Compares several candidates with one baseline, all in one sitting; see ``compare``.
 
     Their intervals hold together: each has the confidence that Bonferroni's correction needs.
+
+    Raises:
+        UsageError: As for ``compare``, or two of several sides are the same version.
     """
     config, begun = config or Compare(), time.monotonic()
     if not 1 <= len(candidates) < MOST_SIDES:
         raise UsageError(f"{len(candidates)} candidates; allowed: 1 to {MOST_SIDES - 1}")
     judges = load_scorers(scorers or config.scorers, code=scorers is not None)
+    _require_scored(questions, judges)
     chosen = side.told_apart([side.side_of(one) for one in (baseline, *candidates)])
+    if len(candidates) > 1:
+        side.require_different(chosen, (baseline, *candidates))
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     require_expected(held_out.examples, judges)
     _require_weights(chosen, judges, config)
@@ -189,6 +196,17 @@ def _with(comparison: Comparison, rows: Sequence[Row]) -> Comparison:
     """A comparison that shows what it leaves out: the prompts that were trained on."""
     told = trained.both_scores(comparison.rows, rows)
     return replace(comparison, trained=tuple(rows), notes=(*comparison.notes, *told))
+
+
+def _require_scored(questions: Sequence[Requirement], judges: Sequence[Scorer]) -> None:
+    """Refuses a question that nothing would answer."""
+    names = [judge.name for judge in judges]
+    for question in questions:
+        if question.metric not in names:
+            raise UsageError(
+                f"question about {question.metric!r}: no scorer of this name; there are"
+                f" {', '.join(names)}"
+            )
 
 
 def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer], config: Compare) -> None:

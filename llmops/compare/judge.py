@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from llmops import digest
+from llmops.compare.answers import read_answer, stored
 from llmops.compare.judge_askers import Asker
 from llmops.compare.judge_prompt import Pick, prompt, read
 from llmops.engine.cache import ResultCache
@@ -171,7 +172,7 @@ def _replies(
 ) -> list[Answer]:
     """A reply for each prompt; those in the cache, and repeated prompts, are not asked again."""
     keys = [digest.of_record(["judge", judge.digest, prompt]) for prompt in prompts]
-    found = {key: Answer(**stored) for key in set(keys) if (stored := cache.get(key))}
+    found = stored(keys, cache, read_answer)
     todo = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in found}
     if todo:
         asked = list(todo)

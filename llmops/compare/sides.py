@@ -9,6 +9,7 @@ from dataclasses import replace
 from llmops import digest, store
 from llmops.engine.http import PREFIX, parse_endpoint
 from llmops.engine.resolve import resolve
+from llmops.errors import UsageError
 from llmops.records import ModelFiles, RemoteModel, Row, Side
 
 IDENTICAL_ALARM = 0.95
@@ -45,6 +46,22 @@ def told_apart(sides: Sequence[Side]) -> list[Side]:
         return one
 
     return [labelled(one) for one in sides]
+
+
+def require_different(sides: Sequence[Side], named: Sequence[str | Side]) -> None:
+    """Refuses to rank a side beside itself.
+
+    Raises:
+        UsageError: Two names, such as an alias and a number, are of one side.
+    """
+    before: dict[str, str] = {}
+    for one, name in zip(sides, named, strict=True):
+        text = name if isinstance(name, str) else name.uri
+        if one.uri in before:
+            raise UsageError(
+                f"{text} and {before[one.uri]} are the same side, {one.uri}: name it once"
+            )
+        before[one.uri] = text
 
 
 def notes(baseline: Side, candidate: Side, rows: Sequence[Row]) -> list[str]:

@@ -58,19 +58,19 @@ def log_comparisons(
             baseline = _log_side(first, "baseline", dataset, traces=traces)
             mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
             _log_differences(comparisons, dataset, children)
-        _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
-    logged = tuple(
-        replace(
-            one,
-            run_id=parent.info.run_id,
-            experiment_id=parent.info.experiment_id,
-            child_run_ids=(baseline, child),
-            traced=traces,
-        )
-        for one, child in zip(comparisons, children, strict=True)
-    )
-    for one in logged:
-        publish(one.run_id if len(logged) == 1 else one.child_run_ids[1], one)
+            _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
+            logged = tuple(
+                replace(
+                    one,
+                    run_id=parent.info.run_id,
+                    experiment_id=parent.info.experiment_id,
+                    child_run_ids=(baseline, child),
+                    traced=traces,
+                )
+                for one, child in zip(comparisons, children, strict=True)
+            )
+            for one in logged:  # within the run: one that is FINISHED has its report
+                publish(one.run_id if len(logged) == 1 else one.child_run_ids[1], one)
     return logged
 
 

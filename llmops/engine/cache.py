@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,30 +33,31 @@ class ResultCache:
         path: The file; by default ``LLMOPS_HOME/cache/results.sqlite``.
 
     Raises:
-        LlmopsError: It cannot be opened, or stays locked.
+        LlmopsError: It cannot be opened, or stays locked; later, there is no room for more.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         path = path or home.folder("cache") / FILE
         self._read: set[str] = set()
-        try:
-            self._db = _open(path)
-        except sqlite3.OperationalError as error:  # locked, or no room: the file may be sound
-            raise LlmopsError(
-                f"{path}: cannot be used: {error}",
-                next_command="end other processes that use it, or give LLMOPS_HOME another folder",
-            ) from error
-        except sqlite3.DatabaseError as error:
-            aside = path.with_suffix(".damaged")
-            say(
-                f"warning: {path} is damaged ({error}); kept as {aside.name}, starting an empty one"
-            )
-            path.replace(aside)
-            self._db = _open(path)
+        self._path = path
+        with self._usable():
+            try:
+                self._db = _open(path)
+            except sqlite3.OperationalError:  # locked, or no room: the file may be sound
+                raise
+            except sqlite3.DatabaseError as error:
+                aside = path.with_suffix(".damaged")
+                say(
+                    f"warning: {path} is damaged ({error}); kept as {aside.name}, starting an empty"
+                    " one"
+                )
+                path.replace(aside)
+                self._db = _open(path)
 
     def get(self, key: str) -> Any | None:
         """The stored value, ``None`` if there is none."""
-        row = self._db.execute("select value from result where key = ?", (key,)).fetchone()
+        with self._usable():
+            row = self._db.execute("select value from result where key = ?", (key,)).fetchone()
         if row is not None:
             self._read.add(key)
         try:
@@ -67,20 +68,22 @@ class ResultCache:
     def put(self, entries: Mapping[str, Any]) -> None:
         """Stores several values in one transaction."""
         rows = [(key, json.dumps(value), _today()) for key, value in entries.items()]
-        with self._db:
+        with self._usable(), self._db:
             self._db.executemany("insert or replace into result values (?, ?, ?)", rows)
 
     def count(self, unused_for: float = 0.0) -> int:
         """How many results there are, or how many nobody used for so many days."""
         query = "select count(*) from result where used <= ?"
-        return int(self._db.execute(query, (_today() - unused_for,)).fetchone()[0])
+        with self._usable():
+            return int(self._db.execute(query, (_today() - unused_for,)).fetchone()[0])
 
     def prune(self, unused_for: float) -> int:
         """Removes results that nobody used for so many days; returns how many."""
-        with self._db:
-            query = "delete from result where used <= ?"
-            removed = self._db.execute(query, (_today() - unused_for,)).rowcount
-        self._db.execute("vacuum")
+        with self._usable():
+            with self._db:
+                query = "delete from result where used <= ?"
+                removed = self._db.execute(query, (_today() - unused_for,)).rowcount
+            self._db.execute("vacuum")
         return removed
 
     def close(self) -> None:
@@ -89,6 +92,18 @@ class ResultCache:
             query = "update result set used = ? where key = ?"
             self._db.executemany(query, [(_today(), key) for key in self._read])
         self._db.close()
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Says which file it is that cannot be read or written."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise LlmopsError(
+                f"{self._path}: cannot be used: {error}",
+                next_command="end other processes that use it, make room, or give LLMOPS_HOME"
+                " another folder",
+            ) from error
 
     def __enter__(self) -> ResultCache:
         return self
@@ -113,7 +128,7 @@ def _open(path: Path) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("its table has another layout")
         if "used" not in columns:  # before 0.2
             db.execute(f"alter table result add column used integer not null default {_today()}")
-        db.execute("select count(*) from result").fetchone()
+        db.execute("select sum(length(value)) from result").fetchone()  # no index has it
         db.commit()
     except sqlite3.DatabaseError:
         db.close()

@@ -52,11 +52,27 @@ def parse_endpoint(text: str) -> Endpoint:
         UsageError: It is something else.
     """
     found = REFERENCE.fullmatch(text)
-    if found is None:
+    wrong = _wrong_with(found["url"]) if found else ""
+    if found is None or wrong:
         raise UsageError(
-            f"{text!r}: expected openai:URL#MODEL, such as openai:http://127.0.0.1:8000/v1#bot"
+            f"{text!r}: {wrong or 'expected openai:URL#MODEL'}",
+            next_command="write it like openai:http://127.0.0.1:8000/v1#bot",
         )
     return Endpoint(found["url"].rstrip("/"), found["model"])
+
+
+def _wrong_with(url: str) -> str:
+    """Why nothing can be asked of a URL; empty if it can."""
+    import httpx
+
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:
+            return "the URL has no host, or port 0"
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:
+        return f"the URL cannot be read ({error})"
+    return ""
 
 
 class HttpEngine:
@@ -68,6 +84,9 @@ class HttpEngine:
         concurrency: Requests at once.
         timeout: Seconds for one attempt.
         retries: Further attempts for one prompt, with pauses that grow to 8 s.
+
+    Raises:
+        UsageError: The key cannot be sent.
     """
 
     def __init__(
@@ -82,12 +101,15 @@ class HttpEngine:
         from openai import DefaultHttpxClient, OpenAI
 
         self._endpoint, self._concurrency = endpoint, concurrency
+        key = key or os.environ.get(KEY) or NO_KEY
+        if not (key.isascii() and key.isprintable()):
+            raise UsageError(f"{KEY}: holds a line break, or characters that no header may hold")
         # A proxy of the environment does not reach this machine's own loopback.
         connections = DefaultHttpxClient(trust_env=not _is_loopback(endpoint.url))
         weakref.finalize(self, connections.close)
         self._client = OpenAI(
             base_url=endpoint.url,
-            api_key=key or os.environ.get(KEY) or NO_KEY,
+            api_key=key,
             timeout=timeout,
             max_retries=retries,
             http_client=connections,

@@ -166,8 +166,18 @@ def test_every_stage_is_a_verb_of_its_own(
     assert nowhere.returncode == 2
     assert "--report no/such/report.html: its folder is not there" in nowhere.stderr
     Path("link.html").symlink_to("report.html")
+    Path("link.jsonl").symlink_to("out/test.jsonl")
+    Path("loop").symlink_to("loop")
     os.mkfifo("pipe")
-    for odd, why in (("pipe", "no regular file"), ("", "no regular file"), ("x" * 220, "longer")):
+    for odd, why in (
+        ("pipe", "no regular file"),
+        ("", "no regular file"),
+        ("x" * 220, "longer"),
+        ("out/test.jsonl", "is the suite itself"),
+        ("link.jsonl", "is the suite itself"),
+        ("out/test.jsonl/x.html", "its folder is not there"),
+        ("loop", "leads to itself"),
+    ):
         refused = llmops(*command, "--report", odd)
         assert refused.returncode == 2
         assert why in refused.stderr

@@ -71,7 +71,9 @@ def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
     assert {"base", "v1"} <= set(both.columns)
 
 
-def test_the_report_is_in_the_run_without_a_gate(bot: str, suite: Path) -> None:
+def test_the_report_is_in_the_run_without_a_gate(
+    bot: str, suite: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     config = CONFIG.model_copy(update={"traces": False})
     one = compare("models:/tiny/1", bot, suite, config)
     page = mlflow.artifacts.load_text(f"runs:/{one.run_id}/report/report.html")
@@ -81,7 +83,10 @@ def test_the_report_is_in_the_run_without_a_gate(bot: str, suite: Path) -> None:
     assert parameters["method"] == "fixed"
     assert parameters["max_tokens"] == "6"
     assert parameters["suite_digest"] == one.suite_digest
-    two = compare_all("models:/tiny/1", [bot, "models:/tiny/1"], suite, config)
+    with mlflow.start_run():
+        adapter = build_tiny_adapter(tiny_model, tmp_path / "another", seed=5)
+        another = log_version(adapter, "tiny", "bot").uri
+    two = compare_all("models:/tiny/1", [bot, another], suite, config)
     for found in two:  # each in the run of its candidate
         page = mlflow.artifacts.load_text(f"runs:/{found.child_run_ids[1]}/report/report.html")
         assert found.candidate.digest in page

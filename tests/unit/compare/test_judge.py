@@ -219,6 +219,15 @@ def test_a_repeated_example_is_asked_once(cache: ResultCache) -> None:
     assert found.preferences == (1, 1, 1)
 
 
+def test_a_kept_reply_of_another_shape_is_asked_again(cache: ResultCache) -> None:
+    with serving(good) as server:
+        for _ in range(2):
+            found = compare_pairs(server.judge(), EXAMPLES[:1], WRONG[:1], RIGHT[:1], cache)
+            assert found.preferences == (1,)
+            cache._db.execute("update result set value = replace(value, 'tokens', 'tokenz')")
+        assert len(server.prompts) == 4
+
+
 def test_nothing_to_judge(cache: ResultCache) -> None:
     with serving(good) as server:
         found = compare_pairs(server.judge(), [], [], [], cache)

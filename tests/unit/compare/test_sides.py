@@ -15,7 +15,7 @@ from versions import log_version
 from llmops import flavor, registry
 from llmops.compare import compare, compare_all, standings
 from llmops.compare.engines import Engines
-from llmops.config import Compare
+from llmops.config import Compare, Requirement
 from llmops.engine.local import LocalEngine
 from llmops.engine.resolve import resolve
 from llmops.errors import DataError, LlmopsError, UsageError
@@ -75,6 +75,20 @@ def test_a_model_behind_a_url_answers_like_the_version_it_serves(bot: str, suite
     child = registry.client().get_run(found.child_run_ids[1])
     assert child.info.run_name == "bot"
     assert child.data.params["model"] == uri
+
+
+def test_a_side_that_is_named_twice(three: list[str], suite: Path) -> None:
+    registry.set_alias("bot", "champion", "1")
+    alias = "models:/bot@champion"
+    for baseline, candidates in ((three[0], [*three[1:], alias]), ("tiny", [alias, three[0]])):
+        with pytest.raises(UsageError, match="are the same side, models:/bot/1: name it once"):
+            compare_all(baseline, candidates, suite, CONFIG, scorers=SCORERS)
+
+
+def test_a_question_that_no_scorer_answers(bot: str, suite: Path) -> None:
+    question = Requirement(metric="token_f1", must="improve")
+    with pytest.raises(UsageError, match="about 'token_f1': no scorer of this name; there are f"):
+        compare("tiny", bot, suite, CONFIG, scorers=["f=token_f1"], questions=[question])
 
 
 def test_a_likelihood_behind_a_url_cannot_be_had(bot: str, suite: Path) -> None:

@@ -26,6 +26,29 @@ def test_a_damaged_cache_is_put_aside(
     assert (tmp_path / "results.damaged").read_bytes() == damage
 
 
+def test_a_cache_with_damaged_values_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with ResultCache(path) as cache:
+        cache.put({f"{i:064}": "x" * 500 for i in range(200)})
+        (page,) = cache._db.execute("select rootpage from sqlite_master where name = 'result'")
+    bytes_ = bytearray(path.read_bytes())
+    bytes_[(page[0] - 1) * 4096 : page[0] * 4096] = b"\xff" * 4096
+    path.write_bytes(bytes_)
+    with ResultCache(path) as cache:
+        assert cache.count() == 0
+    assert (tmp_path / "results.damaged").exists()
+
+
+def test_no_room_for_more_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with ResultCache(path) as cache:
+        cache.put({"kept": 1})
+        cache._db.execute("pragma max_page_count = 4")
+        with pytest.raises(LlmopsError, match=f"{path}: cannot be used: .* full"):
+            cache.put({"k": "x" * 100_000})
+        assert cache.get("kept") == 1
+
+
 def test_a_table_of_another_layout_is_put_aside(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite"
     with sqlite3.connect(path) as db:

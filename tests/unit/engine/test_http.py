@@ -223,3 +223,20 @@ def test_references() -> None:
     for text in ("openai:bot", "openai:http://x/v1", "http://x/v1#bot", "openai:file:///x#y"):
         with pytest.raises(UsageError, match="expected openai:URL#MODEL"):
             parse_endpoint(text)
+    assert parse_endpoint("openai:https://[::1]:80/v1#m").url == "https://[::1]:80/v1"
+    for text in ("[::1", "127.0.0.1:abc", "127.0.0.1:99999", "a\x01b"):
+        with pytest.raises(UsageError, match="the URL cannot be read"):
+            parse_endpoint(f"openai:http://{text}/v1#m")
+    for text in (":80", "x:0"):
+        with pytest.raises(UsageError, match="no host, or port 0"):
+            parse_endpoint(f"openai:http://{text}/v1#m")
+
+
+@pytest.mark.parametrize("key", ["abc\n", "schlüssel"])
+def test_a_key_that_no_header_may_hold_is_refused_and_not_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match="OPENAI_API_KEY: holds a line break") as refused:
+        HttpEngine(Endpoint("http://127.0.0.1:9/v1", "bot"))
+    assert key not in str(refused.value)
