@@ -16,8 +16,8 @@ from typing import Any
 
 import click
 
-from llmops import config
 from llmops.cli.main import cli
+from llmops.recipe import schema
 
 REFERENCE = Path(__file__).parent / "reference"
 WIDTH = 80
@@ -96,10 +96,10 @@ def _contexts(context: click.Context) -> Iterator[click.Context]:
 
 def recipe_page() -> str:
     """Every key of a recipe: type, default, meaning; then what may not be combined."""
-    schema = config.Recipe.model_json_schema()
+    tree = schema.Recipe.model_json_schema()
     notes = source_notes()
-    places = dict(_places(schema, "Recipe", ""))
-    sections = [_section(schema, notes, name, place) for name, place in places.items()]
+    places = dict(_places(tree, "Recipe", ""))
+    sections = [_section(tree, notes, name, place) for name, place in places.items()]
     rules = [
         f"- {_place_of(places, owner)}: {message}"
         for owner, message in refusals()
@@ -108,17 +108,17 @@ def recipe_page() -> str:
     return "\n".join([MARK, "", RECIPE_HEAD, *sections, RULES_HEAD, *rules, ""])
 
 
-def _places(schema: Mapping[str, Any], name: str, place: str) -> Iterator[tuple[str, str]]:
+def _places(tree: Mapping[str, Any], name: str, place: str) -> Iterator[tuple[str, str]]:
     """Classes of the schema and the dotted keys at which they stand, in the recipe's order."""
     yield name, place
-    for key, node in _node(schema, name)["properties"].items():
+    for key, node in _node(tree, name)["properties"].items():
         for reference in _references(node):
             inner = f"{key}[]" if node.get("type") == "array" else key
-            yield from _places(schema, reference, f"{place}.{inner}".lstrip("."))
+            yield from _places(tree, reference, f"{place}.{inner}".lstrip("."))
 
 
-def _node(schema: Mapping[str, Any], name: str) -> Any:
-    return schema if name == "Recipe" else schema["$defs"][name]
+def _node(tree: Mapping[str, Any], name: str) -> Any:
+    return tree if name == "Recipe" else tree["$defs"][name]
 
 
 def _references(node: Mapping[str, Any]) -> list[str]:
@@ -126,8 +126,8 @@ def _references(node: Mapping[str, Any]) -> list[str]:
     return [part["$ref"].rpartition("/")[2] for part in parts if "$ref" in part]
 
 
-def _section(schema: Mapping[str, Any], notes: Mapping[str, str], name: str, place: str) -> str:
-    node = _node(schema, name)
+def _section(tree: Mapping[str, Any], notes: Mapping[str, str], name: str, place: str) -> str:
+    node = _node(tree, name)
     required = node.get("required", [])
     rows = [
         f"| `{key}` | {_type(child)} | {_default(child, required=key in required)} "
@@ -150,7 +150,7 @@ def _meaning(notes: Mapping[str, str], name: str, key: str, node: Mapping[str, A
     for found in candidates:
         if found:
             return found
-    raise LookupError(f"{field}: write a docstring below it in llmops/config.py")
+    raise LookupError(f"{field}: write a docstring below it in llmops/recipe/schema.py")
 
 
 def _type(node: Mapping[str, Any]) -> str:
@@ -209,7 +209,7 @@ def source_notes() -> dict[str, str]:
 
 def refusals() -> list[tuple[str, str]]:
     """Messages of the validators, with the class or the function that raises them."""
-    module = ast.parse(inspect.getsource(config))
+    module = ast.parse(inspect.getsource(schema))
     return [
         (owner.name, _message(node.exc.args[0]))
         for owner in module.body
@@ -223,7 +223,7 @@ def refusals() -> list[tuple[str, str]]:
 
 
 def _classes() -> list[ast.ClassDef]:
-    module = ast.parse(inspect.getsource(config))
+    module = ast.parse(inspect.getsource(schema))
     return [node for node in module.body if isinstance(node, ast.ClassDef)]
 
 

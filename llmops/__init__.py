@@ -9,23 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmops.compare import compare
     from llmops.flavor import load_model, log_model
-    from llmops.gate import gate, promote
+    from llmops.gate import promote
     from llmops.pipeline import run
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "compare": "llmops.compare",
-    "gate": "llmops.gate",
     "load_model": "llmops.flavor",
     "log_model": "llmops.flavor",
     "promote": "llmops.gate",
     "run": "llmops.pipeline",
 }
 
-__all__ = ["__version__", "compare", "gate", "load_model", "log_model", "promote", "run"]
+__all__ = ["__version__", "load_model", "log_model", "promote", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,19 +6,22 @@ Each stage is a function of its own; this is the order in which they are called.
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmops import digest, registry
-from llmops.baseline import baseline, remembered
 from llmops.compare import compare, load_suite
-from llmops.config import Recipe
+from llmops.compare.baseline import baseline, remembered
+from llmops.compare.leakage.heldout import refuse_contaminated
 from llmops.data import prepare
-from llmops.engine.resolve import resolve
+from llmops.files import digest
+from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base, log_model
 from llmops.gate import gate, promote, record
-from llmops.heldout import refuse_contaminated
+from llmops.models import versions
+from llmops.models.resolve import resolve
 from llmops.progress import say
+from llmops.recipe.schema import Recipe
 from llmops.records import (
     Comparison,
     Decision,
@@ -28,9 +31,9 @@ from llmops.records import (
     Suite,
     TrainResult,
 )
-from llmops.serve import trial
+from llmops.serve import smoke_test
+from llmops.store import connection, registry, runs, tags
 from llmops.train import train
-from llmops.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def run(recipe: Recipe) -> Outcome:
         LlmopsError: A stage failed. What it had finished is kept, nothing is half registered.
     """
     begun = time.monotonic()
-    with workspace(recipe) as work:
+    with workspace_of(recipe) as work:
         data, trained, version = fine_tune(recipe, work)
         against = remembered(work / f"baseline-of-v{version.version}", recipe, version)
         comparison, decision = judge(recipe, version.uri, test_suite(recipe, data), against)
@@ -70,6 +73,19 @@ def run(recipe: Recipe) -> Outcome:
             answer = serve(recipe, version.uri, data)
     seconds = time.monotonic() - begun
     return Outcome(recipe, data, trained, version, comparison, decision, answer, seconds)
+
+
+def workspace_of(recipe: Recipe) -> AbstractContextManager[Path]:
+    """Connect to MLflow, switch to the recipe's experiment and lock the recipe's workspace.
+
+    Raises:
+        StoreError: The MLflow store does not answer.
+        UsageError: Another process runs the same recipe.
+    """
+    uri = connection.connect()
+    connection.use_experiment(recipe.name)
+    key = digest.of_record([recipe.digest(), uri, str(Path.cwd())])[:12]
+    return workspace(recipe.name, key)
 
 
 def fine_tune(recipe: Recipe, work: Path) -> tuple[PreparedData, TrainResult, ModelVersion]:
@@ -92,13 +108,13 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
     model = recipe.flavor.model
     existing = registry.version_of_run(model, trained.run_id)
     if existing is not None:
-        version = registry.get_version(model, existing)
+        version = versions.get_version(model, existing)
     else:
-        with registry.resumed_run(trained.run_id):
+        with runs.resumed_run(trained.run_id):
             version = _log(recipe, data, trained)
     registry.set_alias(model, recipe.flavor.alias, version.version)
     say(f"flavor: registered {version.uri} @{recipe.flavor.alias}")
-    registry.rename_run(trained.run_id, f"v{version.version} train")
+    runs.rename_run(trained.run_id, f"v{version.version} train")
     return version
 
 
@@ -109,10 +125,10 @@ def _log(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersi
         base=trained.base,
         registered_model_name=recipe.flavor.model,
         params={**lora, "base": trained.base.name, "seed": recipe.seed},
-        tags={registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest},
+        tags={tags.RECIPE_DIGEST: recipe.digest(), tags.DATA_DIGEST: data.digest},
         step=trained.steps,
     )
-    return registry.get_version(recipe.flavor.model, str(info.registered_model_version))
+    return versions.get_version(recipe.flavor.model, str(info.registered_model_version))
 
 
 def judge(
@@ -146,4 +162,4 @@ def serve(recipe: Recipe, uri: str, data: PreparedData) -> str | None:
     if recipe.serve is None:
         return None
     prompt = recipe.serve.prompt or load_suite(data.test.path).examples[0].messages[0]["content"]
-    return trial(recipe.name, uri, prompt, Sampling(max_tokens=recipe.serve.max_tokens))
+    return smoke_test(recipe.name, uri, prompt, Sampling(max_tokens=recipe.serve.max_tokens))

@@ -5,24 +5,24 @@ from typing import Any
 from mlflow.deployments import BaseDeploymentClient, PredictionsResponse
 
 from llmops import serve
-from llmops.serve import target
+from llmops.serve import plugin
 
 
 def target_help() -> str:
     """Text of ``mlflow deployments help -t llmops``."""
-    return target.HELP
+    return plugin.HELP
 
 
-@target.mlflow_errors()
+@plugin.mlflow_errors()
 def run_local(name: str, model_uri: str, flavor: str | None = None, config: Any = None) -> None:
     """Serves in the foreground until Ctrl-C."""
-    serve.run(name, model_uri, **target.options(config, flavor=flavor))
+    serve.run(name, model_uri, **plugin.options(config, flavor=flavor))
 
 
 class LlmopsDeployments(BaseDeploymentClient):  # type: ignore[misc]
     """Deployments on this machine."""
 
-    @target.mlflow_errors()
+    @plugin.mlflow_errors()
     def create_deployment(
         self,
         name: str,
@@ -32,29 +32,29 @@ class LlmopsDeployments(BaseDeploymentClient):  # type: ignore[misc]
         endpoint: str | None = None,
     ) -> dict[str, object]:
         """Starts a server and waits until it answers."""
-        return target.create(name, model_uri, config, flavor=flavor, endpoint=endpoint)
+        return plugin.create(name, model_uri, config, flavor=flavor, endpoint=endpoint)
 
-    @target.mlflow_errors()
+    @plugin.mlflow_errors()
     def update_deployment(self, name: str, model_uri: str | None = None, **_: Any) -> None:
         """Refused, with the commands that replace a deployment."""
-        target.refuse_update(name, model_uri)
+        plugin.refuse_update(name, model_uri)
 
-    @target.mlflow_errors()
+    @plugin.mlflow_errors()
     def delete_deployment(self, name: str) -> None:
         """Lets answers in flight finish, then ends the server."""
         serve.delete(name)
 
-    @target.mlflow_errors()
+    @plugin.mlflow_errors()
     def list_deployments(self) -> list[dict[str, object]]:
         """All deployments, stopped ones too."""
-        return list(map(target.describe, serve.list_all()))
+        return list(map(plugin.describe, serve.list_all()))
 
-    @target.mlflow_errors()
+    @plugin.mlflow_errors()
     def get_deployment(self, name: str) -> dict[str, object]:
         """Endpoint, version, process, log and status."""
-        return target.describe(serve.get(name))
+        return plugin.describe(serve.get(name))
 
-    @target.mlflow_errors()
+    @plugin.mlflow_errors()
     def predict(self, deployment_name: str | None = None, inputs: Any = None) -> Any:
         """One ``chat.completion`` for each conversation or prompt."""
-        return PredictionsResponse(predictions=target.predict(deployment_name, inputs))
+        return PredictionsResponse(predictions=plugin.predict(deployment_name, inputs))

@@ -22,11 +22,11 @@ class LlmopsEvaluator(ModelEvaluator):  # type: ignore[misc]
         """The metrics, which the run gets too; the comparison's own runs lie below it."""
         import mlflow
 
-        from llmops.compare import evaluation
+        from llmops.compare import evaluator
         from llmops.errors import LlmopsError
 
         try:
-            found = evaluation.metrics(evaluation.evaluate(model, dataset, evaluator_config))
+            found = evaluator.metrics(evaluator.evaluate(model, dataset, evaluator_config))
         except LlmopsError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         known = {name: value for name, value in found.items() if value == value}

@@ -22,13 +22,13 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
 
     Example: llmops base add smollm2-135m-instruct
     """
-    from llmops import store
-    from llmops.config import check_model_name
     from llmops.flavor import add_base
+    from llmops.records.names import check_model_name
+    from llmops.store import connection
 
     if name is not None:
         check_model_name(name)
-    store.connect()
+    connection.connect()
     base = add_base(source, name, revision=revision)
     emit(
         output,
@@ -48,11 +48,12 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
 @output_option
 def ls(verify: bool, output: str) -> None:
     """List the registered base models, and whether their files are on this machine."""
-    from llmops import bases, registry, store
+    from llmops.models import bases
+    from llmops.store import connection, registry, tags
 
-    store.connect()
+    connection.connect()
     found = [
-        (version.name, version.version, version.tags[registry.BASE_DIGEST])
+        (version.name, version.version, version.tags[tags.BASE_DIGEST])
         for version in registry.list_bases()
     ]
     here = {digest: bases.cache_dir(digest) for _, _, digest in found}

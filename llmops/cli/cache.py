@@ -21,9 +21,10 @@ def command() -> None:
 @output_option
 def ls(output: str) -> None:
     """List base models, adapters, unfinished runs and leftovers in LLMOPS_HOME."""
-    from llmops import home, storage
+    from llmops.files import home
+    from llmops.models import inventory
 
-    found = storage.items()
+    found = inventory.items()
     total = sum(item.size for item in found)
     rows = [
         (item.kind, item.name[:40], _size(item.size), _age(item.used), _note(item))
@@ -49,23 +50,23 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
 
     Bases and adapters stay unless --unused-for says how old is too old: the registry has them.
     """
-    from llmops import storage
+    from llmops.models import inventory
 
     results = 0 if unused_for is None else _prune(unused_for, dry_run=dry_run)
-    leftovers = storage.garbage()
-    old = [] if unused_for is None else storage.unused(unused_for)
+    leftovers = inventory.garbage()
+    old = [] if unused_for is None else inventory.unused(unused_for)
     removed = [
         f"{left.folder}"
         + (f", and what its log left in {left.notes['tracking']}" if "token" in left.notes else "")
         for left in leftovers
     ] + [str(item.path) for item in old]
     freed = sum(item.size for item in old) + sum(
-        item.size for item in storage.items() if item.kind == "leftover"
+        item.size for item in inventory.items() if item.kind == "leftover"
     )
     if not dry_run:
-        removed = storage.collect_all(leftovers)
+        removed = inventory.collect_all(leftovers)
         for item in old:
-            storage.remove(item)
+            inventory.remove(item)
             removed.append(str(item.path))
     if results:
         removed.append(f"{results:,} results of comparisons")
@@ -97,7 +98,7 @@ def _entries(item: Any) -> int | None:
     """Results of comparisons that a file holds; ``None`` for anything else, or a damaged file."""
     if item.kind != "results":
         return None
-    from llmops.engine.cache import ResultCache
+    from llmops.compare.cache import ResultCache
 
     with suppress(sqlite3.Error), ResultCache(item.path) as cache:
         return cache.count()
@@ -106,8 +107,8 @@ def _entries(item: Any) -> int | None:
 
 def _prune(unused_for: float, *, dry_run: bool) -> int:
     """Removes results of comparisons that nobody used for so many days; returns how many."""
-    from llmops import home
-    from llmops.engine.cache import FILE, ResultCache
+    from llmops.compare.cache import FILE, ResultCache
+    from llmops.files import home
 
     if not (home.folder("cache") / FILE).is_file():
         return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from llmops.cli.options import emit, output_option
-from llmops.config import Compare, Requirement
+from llmops.recipe.schema import Compare, Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,12 +123,12 @@ def command(
         )
     if report:
         _require_place(report, suite, candidates)
-    from llmops import store
     from llmops.compare import compare_all, load_suite
+    from llmops.store import connection
 
     held_out = load_suite(suite)
-    store.connect()
-    store.use_experiment(experiment)
+    connection.connect()
+    connection.use_experiment(experiment)
     config = Compare(
         method=method,
         engine=engine,
@@ -147,7 +147,7 @@ def command(
         questions=_questions(scorers or config.scorers, margin),
         cache=not no_cache,
     )
-    link = store.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
+    link = connection.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
     text, record = _shown(found)
     emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
     if report:
@@ -185,8 +185,8 @@ def _wrong_with(report: Path, suite: Path) -> str:
 
 
 def _write(file: Path, comparison: Comparison) -> None:
-    from llmops import home
     from llmops.errors import LlmopsError
+    from llmops.files import home
     from llmops.report import html_report
 
     try:
@@ -203,7 +203,7 @@ def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requiremen
     """What must be decided, if not whether the first scorer gains."""
     if margin is None:
         return ()
-    from llmops import scorer_names
+    from llmops.recipe import scorer_names
 
     first = scorer_names.parse(scorers[0], code=True).label
     return (Requirement(metric=first, must="not_regress", margin=margin),)

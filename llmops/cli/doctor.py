@@ -40,7 +40,7 @@ def _machine() -> list[Finding]:
 
     import psutil
 
-    from llmops import home
+    from llmops.files import home
 
     root = home.home()
     existing = next(path for path in (root, *root.parents) if path.exists())
@@ -87,10 +87,10 @@ def _packages() -> list[Finding]:
 
 
 def _store_and_bases() -> list[Finding]:
-    from llmops import registry, store
+    from llmops.store import connection, registry
 
     try:
-        uri = store.connect()
+        uri = connection.connect()
         bases = registry.list_bases()
     except LlmopsError as error:
         return [Finding("MLflow store", False, error.message, error.next_command or "")]

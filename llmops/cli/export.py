@@ -11,7 +11,7 @@ import click
 from llmops.cli.options import emit, output_option
 
 if TYPE_CHECKING:
-    from llmops.flavor.export import Export
+    from llmops.flavor.export.version import Export
 
 
 @click.command("export")
@@ -43,10 +43,10 @@ def command(
 
     Example: llmops export models:/quickstart@champion ./champion
     """
-    from llmops import store
-    from llmops.flavor.export import export
+    from llmops.flavor.export.version import export
+    from llmops.store import connection
 
-    store.connect()
+    connection.connect()
     done = export(uri, directory, format=format_, dtype=dtype, converter=converter)
     next_commands = [shlex.join(words) for words in _serving(done)]
     emit(output, _text(done, next_commands), {**asdict(done), "next": next_commands})
@@ -73,10 +73,10 @@ def _serving(done: Export) -> list[list[str]]:
 
 
 def _serving_adapter(done: Export, place: str, name: str) -> list[list[str]]:
-    from llmops import adapters, checkpoints
+    from llmops.models import adapters, safety, vllm_limits
 
-    config = checkpoints.read_json(done.directory / adapters.CONFIG)
-    rank = str(adapters.vllm_rank(config["r"]))
+    config = safety.read_json(done.directory / adapters.CONFIG)
+    rank = str(vllm_limits.vllm_rank(config["r"]))
     # On a CPU vLLM 0.32 answers for the base with the adapter in the last slot: one more than needed.
     lora = ["--enable-lora", "--max-loras", "2", "--max-lora-rank", rank]
     lora += ["--lora-modules", f"{name}={place}"]

@@ -28,13 +28,15 @@ def command(
     resolved = read_recipe(recipe, overrides)
     import tempfile
 
-    from llmops import heldout, pipeline, store
+    from llmops import pipeline
     from llmops.compare import load_suite
-    from llmops.engine.resolve import resolve
+    from llmops.compare.leakage import heldout
+    from llmops.models.resolve import resolve
     from llmops.report import comparison_table, to_json
+    from llmops.store import connection
 
-    store.connect()
-    store.use_experiment(resolved.name)
+    connection.connect()
+    connection.use_experiment(resolved.name)
     uri = candidate or f"models:/{resolved.flavor.model}@{resolved.flavor.alias}"
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
         path = suite or heldout.test_file(resolve(uri), Path(folder))

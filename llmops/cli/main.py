@@ -118,7 +118,7 @@ def _guarded(debug: bool) -> int:
 
 
 def _no_room(error: OSError) -> int:
-    from llmops import home
+    from llmops.files import home
 
     click.echo(
         f"Error: {error.filename or f'standard output, or a file below {home.home()},'}"

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from llmops.config import Recipe
-from llmops.recipe_file import load_recipe
-from llmops.recipes import find
+from llmops.recipe.catalog import find
+from llmops.recipe.load import load_recipe
+from llmops.recipe.schema import Recipe
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -16,9 +16,9 @@ def command(uri: str, alias: str, output: str) -> None:
 
     Example: llmops promote models:/quickstart@challenger
     """
-    from llmops import store
     from llmops.gate import promote
+    from llmops.store import connection
 
-    store.connect()
+    connection.connect()
     promoted = promote(uri, alias=alias)
     emit(output, f"{promoted} is @{alias} now", {"version": promoted, "alias": alias})

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from llmops import recipes as packaged
 from llmops.cli.options import columns
 from llmops.errors import UsageError
+from llmops.recipe import catalog as packaged
 
 
 @click.group("recipes")

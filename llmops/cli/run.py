@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmops.cli import expected
 from llmops.cli.options import emit, output_option, recipe_argument
-from llmops.recipe_file import load_recipe
-from llmops.recipes import find
+from llmops.recipe import expected
+from llmops.recipe.catalog import find
+from llmops.recipe.load import load_recipe
 
 if TYPE_CHECKING:
     from llmops.pipeline import Outcome
@@ -86,12 +86,12 @@ def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
 
 def links(outcome: Outcome) -> list[tuple[str, str]]:
     """Where to look, and what shows it if no server runs yet."""
-    from llmops import store
+    from llmops.store import connection
 
     version, comparison = outcome.version, outcome.comparison
-    page = store.ui(f"/models/{version.name}/versions/{version.version}")
-    run = store.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
-    hint = store.ui_hint()
+    page = connection.ui(f"/models/{version.name}/versions/{version.version}")
+    run = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    hint = connection.ui_hint()
     return [("Version", page), ("Run", run), *([("", f"after: {hint}")] if hint else [])]
 
 

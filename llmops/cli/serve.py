@@ -21,9 +21,9 @@ def command(uri: str, name: str | None, host: str, port: int) -> None:
 
     In the background: mlflow deployments create -t llmops --name NAME -m MODEL_URI
     """
-    from llmops import registry, store
     from llmops.serve import run
+    from llmops.store import connection, registry
 
-    store.connect()
+    connection.connect()
     resolved, _ = registry.parse(uri)
     run(name or resolved, uri, host=host, port=port)

@@ -11,7 +11,7 @@ from llmops.cli.options import emit, output_option
 from llmops.records import Verdict
 
 if TYPE_CHECKING:
-    from llmops.lineage import Lineage
+    from llmops.records.lineage import Lineage
 
 
 @click.command("show")
@@ -25,11 +25,11 @@ def command(uri: str, output: str) -> None:
 
     Example: llmops show models:/quickstart@champion
     """
-    from llmops import store
-    from llmops.lineage import lineage
+    from llmops.models.lineage import lineage
     from llmops.report.lineage import lineage_table
+    from llmops.store import connection
 
-    store.connect()
+    connection.connect()
     found = lineage(uri)
     then = next_command(found)
     emit(

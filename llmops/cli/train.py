@@ -14,9 +14,8 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> None:
     """Train the adapter of RECIPE and register it; no alias but the recipe's own moves."""
     resolved = read_recipe(recipe, overrides)
     from llmops import pipeline
-    from llmops.workspace import workspace
 
-    with workspace(resolved) as work:
+    with pipeline.workspace_of(resolved) as work:
         data, trained, version = pipeline.fine_tune(resolved, work)
     text = (
         f"{version.uri}: {trained.tokens:,} tokens, {trained.steps} steps, {trained.seconds / 60:.1f} min,"

@@ -9,18 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from llmops.compare import pairwise, trained
 from llmops.compare import sides as side
-from llmops.compare.asking import Asking, repeated
-from llmops.compare.looks import Looked, Plan, counted, look
-from llmops.compare.scorers_load import load_scorers
-from llmops.compare.scoring import Scorer, require_expected
+from llmops.compare.answers.blocks import Asking, repeated
+from llmops.compare.cache import MEMORY, ResultCache
+from llmops.compare.leakage import exclude
+from llmops.compare.scorers.judge import scorer
+from llmops.compare.scorers.load import load_scorers
+from llmops.compare.scorers.scoring import Scorer, require_expected
 from llmops.compare.slices import slice_results
-from llmops.compare.suite import load_suite
-from llmops.compare.tracking import log_comparisons
-from llmops.config import Compare, Requirement
-from llmops.engine.cache import MEMORY, ResultCache
+from llmops.compare.stopping import Looked, Plan, counted, look
+from llmops.compare.suite.load import load_suite
+from llmops.compare.tracking.runs import log_comparisons
 from llmops.errors import IntegrityError, UsageError
+from llmops.recipe.schema import Compare, Requirement
 from llmops.records import Comparison, Likelihood, ModelFiles, Row, Side, Suite
 from llmops.stats.plan import seed_of
 
@@ -120,7 +121,7 @@ def compare_all(
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     require_expected(held_out.examples, judges)
     _require_weights(chosen, judges, config)
-    parts = trained.split(chosen, held_out)
+    parts = exclude.split(chosen, held_out)
     fresh, known = (repeated(part, config.repeats) for part in (parts.fresh, parts.trained))
     plan = Plan(
         config.method,
@@ -155,7 +156,7 @@ def _settings(config: Compare, judges: Sequence[Scorer]) -> dict[str, object]:
     }
 
 
-def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> Comparison:
+def _result(sitting: Sitting, which: int, plan: Plan, parts: exclude.Split) -> Comparison:
     """One candidate against the baseline."""
     baseline, candidate = sitting.sides[0], sitting.sides[which + 1]
     looked, asking = sitting.looked[which], sitting.asking
@@ -165,8 +166,8 @@ def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> C
         *side.notes(baseline, candidate, looked.rows),
         *asking.failed((0, which + 1)),
         *asking.unjudged((0, which + 1)),
-        *pairwise.notes(asking.pairwise[which]),
-        *pairwise.kinship(asking.pairwise[which], (baseline, candidate)),
+        *scorer.notes(asking.pairwise[which]),
+        *scorer.kinship(asking.pairwise[which], (baseline, candidate)),
         looked.note,
         *parts.notes,
     )
@@ -194,7 +195,7 @@ def _result(sitting: Sitting, which: int, plan: Plan, parts: trained.Split) -> C
 
 def _with(comparison: Comparison, rows: Sequence[Row]) -> Comparison:
     """A comparison that shows what it leaves out: the prompts that were trained on."""
-    told = trained.both_scores(comparison.rows, rows)
+    told = exclude.both_scores(comparison.rows, rows)
     return replace(comparison, trained=tuple(rows), notes=(*comparison.notes, *told))
 
 

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llmops import digest, store
-from llmops.engine.http import PREFIX, parse_endpoint
-from llmops.engine.resolve import resolve
+from llmops.engine.openai.engine import PREFIX, parse_endpoint
 from llmops.errors import UsageError
+from llmops.files import digest
+from llmops.models.resolve import resolve
 from llmops.records import ModelFiles, RemoteModel, Row, Side
+from llmops.store import connection
 
 IDENTICAL_ALARM = 0.95
 """Share of byte-identical answers of different adapters above which something may be wrong."""
@@ -31,7 +32,7 @@ def side_of(side: str | Side) -> Side:
     if side.startswith(PREFIX):
         model = parse_endpoint(side).model
         return RemoteModel(label=model, uri=side, digest=digest.of_bytes(side.encode()))
-    store.connect()
+    connection.connect()
     return resolve(side)
 
 

@@ -7,11 +7,11 @@ import random
 from collections import defaultdict
 from pathlib import Path
 
-from llmops import digest, home, jsonl
-from llmops.config import Data
-from llmops.data.stdlib import stdlib_docstrings
-from llmops.data.tables import read_table
+from llmops.data.sources.stdlib import stdlib_docstrings
+from llmops.data.sources.table import read_table
 from llmops.errors import DataError
+from llmops.files import digest, home, jsonl
+from llmops.recipe.schema import Data
 from llmops.records import DataSplit, PreparedData
 
 Row = dict[str, str]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from llmops.engine.local.scheduler import OnBatch
 from llmops.engine.requests import Request
-from llmops.engine.scheduling import OnBatch
 from llmops.records import Answer
 
 if TYPE_CHECKING:
-    from llmops.engine.local import LocalEngine
-    from llmops.engine.vllm import VllmEngine
+    from llmops.engine.local.engine import LocalEngine
+    from llmops.engine.vllm.engine import VllmEngine
 
 
 class Engine(Protocol):

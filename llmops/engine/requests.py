@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmops.engine.voice import Messages, Voice
+from llmops.engine.chat_format import Messages, Voice
 from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling
 

@@ -4,7 +4,7 @@ The names that MLflow expects of a flavor module live here: ``save_model``, ``lo
 ``load_model``, ``_load_pyfunc``.
 """
 
-from llmops.flavor.base import add_base, ensure_base
+from llmops.flavor.bases import add_base, ensure_base
 from llmops.flavor.load import LoadedModel, load_model, load_models
 from llmops.flavor.log import log_model
 from llmops.flavor.pyfunc import _load_pyfunc

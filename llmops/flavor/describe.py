@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from llmops import registry
-from llmops.artifacts import SavedModel
 from llmops.errors import LlmopsError
-from llmops.lineage import lineage
+from llmops.models.lineage import lineage
+from llmops.models.stored import SavedModel
 from llmops.progress import say
 from llmops.report.lineage import with_lineage
+from llmops.store import registry
 
 
 def describe(name: str, version: str, copy: SavedModel | None = None) -> None:

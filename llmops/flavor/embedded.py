@@ -7,10 +7,11 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import NamedTuple
 
-from llmops import bases, checkpoints, digest, home
 from llmops.errors import NotFoundError
+from llmops.files import digest, home
+from llmops.files.staging import staging
+from llmops.models import bases, safety
 from llmops.progress import say
-from llmops.staging import staging
 
 
 class Package(NamedTuple):
@@ -45,7 +46,7 @@ def bring(name: str) -> str:
     with staging() as folder:
         staged = folder / bases.MODEL_FOLDER
         _convert(gguf, staged)
-        checkpoints.check_model(staged)
+        safety.check_model(staged)
         base_digest, _ = bases.keep(staged, origin=f"package:{PACKAGES[name].distribution}")
     home.write_whole(record, json.dumps({"digest": base_digest}))
     return base_digest
@@ -70,7 +71,7 @@ def _convert(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from llmops.engine.loading import quiet_loading
+    from llmops.engine.local.loading import quiet_loading
 
     with quiet_loading():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

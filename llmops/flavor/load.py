@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmops.engine import options as load_options
-from llmops.engine.local import LocalEngine
-from llmops.engine.resolve import resolve
+from llmops.engine.local.engine import LocalEngine
 from llmops.flavor import replies, requests
+from llmops.models import load_options
+from llmops.models.resolve import resolve
 from llmops.records import Answer, Message, ModelFiles, Sampling
 
 

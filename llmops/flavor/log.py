@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Unpack
 
-from llmops import adapters, home, registry, staging, store, unfinished
-from llmops.artifacts import SavedModel
-from llmops.config import check_alias, check_model_name
 from llmops.errors import LlmopsError, UsageError
+from llmops.files import home, staging
 from llmops.flavor.describe import describe
 from llmops.flavor.save import SaveOptions, check_options, pin_of
 from llmops.flavor.source import Source, collect
+from llmops.models import vllm_limits
+from llmops.models.stored import SavedModel
 from llmops.progress import say
 from llmops.records import BaseModel
-from llmops.unfinished import Mark
+from llmops.records.names import check_alias, check_model_name
+from llmops.store import connection, registry, unfinished
+from llmops.store import tags as names
+from llmops.store.unfinished import Mark
 
 NOT_IN_A_NAME = re.compile(r"[/:.%\"']")
 """What a registered model's name may hold, or a version number, and a LoggedModel's may not."""
@@ -128,7 +131,7 @@ def log_source(
     source = replace(source, name=registered_model_name or name or source.name)
     with _logged_model(name or _name(source), source, registered_model_name, params, tags) as begun:
         logged, mark = begun
-        with store.store_errors(f"logging model {logged.name}"):
+        with connection.store_errors(f"logging model {logged.name}"):
             info = Model.log(
                 artifact_path=None,
                 name=logged.name,
@@ -156,8 +159,8 @@ def register(
     """Registers a logged model; returns the version, and whether the registered model is new."""
     from mlflow.exceptions import MlflowException
 
-    client = store.client()
-    with store.store_errors(f"registering {mark.name}"):
+    client = connection.client()
+    with connection.store_errors(f"registering {mark.name}"):
         try:
             client.create_registered_model(mark.name, tags=mark.tags)
             created = True
@@ -191,13 +194,13 @@ def _logged_model(
     from mlflow.tracking.fluent import _get_experiment_id
 
     run = mlflow.active_run()
-    with store.store_errors(f"logging model {name}"):
+    with connection.store_errors(f"logging model {name}"):
         experiment_id = run.info.experiment_id if run else _get_experiment_id()
         # MLflow gives a model its run's parameters; not if it gets the model's id, as below
-        inherited = store.client().get_run(run.info.run_id).data.params if run else {}
+        inherited = connection.client().get_run(run.info.run_id).data.params if run else {}
     mark = unfinished.begin(experiment_id, registered_model_name)
     try:
-        with store.store_errors(f"logging model {name}"):
+        with connection.store_errors(f"logging model {name}"):
             logged = mlflow.initialize_logged_model(
                 name=NOT_IN_A_NAME.sub("-", name),
                 source_run_id=run.info.run_id if run else None,
@@ -214,18 +217,18 @@ def _logged_model(
 def _model_tags(source: Source) -> dict[str, str]:
     """What the logged model is made of, searchable."""
     found = pin_of(source)
-    tags = {registry.BASE_DIGEST: found.digest}
+    tags = {names.BASE_DIGEST: found.digest}
     if found.adapter_digest is not None:
-        reason = adapters.unservable(source.config)
-        tags[registry.ADAPTER_DIGEST] = found.adapter_digest
-        tags[registry.SERVABLE] = "yes" if reason is None else f"no: {reason}"
+        reason = vllm_limits.unservable(source.config)
+        tags[names.ADAPTER_DIGEST] = found.adapter_digest
+        tags[names.SERVABLE] = "yes" if reason is None else f"no: {reason}"
     return tags
 
 
 def _version_tags(source: Source, tags: Mapping[str, str] | None) -> dict[str, str]:
     """A version shows few tags: that vLLM refuses it is worth one."""
-    reason = None if source.base is None else adapters.unservable(source.config)
-    return {**(tags or {}), **({} if reason is None else {registry.SERVABLE: f"no: {reason}"})}
+    reason = None if source.base is None else vllm_limits.unservable(source.config)
+    return {**(tags or {}), **({} if reason is None else {names.SERVABLE: f"no: {reason}"})}
 
 
 def _name(source: Source) -> str:

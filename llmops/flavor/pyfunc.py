@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llmops.engine import options as load_options
-from llmops.engine.local import LocalEngine
-from llmops.engine.resolve import of_model_dir
+from llmops.engine.local.engine import LocalEngine
 from llmops.errors import UsageError
 from llmops.flavor.load import LoadedModel
+from llmops.models import load_options
+from llmops.models.resolve import of_model_dir
 
 
 class PyfuncModel:

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from llmops import adapters, bases, home, pin, staging
-from llmops.engine import options as load_options
 from llmops.errors import UsageError
+from llmops.files import home, staging
 from llmops.flavor.signature import default_signature
 from llmops.flavor.source import Source, collect
-from llmops.pin import Pin
+from llmops.models import adapters, bases, load_options, pin
+from llmops.models.pin import Pin
 from llmops.records import BaseModel
 
 FLAVOR_NAME = pin.FLAVOR

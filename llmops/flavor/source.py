@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from llmops import adapters, bases, checkpoints, digest, home, hub, pin, staging
-from llmops.engine import lora, trial
+from llmops.engine.local import preflight
 from llmops.errors import NotFoundError, UsageError
+from llmops.files import digest, home, staging
 from llmops.flavor import tokenizers
-from llmops.flavor.base import ensure_base
+from llmops.flavor.bases import ensure_base
+from llmops.models import adapters, bases, hub, peft_config, pin, safety
 from llmops.records import BaseModel
 
 
@@ -72,7 +73,7 @@ def collect(
     if (directory / adapters.CONFIG).is_file():
         source = _adapter(directory, folder, base, tokenizer)
         if source.base is not None and hasattr(model, "peft_config"):
-            lora.check_same_base(model, source.base)
+            peft_config.check_same_base(model, source.base)
         return source
     if base is not None:
         raise UsageError(
@@ -137,11 +138,11 @@ def _adapter(
             next_command="log_model(…, base='NAME'), one of `llmops base ls`",
         )
     known = base if isinstance(base, BaseModel) else ensure_base(str(base))
-    lora.check_fits(directory, known)
+    peft_config.check_fits(directory, known)
     _copy_adapter(directory, config, known, folder / adapters.ADAPTER_FOLDER)
     own = tokenizers.own_files(tokenizer or directory, known, folder / adapters.TOKENIZER_FOLDER)
     if own is not None:
-        trial.check_tokenizer(own, known.directory)
+        preflight.check_tokenizer(own, known.directory)
     return Source(folder, known, config)
 
 
@@ -159,16 +160,16 @@ def _copy_adapter(directory: Path, config: dict[str, Any], base: BaseModel, targ
 
 
 def _full(directory: Path, folder: Path, tokenizer: Path | None, origin: str | None) -> Source:
-    checkpoints.check_code(directory)
-    checkpoints.check_weights(directory)
+    safety.check_code(directory)
+    safety.check_weights(directory)
     staged = bases.copy(directory, folder)
     if tokenizer is not None:
         for name in (*tokenizers.FILES, tokenizers.TEMPLATE):
             if (tokenizer / name).is_file():
                 shutil.copyfile(tokenizer / name, staged / name)
     with staging.copy_of(directory, staged):
-        checkpoints.check_model(staged)
-        trial.check_model(staged)
+        safety.check_model(staged)
+        preflight.check_model(staged)
     return Source(folder, None, {}, origin)
 
 
@@ -176,7 +177,7 @@ def _tokenizer_dir(tokenizer: Any, folder: Path) -> Path:
     if isinstance(tokenizer, (str, Path)):
         path = home.directory(tokenizer)
         if path is not None:
-            checkpoints.check_code(path)
+            safety.check_code(path)
             return path
         raise NotFoundError(f"tokenizer {str(tokenizer)!r}: not a directory")
     if not hasattr(tokenizer, "save_pretrained"):

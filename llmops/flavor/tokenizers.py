@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from llmops import checkpoints, generation
 from llmops.errors import IntegrityError
+from llmops.models import generation_config, safety
 from llmops.records import BaseModel
 
 VOCABULARY = "tokenizer.json"
@@ -52,13 +52,13 @@ def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
     """
     names: list[str] = []
     if _vocabulary_differs(candidate, base.directory):
-        checkpoints.check_vocabulary(
-            candidate, checkpoints.vocabulary_size(base.directory), f"base model {base.name}"
+        safety.check_vocabulary(
+            candidate, safety.vocabulary_size(base.directory), f"base model {base.name}"
         )
         names += [name for name in FILES if (candidate / name).is_file()]
     if _generation(candidate) not in ({}, _generation(base.directory)):
-        generation.read(candidate / generation.FILE)
-        names.append(generation.FILE)
+        generation_config.read(candidate / generation_config.FILE)
+        names.append(generation_config.FILE)
     template = _template(candidate)
     if template is not None and template != _template(base.directory):
         target.mkdir()
@@ -82,7 +82,7 @@ def _vocabulary_differs(candidate: Path, base: Path) -> bool:
 
 def _settings(folder: Path) -> dict[str, Any]:
     file = folder / SETTINGS
-    return checkpoints.read_json(file) if file.is_file() else {}
+    return safety.read_json(file) if file.is_file() else {}
 
 
 def _token(value: Any) -> Any:
@@ -102,12 +102,12 @@ def _template(folder: Path) -> str | None:
 
 
 def _generation(folder: Path) -> dict[str, Any]:
-    file = folder / generation.FILE
+    file = folder / generation_config.FILE
     return _without(file, IGNORED_GENERATION) if file.is_file() else {}
 
 
 def _without(file: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: value for key, value in checkpoints.read_json(file).items() if key not in keys}
+    return {key: value for key, value in safety.read_json(file).items() if key not in keys}
 
 
 def _bytes(file: Path) -> bytes | None:

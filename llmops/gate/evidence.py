@@ -8,15 +8,14 @@ from functools import partial
 from typing import Any
 
 import llmops
-from llmops import digest, registry, store
-from llmops.config import Gate
+from llmops.files import digest
+from llmops.recipe.schema import Gate
 from llmops.records import Check, Comparison, Decision, Side, Verdict
-from llmops.report import REPORT_FILE, SIDE_BY_SIDE, card, publish, version_tags
+from llmops.report import SIDE_BY_SIDE, card, publish, version_tags
 from llmops.report.lineage import with_card
+from llmops.store import connection, registry, tags
 
 SCHEMA_VERSION = 1
-EVIDENCE_FILE = "report/evidence.json"
-EVIDENCE_TAG = "llmops.evidence"
 
 
 def evidence_of(
@@ -64,7 +63,7 @@ def record(comparison: Comparison, decision: Decision) -> None:
     _write_run(comparison, decision, text)
     registry.redescribe(name, version, comparison.candidate.model_id, partial(with_card, card=text))
     registry.annotate_version(name, version, version_tags(comparison, decision))
-    registry.annotate_model(name, registry.VERDICT, str(decision.verdict))
+    registry.annotate_model(name, tags.VERDICT, str(decision.verdict))
 
 
 def links_of(comparison: Comparison) -> dict[str, str]:
@@ -74,10 +73,10 @@ def links_of(comparison: Comparison) -> dict[str, str]:
     traces = f"{after}/traces?compareToRunUuid={before}"
     rows = traces if comparison.traced else f"{run}/artifacts/{SIDE_BY_SIDE}"
     links = {
-        "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/{REPORT_FILE}",
+        "Report": f"#/experiments/{experiment}/runs/{run}/artifacts/{tags.REPORT_FILE}",
         "Row by row": f"#/experiments/{experiment}/runs/{rows}",
         "Evidence run": f"#/experiments/{experiment}/runs/{run}",
-        "Download evidence": f"get-artifact?path={EVIDENCE_FILE}&run_uuid={run}",
+        "Download evidence": f"get-artifact?path={tags.EVIDENCE_FILE}&run_uuid={run}",
     }
     if comparison.candidate.model_id is not None:
         links["Model metrics"] = (
@@ -89,9 +88,9 @@ def links_of(comparison: Comparison) -> dict[str, str]:
 def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
     content = json.dumps(decision.evidence, indent=2, sort_keys=True)
     publish(comparison.run_id, comparison, decision)
-    with store.store_errors("writing the evidence"):
-        client = store.client()
-        client.log_text(comparison.run_id, content, EVIDENCE_FILE)
-        client.set_tag(comparison.run_id, registry.NOTE, text)
-        client.set_tag(comparison.run_id, registry.VERDICT, str(decision.verdict))
-        client.set_tag(comparison.run_id, EVIDENCE_TAG, decision.evidence_digest)
+    with connection.store_errors("writing the evidence"):
+        client = connection.client()
+        client.log_text(comparison.run_id, content, tags.EVIDENCE_FILE)
+        client.set_tag(comparison.run_id, tags.NOTE, text)
+        client.set_tag(comparison.run_id, tags.VERDICT, str(decision.verdict))
+        client.set_tag(comparison.run_id, tags.EVIDENCE, decision.evidence_digest)

@@ -7,10 +7,10 @@ level (intersection-union test: Berger 1982, Technometrics 24(4)).
 
 from __future__ import annotations
 
-from llmops import digest
-from llmops.config import Gate, Requirement
 from llmops.errors import UsageError
+from llmops.files import digest
 from llmops.gate.evidence import evidence_of
+from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Check, Comparison, Decision, PairedTest, Verdict
 from llmops.report import sentence
 

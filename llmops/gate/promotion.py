@@ -8,11 +8,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from llmops import artifacts, digest, home, registry
-from llmops.config import check_alias
 from llmops.errors import UsageError
-from llmops.gate.evidence import EVIDENCE_FILE, EVIDENCE_TAG
+from llmops.files import digest, home
+from llmops.models import versions
 from llmops.records import ModelVersion
+from llmops.records.names import check_alias
+from llmops.store import artifacts, registry, runs
+from llmops.store.tags import EVIDENCE, EVIDENCE_FILE
 
 LOCK_SECONDS = 30
 
@@ -34,7 +36,7 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     check_alias(alias)
     name, version = registry.parse(uri)
     with _alone(name):
-        found = registry.get_version(name, version)
+        found = versions.get_version(name, version)
         evidence = _evidence(name, version)
         _refuse_stale(evidence, found, alias)
         if not evidence["passed"]:
@@ -65,8 +67,8 @@ def _alone(name: str) -> Iterator[None]:
 
 def _evidence(name: str, version: str) -> Mapping[str, Any]:
     """The evidence of a version, its digest checked."""
-    short = registry.version_tag(name, version, EVIDENCE_TAG)
-    run_id = registry.run_with_tag(EVIDENCE_TAG, f"{short}%") if short else None
+    short = registry.version_tag(name, version, EVIDENCE)
+    run_id = runs.run_with_tag(EVIDENCE, f"{short}%") if short else None
     if short is None or run_id is None:
         raise UsageError(
             f"models:/{name}/{version}: has no evidence",
@@ -92,7 +94,7 @@ def _refuse_stale(evidence: Mapping[str, Any], found: ModelVersion, alias: str) 
     current = registry.version_of_alias(found.name, alias)
     if current is None:
         return  # there is no champion whose place would be taken
-    champion = registry.get_version(found.name, current)
+    champion = versions.get_version(found.name, current)
     compared = evidence["baseline"]
     if champion.digest not in (compared["adapter_digest"] or compared["base_digest"], found.digest):
         raise UsageError(

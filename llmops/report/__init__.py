@@ -1,15 +1,14 @@
 """What a comparison looks like: terminal table, JSON, SVG, Markdown card, one-file HTML."""
 
 from llmops.report.card import evidence_card, version_tags
-from llmops.report.forest import forest_svg
-from llmops.report.html import html_report
-from llmops.report.publish import REPORT_FILE, SIDE_BY_SIDE, publish
-from llmops.report.record import standings_json, to_json
+from llmops.report.html.page import html_report
+from llmops.report.json import standings_json, to_json
+from llmops.report.plots.forest import forest_svg
+from llmops.report.publish import SIDE_BY_SIDE, publish
 from llmops.report.standings import standings_table
 from llmops.report.text import comparison_table, sentence
 
 __all__ = [
-    "REPORT_FILE",
     "SIDE_BY_SIDE",
     "comparison_table",
     "evidence_card",

@@ -13,6 +13,7 @@ from llmops.records import Comparison, Decision, MetricResult
 from llmops.report import wording
 from llmops.report.markdown import LINK_LIMIT, address, code, escape, row
 from llmops.report.wording import clean, finding, metric_name, signed, typeset
+from llmops.store.tags import DELTA, EVIDENCE, VERDICT, VERSUS
 
 MOST_METRICS = 8
 MOST_NOTES = 2
@@ -48,10 +49,10 @@ def evidence_card(comparison: Comparison, decision: Decision, links: Mapping[str
 def version_tags(comparison: Comparison, decision: Decision) -> dict[str, str]:
     """Tags of the version, in the order to set them; short enough for MLflow's table."""
     return {
-        "llmops.verdict": str(decision.verdict),
-        "llmops.delta": _delta(wording.primary(comparison, decision)),
-        "llmops.versus": clean(comparison.baseline.label, 17),
-        "llmops.evidence": decision.evidence_digest[:12],
+        VERDICT: str(decision.verdict),
+        DELTA: _delta(wording.primary(comparison, decision)),
+        VERSUS: clean(comparison.baseline.label, 17),
+        EVIDENCE: decision.evidence_digest[:12],
     }
 
 

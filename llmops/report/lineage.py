@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from llmops.lineage import Adapter, Lineage
+from llmops.records.lineage import Adapter, Dataset, Lineage, Run
 from llmops.report import markdown
 from llmops.report.wording import clean
-from llmops.runs import Dataset, Run
 
 HEADING = "### Lineage"
 UNKNOWN = "not recorded"

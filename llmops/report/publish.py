@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from llmops import store
 from llmops.records import Comparison, Decision
-from llmops.report.forest import forest_svg
-from llmops.report.html import html_report
+from llmops.report.html.page import html_report
+from llmops.report.plots.forest import forest_svg
+from llmops.store import connection
+from llmops.store.tags import FOREST_FILE, REPORT_FILE
 
-REPORT_FILE = "report/report.html"
-FOREST_FILE = "report/forest.svg"
 SIDE_BY_SIDE = "rows.json"
 """Both sides' answers to each prompt."""
 
@@ -24,7 +23,7 @@ def publish(run_id: str, comparison: Comparison, decision: Decision | None = Non
     Raises:
         StoreError: MLflow refused.
     """
-    with store.store_errors("writing the report"):
-        client = store.client()
+    with connection.store_errors("writing the report"):
+        client = connection.client()
         client.log_text(run_id, html_report(comparison, decision), REPORT_FILE)
         client.log_text(run_id, forest_svg(comparison, decision), FOREST_FILE)

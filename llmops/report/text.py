@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llmops.records import Check, Comparison, Decision, MetricResult, SliceResult, Verdict
 from llmops.report import wording
-from llmops.report.slices import outstanding
+from llmops.report.plots.slices import outstanding
 from llmops.report.wording import clean, finding, metric_name, points, side_name
 
 LABEL_WIDTH = 12

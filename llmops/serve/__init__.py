@@ -4,9 +4,9 @@
 ``LLMOPS_HOME/deployments/<name>/``, so that any later process finds them.
 """
 
-from llmops.serve.client import ask
-from llmops.serve.process import create, delete, run
-from llmops.serve.state import get, list_all, status
-from llmops.serve.trial import trial
+from llmops.serve.deployment.client import ask
+from llmops.serve.deployment.process import create, delete, run
+from llmops.serve.deployment.smoke_test import smoke_test
+from llmops.serve.deployment.state import get, list_all, status
 
-__all__ = ["ask", "create", "delete", "get", "list_all", "run", "status", "trial"]
+__all__ = ["ask", "create", "delete", "get", "list_all", "run", "smoke_test", "status"]

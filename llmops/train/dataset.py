@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops import jsonl
 from llmops.errors import DataError
+from llmops.files import jsonl
 
 Row = Mapping[str, str]
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llmops import home, jsonl, registry, store
-from llmops.config import Recipe, Train
+from llmops.files import home, jsonl
 from llmops.progress import say
+from llmops.recipe.schema import Recipe, Train
 from llmops.records import BaseModel, DataSplit, PreparedData, TrainResult
+from llmops.store import connection, tags
+from llmops.store.tags import RECIPE_FILE, RESUMED_AT_STEP
 from llmops.train import checkpoints
 from llmops.train.dataset import conversations
 
@@ -43,7 +45,7 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     state = _read(work / STATE)
     if "result" in state:
         return _result(state["result"], base)
-    with store.store_errors("training run"):
+    with connection.store_errors("training run"):
         run = mlflow.start_run(run_id=state.get("run_id") or given)
     status = "FAILED"
     try:
@@ -52,7 +54,7 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
             _log_inputs(recipe, data, base)
             state = {"run_id": run.info.run_id, "inputs_logged": True}
             _write(work / STATE, state)
-        with store.store_errors("training"):
+        with connection.store_errors("training"):
             result = _fit(recipe, data, base, work, run.info.run_id)
         _write(work / STATE, {**state, "result": result})
         status = "FINISHED"
@@ -76,7 +78,7 @@ def _fit(
     seconds = checkpoints.seconds(checkpoint) if checkpoint else 0.0
     if checkpoint is not None:
         say(f"train: resuming at step {first_step} of run {run_id}")
-        mlflow.set_tag("llmops.resumed_at_step", str(first_step))
+        mlflow.set_tag(RESUMED_AT_STEP, str(first_step))
     callback = LoopCallback(seconds=seconds, first_step=first_step)
     trainer = _trainer(recipe, data, base, work, callback)
     try:
@@ -114,7 +116,7 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
-    from llmops.engine.loading import quiet_loading
+    from llmops.engine.local.loading import quiet_loading
 
     config, cuda = recipe.train, torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base.directory)
@@ -174,9 +176,9 @@ def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
     import mlflow
 
     mlflow.set_tag("mlflow.runName", f"{recipe.flavor.model} train")
-    mlflow.set_tags({registry.RECIPE_DIGEST: recipe.digest(), registry.DATA_DIGEST: data.digest})
+    mlflow.set_tags({tags.RECIPE_DIGEST: recipe.digest(), tags.DATA_DIGEST: data.digest})
     mlflow.log_params(parameters(recipe.train, recipe.seed, base))
-    mlflow.log_text(recipe.to_yaml(), "recipe.yaml")
+    mlflow.log_text(recipe.to_yaml(), RECIPE_FILE)
     for split in data.splits:
         context = {"train": "training"}.get(split.name, split.name)
         mlflow.log_input(_dataset(data, split), context=context)

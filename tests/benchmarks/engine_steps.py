@@ -36,7 +36,7 @@ def conversations(n: int) -> list[list[dict[str, str]]]:
 
 
 def side(base: str, adapter: str | None) -> Any:
-    from llmops import digest
+    from llmops.files import digest
     from llmops.records import BaseModel, ModelFiles
 
     record = BaseModel("base", "models:/base/1", digest.of_model(Path(base)), Path(base))
@@ -46,7 +46,7 @@ def side(base: str, adapter: str | None) -> Any:
 
 
 def engine(sides: list[Any]) -> Any:
-    from llmops.engine.local import LocalEngine
+    from llmops.engine.local.engine import LocalEngine
     from llmops.records import LoadOptions
 
     return LocalEngine(sides, options=LoadOptions(dtype="float32", device="cpu"))

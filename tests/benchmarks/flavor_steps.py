@@ -240,7 +240,8 @@ def predict(ours: str, theirs: str) -> dict[str, Any]:
 
 def digest_check(base: str) -> dict[str, Any]:
     """Milliseconds of a base's check: by its manifest, and by every byte."""
-    from llmops import bases, flavor
+    from llmops import flavor
+    from llmops.models import bases
 
     known = flavor.ensure_base(base)
     rounds = []

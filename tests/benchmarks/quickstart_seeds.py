@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-from llmops.recipe_file import load_recipe
+from llmops.recipe.load import load_recipe
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "quickstart"
 SEEDS = (7, 8, 9)

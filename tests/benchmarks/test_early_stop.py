@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from llmops.data.stdlib import functions_of
+from llmops.data.sources.stdlib import functions_of
 
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "transformers")
 PROMPTS = 400

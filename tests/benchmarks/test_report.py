@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmops.compare.looks import Looked, Plan, look
 from llmops.compare.slices import slice_results
-from llmops.config import Requirement
+from llmops.compare.stopping import Looked, Plan, look
+from llmops.recipe.schema import Requirement
 from llmops.records import Answer, Comparison, Example, RemoteModel, Row, Suite
 from llmops.report import html_report
-from llmops.report.narrowing import narrowing
+from llmops.report.plots.narrowing import narrowing
 from llmops.stats.result import Method
 
 PROMPTS, CLUSTER = 10_000, 2

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import llmops
-from llmops import recipes
+from llmops.recipe import catalog
 
 BIN = Path(sys.executable).parent
 
@@ -21,7 +21,7 @@ def main() -> None:
     assert "site-packages" in str(llmops.__file__), f"not the installed package: {llmops.__file__}"
     for group in ("mlflow.deployments", "mlflow.run_context_provider"):
         assert any(point.name == "llmops" for point in entry_points(group=group)), group
-    assert recipes.folder().name == "_recipes"
+    assert catalog.folder().name == "_recipes"
     with tempfile.TemporaryDirectory() as folder:
         assert "quickstart" in run(folder, "llmops", "recipes", "ls")
         assert "schema_version: 1" in run(folder, "llmops", "recipes", "show", "quickstart")

@@ -20,7 +20,7 @@ PROMPTS = 120
 ASKING = """
 import sys
 from llmops.cli.main import main
-from llmops.engine.cache import ResultCache
+from llmops.compare.cache import ResultCache
 
 put, log = ResultCache.put, sys.argv.pop(1)
 

@@ -16,9 +16,12 @@ from click.testing import CliRunner
 from kills import killed
 from versions import logged_models, registered
 
-from llmops import digest, flavor, home, registry, staging, storage, unfinished
+from llmops import flavor
 from llmops.cli.main import cli
+from llmops.files import digest, home, staging
+from llmops.models import inventory
 from llmops.records import BaseModel, ModelVersion
+from llmops.store import connection
 
 
 @pytest.mark.parametrize("where", ["collect", "begin", "save", "upload", "register"])
@@ -30,7 +33,7 @@ def test_a_killed_log_leaves_no_version_and_no_garbage_that_gc_does_not_find(
     monkeypatch.setenv("TMPDIR", str(temporary))
     killed(where, tiny_adapter)
     assert registered() == ["tiny/1"]
-    assert [item.kind for item in storage.items()].count("leftover") >= 1
+    assert [item.kind for item in inventory.items()].count("leftover") >= 1
     shown = CliRunner().invoke(cli, ["cache", "gc", "--dry-run"], catch_exceptions=False)
     assert "would remove" in shown.output
     done = CliRunner().invoke(cli, ["cache", "gc", "--output", "json"], catch_exceptions=False)
@@ -38,7 +41,7 @@ def test_a_killed_log_leaves_no_version_and_no_garbage_that_gc_does_not_find(
     assert list(home.folder("staging").iterdir()) == []
     assert not list(temporary.rglob("*.safetensors")), "also what lay in MLflow's temporary folder"
     assert len(logged_models()) == 1
-    assert [model.name for model in registry.client().search_registered_models()] == ["tiny"]
+    assert [model.name for model in connection.client().search_registered_models()] == ["tiny"]
     assert "nothing to remove" in CliRunner().invoke(cli, ["cache", "gc"]).output
 
 
@@ -46,8 +49,8 @@ def test_a_log_that_was_killed_when_it_was_whole_stays(base: BaseModel, tiny_ada
     killed("finish", tiny_adapter)
     CliRunner().invoke(cli, ["cache", "gc"], catch_exceptions=False)
     assert registered() == ["bot/1", "tiny/1"]
-    assert all(unfinished.TAG not in model.tags for model in logged_models())
-    assert unfinished.TAG not in registry.client().get_registered_model("bot").tags
+    assert all(tags.UNFINISHED not in model.tags for model in logged_models())
+    assert tags.UNFINISHED not in connection.client().get_registered_model("bot").tags
     assert "nothing to remove" in CliRunner().invoke(cli, ["cache", "gc"]).output
 
 
@@ -65,7 +68,7 @@ def test_a_log_that_fails_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         flavor.log_model(str(tiny_adapter), base="tiny", registered_model_name="bot")
     assert len(logged_models()) == 1
-    assert [model.name for model in registry.client().search_registered_models()] == ["tiny"]
+    assert [model.name for model in connection.client().search_registered_models()] == ["tiny"]
 
 
 def test_gc_leaves_a_running_log_alone(base: BaseModel) -> None:
@@ -76,7 +79,7 @@ def test_gc_leaves_a_running_log_alone(base: BaseModel) -> None:
 
 
 def test_gc_forgets_by_age_only_when_asked(version: ModelVersion, base: BaseModel) -> None:
-    from llmops.engine.resolve import resolve
+    from llmops.models.resolve import resolve
 
     adapter = resolve(version.uri).adapter_dir
     assert adapter is not None
@@ -100,7 +103,8 @@ import sys, time
 from pathlib import Path
 import mlflow
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-from llmops import artifacts, bases
+from llmops.models import bases
+from llmops.store import artifacts
 ready, go, uri, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
 real = artifacts.download
 def download(uri, target):
@@ -108,7 +112,7 @@ def download(uri, target):
         count.touch()
     return real(uri, target)
 artifacts.download = download
-from llmops.engine.resolve import resolve
+from llmops.models.resolve import resolve
 ready.touch()
 while not go.exists():
     time.sleep(0.01)

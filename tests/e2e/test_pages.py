@@ -16,10 +16,11 @@ from browser import CHROMIUM, NO_CHROMIUM, dom
 from servers import machine, mlflow_server
 from versions import log_version
 
-from llmops import flavor, registry
+from llmops import flavor
 from llmops.compare import compare
-from llmops.config import Compare
+from llmops.recipe.schema import Compare
 from llmops.records import Comparison, ModelVersion
+from llmops.store import connection, tags
 
 pytestmark = [
     pytest.mark.e2e,
@@ -69,12 +70,12 @@ def logged(
                 alias="champion",
                 params={"reviewer": "ada"},
                 tags={
-                    registry.RECIPE_DIGEST: RECIPE_DIGEST,
-                    registry.DATA_DIGEST: DATA_DIGEST,
+                    tags.RECIPE_DIGEST: RECIPE_DIGEST,
+                    tags.DATA_DIGEST: DATA_DIGEST,
                 },
             )
             mlflow.log_metric("token_f1", 0.4375, model_id=version.model_id, dataset=held_out)
-        registry.client().set_model_version_tag("bot", "1", "owner", "support-team")
+        connection.client().set_model_version_tag("bot", "1", "owner", "support-team")
         yield version
 
 
@@ -141,7 +142,7 @@ def test_the_version_page_says_what_the_version_is_made_of(
 def test_the_logged_model_page_shows_figures_data_and_versions(
     server: str, logged: ModelVersion, folder: Path
 ) -> None:
-    experiment = registry.client().get_experiment_by_name("support").experiment_id
+    experiment = connection.client().get_experiment_by_name("support").experiment_id
     page = Text(dom(f"{server}/#/experiments/{experiment}/models/{logged.model_id}", folder))
     assert says(page, *made_of(logged)) == []
     assert says(page, "reviewer ada") == []

@@ -9,13 +9,15 @@ import mlflow
 import psutil
 import pytest
 
-from llmops import home, pipeline, registry
-from llmops.config import Recipe
+from llmops import pipeline
 from llmops.errors import UsageError
+from llmops.files import home
+from llmops.files.workspace import workspace
 from llmops.gate import promote
-from llmops.recipe_file import load_recipe
+from llmops.recipe.load import load_recipe
+from llmops.recipe.schema import Recipe
 from llmops.records import Verdict
-from llmops.workspace import workspace
+from llmops.store import connection, registry
 
 
 def interrupted(recipe: Recipe, place: object, name: str) -> None:
@@ -54,7 +56,7 @@ def test_the_loop_runs_twice_and_the_second_meets_the_first(store: str, own_reci
 
 def _assert_recorded(outcome: pipeline.Outcome) -> None:
     """What a person finds in MLflow: inputs, metrics, card, tags, evidence."""
-    client = registry.client()
+    client = connection.client()
     train_run = client.get_run(outcome.trained.run_id)
     assert train_run.info.run_name == "v1 train"
     assert {i.dataset.name for i in train_run.inputs.dataset_inputs} == {
@@ -87,7 +89,7 @@ def _assert_nothing_runs_or_stays() -> None:
     alive = [
         p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE
     ]
-    assert not [p.pid for p in alive if "llmops.serve.worker" in p.cmdline()]
+    assert not [p.pid for p in alive if "llmops.serve.worker.main" in p.cmdline()]
     assert not [path for path in home.folder("runs").iterdir() if path.is_dir()]
     assert not [p for p in home.folder("models").iterdir() if p.name.startswith(".staging")]
 
@@ -116,7 +118,7 @@ def test_promotion_needs_evidence_about_these_bytes_and_this_champion(
     )
     forged = json.loads(path.read_text())
     forged["verdict"] = "IMPROVED!"
-    registry.client().log_text(comparison.run_id, json.dumps(forged), "report/evidence.json")
+    connection.client().log_text(comparison.run_id, json.dumps(forged), "report/evidence.json")
     with pytest.raises(UsageError, match="was changed after the verdict"):
         promote(version.uri)
 
@@ -159,7 +161,7 @@ def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
     outcome = pipeline.run(recipe)
     assert outcome.decision.passed
     assert outcome.comparison.baseline.label == "base"
-    assert registry.client().get_model_version("own", "1").tags["llmops.verdict"] == "IMPROVED"
+    assert connection.client().get_model_version("own", "1").tags["llmops.verdict"] == "IMPROVED"
 
 
 def test_a_run_killed_before_the_alias_was_set_sets_it(store: str, own_recipe: Path) -> None:
@@ -177,5 +179,5 @@ def test_a_failure_after_registration_does_not_register_again(store: str, own_re
     interrupted(recipe, pipeline, "judge")
     outcome = pipeline.run(recipe)
     assert outcome.version.version == "1"
-    runs = registry.client().search_runs([outcome.comparison.experiment_id])
+    runs = connection.client().search_runs([outcome.comparison.experiment_id])
     assert sum(run.info.run_name == "v1 train" for run in runs) == 1

@@ -16,9 +16,10 @@ import torch
 from servers import mlflow_server
 from versions import log_version
 
-from llmops import flavor, registry
-from llmops.engine.resolve import resolve
+from llmops import flavor
 from llmops.errors import NotFoundError
+from llmops.models.resolve import resolve
+from llmops.store import connection, registry
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -87,7 +88,7 @@ def test_versions_and_their_copies_load_on_another_machine(
     assert torch.equal(logits, expected)
     assert (digest, used) == (version.adapter_digest, "models:/tiny/1")
 
-    client = registry.client()
+    client = connection.client()
     copied = client.copy_model_version("models:/bot/1", "prod-bot")
     uri = f"models:/prod-bot/{copied.version}"
     assert resolve(uri).adapter_digest == version.adapter_digest

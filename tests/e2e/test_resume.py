@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llmops import artifacts, registry
+from llmops.models import stored
+from llmops.store import connection
 from llmops.train import checkpoints
 from llmops.train.checkpoints import MARK
 
@@ -41,8 +42,8 @@ def wait_for_checkpoint(home: Path, process: subprocess.Popen[str], step: int) -
 
 
 def adapter_digests() -> list[str]:
-    found = registry.client().search_model_versions("name = 'own'")
-    return [artifacts.read_pin(f"models:/own/{v.version}").adapter_digest for v in found]
+    found = connection.client().search_model_versions("name = 'own'")
+    return [stored.read_pin(f"models:/own/{v.version}").adapter_digest for v in found]
 
 
 def test_kill_9_resumes_into_the_same_run_with_the_same_result(
@@ -52,7 +53,7 @@ def test_kill_9_resumes_into_the_same_run_with_the_same_result(
     wait_for_checkpoint(tmp_path / "home", process, 8)
     process.kill()
     process.communicate()
-    client = registry.client()
+    client = connection.client()
     experiment = client.get_experiment_by_name("own").experiment_id
     (killed,) = client.search_runs([experiment])
     assert adapter_digests() == []
@@ -85,8 +86,8 @@ def test_ctrl_c_ends_with_130_and_nothing_registered(
     assert "goes on where it stopped" in errors
     assert output == ""
     assert not any(child.is_running() for child in children)
-    experiment = registry.client().get_experiment_by_name("own").experiment_id
-    (run,) = registry.client().search_runs([experiment])
+    experiment = connection.client().get_experiment_by_name("own").experiment_id
+    (run,) = connection.client().search_runs([experiment])
     assert run.info.status == "KILLED"
     assert adapter_digests() == []
 

@@ -18,11 +18,14 @@ from servers import PostgreSQL, environment, mlflow_server, no_postgresql, postg
 from tiny_models import build_tiny_adapter
 from versions import log_version, logged_models, registered
 
-from llmops import flavor, home, registry
+from llmops import flavor
 from llmops.cli.main import cli
-from llmops.engine.resolve import resolve
+from llmops.files import home
+from llmops.models import versions
+from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
 from llmops.report import markdown
+from llmops.store import connection, registry, runs, tags
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,7 @@ def test_a_base_is_registered_once_and_found_by_its_digest(
     found = registry.find_base(base_digest=base.digest)
     assert (found.name, str(found.version)) == ("tiny", "1")
     assert registry.find_base(base_digest="0" * 64) is None
-    assert registry.find_base(name="tiny").tags[registry.BASE_DIGEST] == base.digest
+    assert registry.find_base(name="tiny").tags[tags.BASE_DIGEST] == base.digest
 
 
 def test_versions_aliases_tags_and_descriptions(
@@ -112,29 +115,29 @@ def test_versions_aliases_tags_and_descriptions(
     assert len({version.adapter_digest, second.adapter_digest, third.adapter_digest}) == 3
     assert registry.version_of_alias("bot", "champion") == "3"
     assert registry.version_of_alias("bot", "challenger") == "2"
-    assert registry.get_version("bot", "2") == second
+    assert versions.get_version("bot", "2") == second
     assert resolve("models:/bot@champion").adapter_digest == third.adapter_digest
-    found, model = registry.version_record("bot", "3"), registry.find_logged_model(third.model_id)
+    found, model = registry.version_record("bot", "3"), runs.find_logged_model(third.model_id)
     assert model.tags["team"] == "support"
-    assert model.tags[registry.ADAPTER_DIGEST] == third.adapter_digest
+    assert model.tags[tags.ADAPTER_DIGEST] == third.adapter_digest
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "bot", "version": "3"}]
     assert "LoRA r4 on tiny" in found.description
-    assert model.tags[registry.NOTE] == found.description
+    assert model.tags[tags.NOTE] == found.description
 
 
 def test_the_longest_description_and_a_long_tag_are_stored(version: ModelVersion) -> None:
     longest = "▲" * markdown.LIMIT  # the column counts characters, not bytes
-    tags = {registry.VERDICT: "IMPROVED", "long": "x" * 5_000}
+    written = {tags.VERDICT: "IMPROVED", "long": "x" * 5_000}
     registry.redescribe("bot", "1", version.model_id, lambda _: longest)
-    registry.annotate_version("bot", "1", tags)
-    found = registry.client().get_model_version("bot", "1")
+    registry.annotate_version("bot", "1", written)
+    found = connection.client().get_model_version("bot", "1")
     assert found.description == longest
-    assert {key: found.tags[key] for key in tags} == tags
-    assert registry.find_logged_model(version.model_id).tags[registry.NOTE] == longest
+    assert {key: found.tags[key] for key in written} == written
+    assert runs.find_logged_model(version.model_id).tags[tags.NOTE] == longest
 
 
 def test_a_copied_version_is_the_same_model(version: ModelVersion) -> None:
-    copied = registry.client().copy_model_version("models:/bot/1", "prod-bot")
+    copied = connection.client().copy_model_version("models:/bot/1", "prod-bot")
     files = resolve(f"models:/prod-bot/{copied.version}")
     assert files.adapter_digest == version.adapter_digest
     assert files.model_id == version.model_id

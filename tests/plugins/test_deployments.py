@@ -17,7 +17,7 @@ from versions import log_version
 from llmops import serve
 from llmops.errors import ServeError, UsageError
 from llmops.flavor import add_base
-from llmops.serve import target
+from llmops.serve import plugin
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -133,19 +133,19 @@ def test_callers_in_python_get_mlflows_own_exception() -> None:
     with pytest.raises(MlflowException) as failed:
         get_deploy_client("llmops").get_deployment("nothing")
     assert failed.value.error_code == "RESOURCE_DOES_NOT_EXIST"
-    assert target.DeploymentFailed(UsageError("x")).error_code == "INVALID_PARAMETER_VALUE"
-    assert target.DeploymentFailed(ServeError("x")).error_code == "INTERNAL_ERROR"
+    assert plugin.DeploymentFailed(UsageError("x")).error_code == "INVALID_PARAMETER_VALUE"
+    assert plugin.DeploymentFailed(ServeError("x")).error_code == "INTERNAL_ERROR"
 
 
 def test_rows_become_bodies() -> None:
     import pandas as pd
 
     frame = pd.DataFrame({"role": ["user"], "content": [42]})
-    assert target._bodies(frame) == [{"messages": [{"role": "user", "content": "42"}]}]
+    assert plugin._bodies(frame) == [{"messages": [{"role": "user", "content": "42"}]}]
     frame = pd.DataFrame({"messages": HI * 2, "stop": ["a", "b"], "seed": 7})
-    assert target._bodies(frame) == [{"messages": HI * 2, "stop": ["a", "b"], "seed": 7}]
+    assert plugin._bodies(frame) == [{"messages": HI * 2, "stop": ["a", "b"], "seed": 7}]
     frame = pd.DataFrame([{"prompt": "a", "max_tokens": 3}, {"prompt": "b"}])
-    assert [body["max_tokens"] for body in target._bodies(frame)] == [3, None]
+    assert [body["max_tokens"] for body in plugin._bodies(frame)] == [3, None]
     for nothing in (pd.DataFrame({"text": ["a"]}), ["a"], None):
         with pytest.raises(UsageError, match="expected a chat body"):
-            target._bodies(nothing)
+            plugin._bodies(nothing)

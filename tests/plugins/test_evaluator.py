@@ -9,9 +9,9 @@ from mlflow.exceptions import MlflowException
 from versions import log_version
 
 from llmops.compare import compare, load_suite
-from llmops.config import Compare
 from llmops.flavor import add_base
-from llmops.registry import client
+from llmops.recipe.schema import Compare
+from llmops.store.connection import client
 
 pytestmark = [  # MLflow 3.17 calls pandas in ways that pandas 3 warns of
     pytest.mark.filterwarnings("ignore:Starting with pandas version 4.0"),

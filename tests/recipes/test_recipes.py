@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmops import recipes
-from llmops.cli.expected import AGAINST_BASE, tolerances
-from llmops.recipe_file import load_recipe
+from llmops.recipe import catalog
+from llmops.recipe.expected import AGAINST_BASE, tolerances
+from llmops.recipe.load import load_recipe
 
-FOLDERS = [recipes.folder() / name for name in recipes.names()]
+FOLDERS = [catalog.folder() / name for name in catalog.names()]
 HEADER = ("# Purpose:", "# Needs:", "# Run:")
 
 

@@ -18,10 +18,11 @@ import pytest
 import yaml
 
 import llmops
-from llmops import errors, recipes
+from llmops import errors
 from llmops.cli.main import QUIET, VERBS, cli
-from llmops.config import Recipe
-from llmops.recipe_file import load_recipe
+from llmops.recipe import catalog
+from llmops.recipe.load import load_recipe
+from llmops.recipe.schema import Recipe
 
 ROOT = Path(llmops.__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -216,14 +217,14 @@ def test_overrides_in_commands_are_keys_of_a_recipe() -> None:
         if values.get("overrides"):
             seen += 1
             try:
-                load_recipe(recipes.find("quickstart"), values["overrides"])
+                load_recipe(catalog.find("quickstart"), values["overrides"])
             except errors.ConfigError as error:
                 pytest.fail(f"{place}: {line}: {error}")
     assert seen > 2
 
 
 def test_recipes_in_snippets_fit_the_schema() -> None:
-    whole = yaml.safe_load(recipes.find("quickstart").read_text(encoding="utf-8"))
+    whole = yaml.safe_load(catalog.find("quickstart").read_text(encoding="utf-8"))
     found = snippets()
     assert any("schema_version" in content for _, content in found)
     for place, content in found:

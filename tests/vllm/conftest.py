@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from sides import side_of, write_adapter
 from tiny_models import build_tiny_model
 
-sys.path.append(str(Path(__file__).parents[1] / "unit" / "engine"))
-
-from sides import side_of, write_adapter
-
-from llmops.engine.vllm_process import BUILT, PYTHON
+from llmops.engine.vllm.process import BUILT, PYTHON
 from llmops.records import ModelFiles
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from versions import log_version
 
 from llmops import flavor
 from llmops.compare import compare
-from llmops.config import Compare
 from llmops.errors import UsageError
+from llmops.recipe.schema import Compare
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 SCORERS = ["token_f1", "regex:[aeiou]"]

@@ -14,10 +14,10 @@ import psutil
 import pytest
 from sides import CONVERSATIONS, GREEDY, side_of, write_adapter
 
-from llmops.engine.http import Endpoint, HttpEngine
-from llmops.engine.local import LocalEngine
+from llmops.engine.local.engine import LocalEngine
+from llmops.engine.openai.engine import Endpoint, HttpEngine
 from llmops.engine.requests import Request
-from llmops.engine.vllm import VllmEngine
+from llmops.engine.vllm.engine import VllmEngine
 from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.records import Answer, LoadOptions, ModelFiles, Sampling
 

@@ -11,7 +11,7 @@ def path(name: str) -> str:
     """What ``evaluate.load`` takes for one of our metrics.
 
     Args:
-        name: A key of ``llmops.compare.scorers.TEXT_SCORERS``.
+        name: A key of ``llmops.compare.scorers.text.TEXT_SCORERS``.
 
     Raises:
         KeyError: No such metric.

@@ -94,9 +94,9 @@ def test_unusable_data_ends_before_anything_is_registered(
     done = llmops("run", str(own_recipe))
     assert done.returncode == 2
     assert "own.csv: 1 distinct example(s), at least 10" in done.stderr
-    from llmops import registry
+    from llmops.store import connection
 
-    assert not registry.client().search_registered_models()
+    assert not connection.client().search_registered_models()
 
 
 def test_a_missing_base_names_the_command_that_adds_one(

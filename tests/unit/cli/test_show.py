@@ -13,10 +13,12 @@ from typing import NamedTuple
 import mlflow
 import pytest
 
-from llmops import artifacts, flavor, registry
+from llmops import flavor
 from llmops.cli.main import main
 from llmops.flavor.describe import describe
+from llmops.models import stored, versions
 from llmops.report.lineage import with_card
+from llmops.store import connection, registry, tags
 
 SHOW = """
 import json, sys
@@ -61,7 +63,7 @@ def bot(store: str, tiny_model: Path, tiny_adapter: Path) -> str:
 
 
 def judged(verdict: str) -> None:
-    registry.client().set_model_version_tag("bot", "1", "llmops.verdict", verdict)
+    connection.client().set_model_version_tag("bot", "1", "llmops.verdict", verdict)
 
 
 def test_the_table_is_narrow_and_ends_with_the_next_command(show: Show, bot: str) -> None:
@@ -78,7 +80,7 @@ def test_the_table_is_narrow_and_ends_with_the_next_command(show: Show, bot: str
 
 def test_the_json_says_the_same_with_whole_digests(show: Show, bot: str) -> None:
     record = json.loads(show(bot, "--output", "json").stdout)
-    pin = artifacts.read_pin(bot)
+    pin = stored.read_pin(bot)
     assert record["schema_version"] == 1
     assert (record["uri"], record["kind"]) == (bot, "adapter")
     assert record["base"]["digest"] == pin.digest
@@ -110,7 +112,7 @@ def test_a_champion_is_served_and_a_logged_model_exported(show: Show, bot: str) 
     assert show(bot).stdout.endswith(served)
     base = "Next: mlflow deployments create -t llmops --name tiny -m models:/tiny/1\n"
     assert show("tiny").stdout.endswith(base)
-    model_id = registry.get_version("bot", "1").model_id
+    model_id = versions.get_version("bot", "1").model_id
     logged = show(f"models:/{model_id}")
     assert logged.stdout.endswith(f"Next: llmops export models:/{model_id} DIRECTORY\n")
 
@@ -137,23 +139,23 @@ def test_no_heavy_library_is_imported(bot: str) -> None:
 
 
 def test_logging_describes_the_version_and_its_logged_model(bot: str) -> None:
-    model_id = registry.get_version("bot", "1").model_id
-    note = registry.client().get_logged_model(model_id).tags[registry.NOTE]
-    description = registry.client().get_model_version("bot", "1").description
+    model_id = versions.get_version("bot", "1").model_id
+    note = connection.client().get_logged_model(model_id).tags[tags.NOTE]
+    description = connection.client().get_model_version("bot", "1").description
     assert note == description
     assert description.startswith("LoRA r4 on tiny\n---\n\n### Lineage\n")
     assert f"/models/{model_id})" in description
     describe("bot", "1")
-    assert registry.client().get_model_version("bot", "1").description == description
+    assert connection.client().get_model_version("bot", "1").description == description
 
 
 def test_a_card_and_the_lineage_keep_each_other(bot: str) -> None:
-    model_id = registry.get_version("bot", "1").model_id
+    model_id = versions.get_version("bot", "1").model_id
     card = "IMPROVED: v1 beats the bare base\n---\nBy much.\n"
     registry.redescribe("bot", "1", model_id, partial(with_card, card=card))
     describe("bot", "1")
-    note = registry.client().get_logged_model(model_id).tags[registry.NOTE]
-    description = registry.client().get_model_version("bot", "1").description
+    note = connection.client().get_logged_model(model_id).tags[tags.NOTE]
+    description = connection.client().get_model_version("bot", "1").description
     assert note == description
     assert description.startswith(f"{card}\n### Lineage\n")
     assert "LoRA r4 on tiny" not in description

@@ -8,11 +8,12 @@ import pytest
 from tiny_models import build_tiny_adapter, build_tiny_model
 from versions import log_version
 
-from llmops import flavor, registry
+from llmops import flavor
 from llmops.compare import compare, compare_all
-from llmops.config import Compare
-from llmops.engine.local import LocalEngine
+from llmops.engine.local.engine import LocalEngine
 from llmops.errors import DataError, IntegrityError, StoreError, UsageError
+from llmops.recipe.schema import Compare
+from llmops.store import connection
 
 CONFIG = Compare(max_tokens=6, batch_size=4, method="fixed")
 ROWS = [
@@ -53,7 +54,7 @@ def test_every_row_is_there_and_the_pairs_are_right(bot: str, suite: Path) -> No
 
 def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
     found = compare("models:/tiny/1", bot, suite, CONFIG)
-    client = registry.client()
+    client = connection.client()
     parent = client.get_run(found.run_id)
     assert parent.info.run_name == "v1 vs base"
     assert {"delta/token_f1", "lo/token_f1", "hi/token_f1", "p/token_f1"} <= set(
@@ -79,7 +80,7 @@ def test_the_report_is_in_the_run_without_a_gate(
     page = mlflow.artifacts.load_text(f"runs:/{one.run_id}/report/report.html")
     assert "<h2>Examples</h2>" in page
     assert one.run_id in page
-    parameters = registry.client().get_run(one.run_id).data.params
+    parameters = connection.client().get_run(one.run_id).data.params
     assert parameters["method"] == "fixed"
     assert parameters["max_tokens"] == "6"
     assert parameters["suite_digest"] == one.suite_digest
@@ -95,7 +96,7 @@ def test_the_report_is_in_the_run_without_a_gate(
 def test_every_answer_is_a_trace_of_its_side(bot: str, suite: Path) -> None:
     found = compare("models:/tiny/1", bot, suite, CONFIG)
     for which, child in zip(("baseline", "candidate"), found.child_run_ids, strict=True):
-        traces = registry.client().search_traces(
+        traces = connection.client().search_traces(
             locations=[found.experiment_id], run_id=child, max_results=100
         )
         said = {trace.info.tags["llmops.example"]: trace for trace in traces}
@@ -110,7 +111,7 @@ def test_every_answer_is_a_trace_of_its_side(bot: str, suite: Path) -> None:
             assert told == pytest.approx(getattr(row, f"{which}_scores"), abs=1e-4)
     tables_only = CONFIG.model_copy(update={"traces": False})
     bare = compare("models:/tiny/1", bot, suite, tables_only)
-    assert not registry.client().search_traces(
+    assert not connection.client().search_traces(
         locations=[bare.experiment_id], run_id=bare.child_run_ids[0]
     )
 

@@ -10,7 +10,7 @@ from judge_servers import serving
 
 from llmops import flavor
 from llmops.compare import compare
-from llmops.config import Compare
+from llmops.recipe.schema import Compare
 from llmops.report import comparison_table
 
 HOSTILE = {

@@ -12,7 +12,7 @@ import pytest
 
 import llmops
 from llmops.compare import metrics
-from llmops.compare.scorers import TEXT_SCORERS
+from llmops.compare.scorers.text import TEXT_SCORERS
 
 ROOT = Path(llmops.__file__).parents[1]
 NAMES = sorted(TEXT_SCORERS)

@@ -12,16 +12,17 @@ from servers import answering
 from tiny_models import build_tiny_adapter
 from versions import log_version
 
-from llmops import flavor, registry
+from llmops import flavor
 from llmops.compare import compare, compare_all, standings
-from llmops.compare.engines import Engines
-from llmops.config import Compare, Requirement
-from llmops.engine.local import LocalEngine
-from llmops.engine.resolve import resolve
+from llmops.compare.answers.engines import Engines
+from llmops.engine.local.engine import LocalEngine
 from llmops.errors import DataError, LlmopsError, UsageError
+from llmops.models.resolve import resolve
+from llmops.recipe.schema import Compare, Requirement
 from llmops.records import Answer, RemoteModel
-from llmops.serve.app import create_app
-from llmops.serve.generation import QueuedEngine
+from llmops.serve.worker.app import create_app
+from llmops.serve.worker.queue import QueuedEngine
+from llmops.store import connection, registry
 
 SCORERS = ["token_f1", "regex:[aeiou]"]
 CONFIG = Compare(max_tokens=6, method="fixed")
@@ -72,7 +73,7 @@ def test_a_model_behind_a_url_answers_like_the_version_it_serves(bot: str, suite
     assert [row.candidate.text for row in found.rows] == [row.candidate.text for row in here.rows]
     assert found.metrics == here.metrics
     assert found.nll is None
-    child = registry.client().get_run(found.child_run_ids[1])
+    child = connection.client().get_run(found.child_run_ids[1])
     assert child.info.run_name == "bot"
     assert child.data.params["model"] == uri
 
@@ -114,7 +115,7 @@ def test_a_server_that_always_fails_is_an_error_not_a_verdict(bot: str, suite: P
         with pytest.raises(LlmopsError, match="not even a greeting: Error code: 400") as caught:
             compare(bot, uri, suite, CONFIG, scorers=SCORERS)
     assert caught.value.exit_code == 1
-    assert not registry.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
+    assert not connection.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
 
 
 def test_a_server_that_ends_in_the_middle_is_an_error_not_a_verdict(
@@ -145,7 +146,7 @@ def test_a_server_that_ends_in_the_middle_is_an_error_not_a_verdict(
         with pytest.raises(LlmopsError, match="not even a greeting") as caught:
             compare(bot, uri, suite, CONFIG, scorers=SCORERS)
         assert caught.value.exit_code == 1
-        assert not registry.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
+        assert not connection.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
         is_up = True
         found = compare(bot, uri, suite, CONFIG, scorers=SCORERS)
     assert len(found.rows) == 40
@@ -220,7 +221,7 @@ def test_several_candidates_in_one_sitting(three: list[str], suite: Path) -> Non
     for one in ranked:
         if one.result is not None and one.p_holm is not None:
             assert one.p_holm >= one.result.test.p_value
-    children = registry.client().search_runs(
+    children = connection.client().search_runs(
         [together[0].experiment_id], f"tags.mlflow.parentRunId = '{together[0].run_id}'"
     )
     assert {child.info.run_name for child in children} == {"base", "bot/1", "bot/2", "other/1"}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from llmops.config import Data
 from llmops.data import prepare, read_split
-from llmops.data.stdlib import stdlib_docstrings
+from llmops.data.sources.stdlib import stdlib_docstrings
 from llmops.errors import DataError, NotFoundError
+from llmops.recipe.schema import Data
 
 
 def write_csv(

@@ -13,7 +13,7 @@ from sides import side_of, write_adapter
 from llmops.records import LoadOptions, ModelFiles
 
 if TYPE_CHECKING:
-    from llmops.engine.local import LocalEngine
+    from llmops.engine.local.engine import LocalEngine
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,6 @@ def other(folder: Path) -> ModelFiles:
 
 @pytest.fixture(scope="module")
 def engine(base: ModelFiles, tuned: ModelFiles, other: ModelFiles) -> LocalEngine:
-    from llmops.engine.local import LocalEngine
+    from llmops.engine.local.engine import LocalEngine
 
     return LocalEngine([base, tuned, other], options=LoadOptions(dtype="float32"))

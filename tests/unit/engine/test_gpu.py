@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sides import CONVERSATIONS, GREEDY, side_of
 
-from llmops.engine.local import LocalEngine
+from llmops.engine.local.engine import LocalEngine
 from llmops.errors import UsageError
 from llmops.records import LoadOptions, ModelFiles, Sampling
 

@@ -11,10 +11,12 @@ import mlflow
 import pytest
 from versions import log_version, logged_models, registered
 
-from llmops import artifacts, bases, flavor, registry
-from llmops.engine.resolve import resolve
+from llmops import flavor
 from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError
+from llmops.models import bases, stored
+from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
+from llmops.store import connection, registry
 
 
 def test_a_base_is_registered_once(base: BaseModel, tiny_model: Path) -> None:
@@ -38,11 +40,11 @@ def test_a_version_stores_the_adapter_and_not_the_base(
 
 
 def test_the_pin_names_base_and_adapter_by_content(version: ModelVersion, base: BaseModel) -> None:
-    pin = artifacts.read_pin(version.uri)
+    pin = stored.read_pin(version.uri)
     assert pin.digest == base.digest
     assert pin.adapter_digest == version.adapter_digest
     assert registry.version_of_alias("bot", "champion") == "1"
-    logged = registry.client().get_logged_model(version.model_id)
+    logged = connection.client().get_logged_model(version.model_id)
     assert '"name": "bot"' in logged.tags["mlflow.modelVersions"], "its page lists its versions"
     assert logged.tags["llmops.adapter_digest"] == version.adapter_digest
 
@@ -138,7 +140,8 @@ FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
 import mlflow
-from llmops import artifacts, flavor, registry
+from llmops import flavor
+from llmops.store import artifacts, connection, registry
 from llmops.errors import LlmopsError
 base, adapter = flavor.ensure_base("tiny"), Path(sys.argv[1])
 mlflow.set_experiment("tests")
@@ -192,5 +195,5 @@ def test_a_failed_registration_leaves_no_empty_model(
     monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", refuse)
     with pytest.raises(LlmopsError, match="read-only"), mlflow.start_run():
         log_version(tiny_adapter, base, "bot")
-    assert [m.name for m in registry.client().search_registered_models()] == ["tiny"]
+    assert [m.name for m in connection.client().search_registered_models()] == ["tiny"]
     assert len(logged_models()) == 1

@@ -18,8 +18,10 @@ from tiny_models import build_tiny_adapter, build_tiny_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from versions import log_version, registered
 
-from llmops import adapters, bases, flavor, registry
+from llmops import flavor
 from llmops.errors import LlmopsError, NotFoundError, UsageError
+from llmops.models import adapters, bases
+from llmops.store import connection, registry
 
 IDS = [[5, 6, 7, 8, 9]]
 
@@ -220,7 +222,7 @@ def test_a_chat_template_of_its_own_is_stored_and_used(
     tokenizer.chat_template = "{{ messages[-1]['content'] }} =>"
     own = log_version(tiny_adapter, base, "bot", tokenizer=tokenizer)
     assert same.adapter_digest != own.adapter_digest
-    uri = registry.client().get_model_version("bot", own.version).source
+    uri = connection.client().get_model_version("bot", own.version).source
     stored = {p.name for p in Path("mlruns").rglob("tokenizer/*")}
     assert stored == {"chat_template.jinja"}, uri
     first, second = flavor.load_models([same.uri, own.uri])
@@ -253,7 +255,7 @@ def test_what_is_no_model_is_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         log_version(model, None, "bot")
-    assert registry.client().search_registered_models() == []
+    assert connection.client().search_registered_models() == []
 
 
 def test_a_base_belongs_to_an_adapter_only(store: str, tiny_model: Path) -> None:
@@ -304,7 +306,7 @@ def test_without_the_registry_a_directory_of_the_users_choice_is_searched(
     flavor.save_model(tiny_adapter, saved, base=str(shelf / "tiny"))
     assert json.loads((saved / "base.json").read_text())["origin"] == "directory:tiny"
     shutil.rmtree(bases.cache_dir(flavor.ensure_base("tiny").digest))
-    registry.client().delete_registered_model("tiny")
+    connection.client().delete_registered_model("tiny")
     with pytest.raises(NotFoundError, match="LLMOPS_BASES"):
         flavor.load_model(str(saved))
     monkeypatch.setenv("LLMOPS_BASES", str(shelf))

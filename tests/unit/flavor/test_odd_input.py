@@ -16,10 +16,13 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from versions import log_version, logged_models, registered
 
-from llmops import adapters, bases, flavor, home, registry, staging, storage
-from llmops.engine.resolve import resolve
+from llmops import flavor
 from llmops.errors import ConfigError, IntegrityError, LlmopsError, NotFoundError, UsageError
+from llmops.files import home, staging
+from llmops.models import adapters, bases, inventory
+from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
+from llmops.store import registry
 
 
 def edit(file: Path, **entries: Any) -> None:
@@ -282,7 +285,7 @@ def test_listing_while_others_work(base: BaseModel) -> None:
     for worker in workers:
         worker.start()
     while time.monotonic() < stop:
-        assert {item.kind for item in storage.items()} <= {"base", "leftover"}
+        assert {item.kind for item in inventory.items()} <= {"base", "leftover"}
     for worker in workers:
         worker.join()
     assert not list(home.home().glob("*.tmp"))

@@ -15,10 +15,12 @@ from safetensors.numpy import load_file, save_file
 from tiny_models import build_tiny_adapter, build_tiny_model
 from versions import log_version, registered
 
-from llmops import adapters, bases, flavor, registry
-from llmops.engine.resolve import resolve
+from llmops import flavor
 from llmops.errors import IntegrityError, LlmopsError, NotFoundError, UsageError
+from llmops.models import adapters, bases
+from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
+from llmops.store import connection, registry, tags
 
 
 @pytest.fixture
@@ -197,15 +199,15 @@ def test_what_vllm_refuses_is_logged_and_flagged(
     config = {"r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM", **change}
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), LoraConfig(**config))
     version = log_version(model, base, "bot")
-    expected = registry.client().get_logged_model(version.model_id).tags[registry.SERVABLE]
+    expected = connection.client().get_logged_model(version.model_id).tags[tags.SERVABLE]
     assert expected.startswith("no: ")
     assert reason in expected
-    assert registry.version_tag("bot", version.version, registry.SERVABLE) == expected
+    assert registry.version_tag("bot", version.version, tags.SERVABLE) == expected
 
 
 def test_what_vllm_serves_says_so_on_the_logged_model_only(version: ModelVersion) -> None:
-    assert registry.client().get_logged_model(version.model_id).tags[registry.SERVABLE] == "yes"
-    assert registry.version_tag("bot", "1", registry.SERVABLE) is None
+    assert connection.client().get_logged_model(version.model_id).tags[tags.SERVABLE] == "yes"
+    assert registry.version_tag("bot", "1", tags.SERVABLE) is None
 
 
 @pytest.mark.parametrize("source", ["../../tiny", "/etc", "models:/../1"])
@@ -213,7 +215,7 @@ def test_a_base_reference_that_leads_elsewhere(version: ModelVersion, source: st
     """Also if `MLmodel` was changed with it, so that both agree."""
     import yaml
 
-    from llmops import digest
+    from llmops.files import digest
 
     folder = stored(version)
     pin = json.loads((folder / "base.json").read_text())
@@ -244,7 +246,7 @@ def test_a_link_out_of_the_bases_of_the_user(
     shelf.mkdir()
     moved = base.directory.rename(tmp_path / "elsewhere")
     (shelf / "base").symlink_to(moved)
-    registry.client().delete_registered_model("tiny")
+    connection.client().delete_registered_model("tiny")
     monkeypatch.setenv("LLMOPS_BASES", str(shelf))
     with pytest.raises(IntegrityError, match=r"shelf/base: a symbolic link to .*elsewhere"):
         resolve(version.uri)
@@ -252,7 +254,7 @@ def test_a_link_out_of_the_bases_of_the_user(
 
 def test_a_base_that_is_gone_everywhere(version: ModelVersion, base: BaseModel) -> None:
     shutil.rmtree(base.directory)
-    registry.client().delete_registered_model("tiny")
+    connection.client().delete_registered_model("tiny")
     with pytest.raises(NotFoundError, match="tiny") as caught:
         resolve(version.uri)
     assert "Next:" in str(caught.value)

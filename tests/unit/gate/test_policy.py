@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from llmops.config import Gate
 from llmops.errors import UsageError
 from llmops.gate import gate
 from llmops.gate.evidence import links_of
+from llmops.recipe.schema import Gate
 from llmops.records import (
     BaseModel,
     Comparison,

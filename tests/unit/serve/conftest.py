@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from llmops import digest
-from llmops.engine.local import LocalEngine
+from llmops.engine.local.engine import LocalEngine
+from llmops.files import digest
 from llmops.records import BaseModel, ModelFiles
 
 

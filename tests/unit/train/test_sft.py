@@ -8,7 +8,7 @@ import pytest
 from llmops import flavor
 from llmops.data import prepare
 from llmops.errors import DataError
-from llmops.recipe_file import load_recipe
+from llmops.recipe.load import load_recipe
 from llmops.train import train
 from llmops.train.dataset import conversations
 from llmops.train.sft import _trainer

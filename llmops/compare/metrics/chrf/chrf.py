@@ -1,7 +1,7 @@
 """Character n-gram F-score as a Hugging Face ``evaluate`` module."""
 
-from llmops.compare import scorers
 from llmops.compare.metrics import base
+from llmops.compare.scorers import text
 
 _DESCRIPTION = """
 Mean over the examples of chrF: F-score of character n-grams up to 6, recall twice as heavy as
@@ -24,7 +24,7 @@ class Chrf(base.MeanMetric):
 
     about = base.About(
         name="chrf",
-        score=scorers.chrf,
+        score=text.chrf,
         description=_DESCRIPTION,
         citation=_CITATION,
         url="https://aclanthology.org/W15-3049",

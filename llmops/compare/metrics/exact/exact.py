@@ -1,7 +1,7 @@
 """Normalised exact match as a Hugging Face ``evaluate`` module."""
 
-from llmops.compare import scorers
 from llmops.compare.metrics import base
+from llmops.compare.scorers import text
 
 _DESCRIPTION = """
 Share of predictions that equal their reference after Unicode NFKC, case folding, and one space
@@ -22,7 +22,7 @@ class Exact(base.MeanMetric):
 
     about = base.About(
         name="exact",
-        score=scorers.exact,
+        score=text.exact,
         description=_DESCRIPTION,
         citation=_CITATION,
         url="https://unicode.org/reports/tr15/",

@@ -1,7 +1,7 @@
 """Agreement of JSON values as a Hugging Face ``evaluate`` module."""
 
-from llmops.compare import scorers_json
 from llmops.compare.metrics import base
+from llmops.compare.scorers import json_answers
 
 _DESCRIPTION = """
 Mean over the examples of the F1 of the leaves that prediction and reference share, place and
@@ -22,7 +22,7 @@ class JsonFields(base.MeanMetric):
 
     about = base.About(
         name="json_fields",
-        score=scorers_json.json_fields,
+        score=json_answers.json_fields,
         description=_DESCRIPTION,
         citation=_CITATION,
         url="https://www.rfc-editor.org/rfc/rfc8259",

@@ -1,7 +1,7 @@
 """Share of one-line answers as a Hugging Face ``evaluate`` module."""
 
-from llmops.compare import scorers
 from llmops.compare.metrics import base
+from llmops.compare.scorers import text
 
 _DESCRIPTION = """
 Share of predictions that have the form of a docstring's first line: one line of at most 120
@@ -22,7 +22,7 @@ class OneLine(base.MeanMetric):
 
     about = base.About(
         name="one_line",
-        score=scorers.one_line,
+        score=text.one_line,
         description=_DESCRIPTION,
         citation=_CITATION,
         url="https://peps.python.org/pep-0257/",

@@ -1,7 +1,7 @@
 """ROUGE-L as a Hugging Face ``evaluate`` module."""
 
-from llmops.compare import scorers
 from llmops.compare.metrics import base
+from llmops.compare.scorers import text
 
 _DESCRIPTION = """
 Mean over the examples of the ROUGE-L F-measure: the longest common subsequence of words of
@@ -24,7 +24,7 @@ class RougeL(base.MeanMetric):
 
     about = base.About(
         name="rouge_l",
-        score=scorers.rouge_l,
+        score=text.rouge_l,
         description=_DESCRIPTION,
         citation=_CITATION,
         url="https://aclanthology.org/W04-1013",

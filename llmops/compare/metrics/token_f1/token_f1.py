@@ -1,7 +1,7 @@
 """Word-overlap F1 as a Hugging Face ``evaluate`` module."""
 
-from llmops.compare import scorers
 from llmops.compare.metrics import base
+from llmops.compare.scorers import text
 
 _DESCRIPTION = """
 Mean over the examples of the F1 of word overlap between prediction and reference, as SQuAD
@@ -24,7 +24,7 @@ class TokenF1(base.MeanMetric):
 
     about = base.About(
         name="token_f1",
-        score=scorers.token_f1,
+        score=text.token_f1,
         description=_DESCRIPTION,
         citation=_CITATION,
         url="https://arxiv.org/abs/1606.05250",

@@ -1,0 +1,1 @@
+"""How the sides of a comparison answer: one engine for each base, blocks of prompts, the answer cache."""

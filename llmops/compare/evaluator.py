@@ -1,0 +1,73 @@
+"""A comparison in the words of ``mlflow.models.evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llmops.compare.harness import compare
+from llmops.compare.suite.load import load_suite
+from llmops.errors import UsageError
+from llmops.recipe.schema import Compare
+from llmops.records import Comparison
+
+OPTIONS = tuple(dict.fromkeys(("baseline", "candidate", "name", *Compare.model_fields)))
+"""What ``evaluator_config`` may hold."""
+
+
+def evaluate(model: Any, dataset: Any, config: Mapping[str, Any]) -> Comparison:
+    """Compares a model with ``evaluator_config["baseline"]`` on an evaluation dataset.
+
+    Args:
+        model: The pyfunc that MLflow loaded; its logged model is what is compared.
+        dataset: MLflow's evaluation dataset; its targets are the expected answers.
+        config: ``baseline``, and what ``compare`` takes besides.
+
+    Raises:
+        UsageError: An unknown option, or a model that was not logged.
+    """
+    unknown = sorted(set(config) - set(OPTIONS))
+    if unknown:
+        raise UsageError(
+            f"evaluator_config: unknown {', '.join(unknown)}; allowed: {', '.join(OPTIONS)}"
+        )
+    candidate = config.get("candidate") or _logged(model)
+    chosen = {name: config[name] for name in Compare.model_fields if name in config}
+    chosen.pop("baseline", None)
+    chosen.pop("scorers", None)
+    frame = dataset.features_data.copy()
+    if dataset.labels_data is not None:
+        frame["expected"] = list(dataset.labels_data)
+    suite = load_suite(frame, name=config.get("name") or dataset.name)
+    return compare(
+        config["baseline"],
+        candidate,
+        suite,
+        Compare.model_validate(chosen),
+        scorers=config.get("scorers"),
+    )
+
+
+def metrics(comparison: Comparison) -> dict[str, float]:
+    """Mean score of the candidate, difference, interval and p-value of each scorer."""
+    return {
+        name: float(value)
+        for result in comparison.metrics
+        for name, value in (
+            (result.metric, result.candidate),
+            (f"delta/{result.metric}", result.test.difference),
+            (f"lo/{result.metric}", result.test.low),
+            (f"hi/{result.metric}", result.test.high),
+            (f"p/{result.metric}", result.test.p_value),
+        )
+    }
+
+
+def _logged(model: Any) -> str:
+    model_id = getattr(getattr(model, "metadata", None), "model_id", None)
+    if not model_id:
+        raise UsageError(
+            "the model has no logged model behind it; name one:"
+            " evaluator_config={'candidate': 'models:/NAME/VERSION', …}"
+        )
+    return f"models:/{model_id}"

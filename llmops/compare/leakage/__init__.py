@@ -1,0 +1,1 @@
+"""Whether a version was trained on a suite's prompts, and what is done about those prompts."""

@@ -1,0 +1,1 @@
+"""Scorers: what each answer is worth, between 0 and 1."""

@@ -1,0 +1,1 @@
+"""The pairwise judge: a model that says which of two answers is better."""

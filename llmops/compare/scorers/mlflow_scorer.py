@@ -1,0 +1,121 @@
+"""Scorers of ``mlflow.genai`` (``@scorer`` functions, judges) as scorers of ours."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from llmops.compare.scorers.scoring import Scorer, Unscored, named_scorer
+from llmops.errors import NotFoundError, UsageError
+from llmops.recipe.scorer_names import ScorerName
+from llmops.records import Example
+
+RATINGS = {"yes": 1.0, "no": 0.0}
+"""What MLflow's judges say; another word is no judgement."""
+TRACED = ("trace", "session")
+"""Parameters that need MLflow's own evaluation loop."""
+
+
+def mlflow_scorer(name: ScorerName, folder: Path) -> Scorer:
+    """A scorer of ``mlflow:MODULE:NAME``.
+
+    It is called with ``inputs`` = ``{"messages": […]}``, ``outputs`` = the answer's text and
+    ``expectations`` = ``{"expected_response": …}``, as many of them as it takes. True, ``yes``
+    and 1 are the best score. ``None`` and a feedback with an error are no judgement.
+
+    Args:
+        name: MODULE is importable, or a file that ends in ``.py``.
+        folder: What a file is relative to.
+
+    Raises:
+        NotFoundError: No such module or name.
+        UsageError: Not an MLflow scorer, one that needs traces, or the module raised.
+    """
+    module_name, _, attribute = name.argument.rpartition(":")
+    if not module_name or not attribute:
+        raise UsageError(f"scorer {name.spec!r}: expected mlflow:MODULE:FUNCTION")
+    module = _import(name, module_name, folder)
+    if not hasattr(module, attribute):
+        raise NotFoundError(f"scorer {name.spec!r}: {module_name} has no {attribute!r}")
+    scorer = getattr(module, attribute)
+    needs_expected = _check(name, scorer)
+
+    def judge(example: Example, answer: str) -> float:
+        wanted = {} if example.expected is None else {"expected_response": example.expected}
+        inputs = {"messages": [dict(message) for message in example.messages]}
+        return _number(scorer.run(inputs=inputs, outputs=answer, expectations=wanted))
+
+    source = inspect.getsource(module) if getattr(module, "__file__", None) else ""
+    return named_scorer(
+        name, judge, needs_expected=needs_expected, source=f"{attribute} of {source}"
+    )
+
+
+def _import(name: ScorerName, module_name: str, folder: Path) -> ModuleType:
+    try:
+        if module_name.endswith(".py"):
+            return _import_file(name, folder / module_name)
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise UsageError(f"scorer {name.spec!r}: {module_name} imports {error.name}") from error
+        raise NotFoundError(
+            f"scorer {name.spec!r}: no module {module_name!r}",
+            next_command=f"install it, or name its file: mlflow:{module_name}.py:FUNCTION",
+        ) from error
+    except NotFoundError:
+        raise
+    except Exception as error:  # a module is anybody's code
+        raise UsageError(
+            f"scorer {name.spec!r}: importing {module_name} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def _import_file(name: ScorerName, path: Path) -> ModuleType:
+    if not path.is_file():
+        raise NotFoundError(f"scorer {name.spec!r}: {path}: no such file")
+    found = importlib.util.spec_from_file_location(path.stem, path)
+    if found is None or found.loader is None:
+        raise NotFoundError(f"scorer {name.spec!r}: {path}: not a Python file")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def _check(name: ScorerName, scorer: Any) -> bool:
+    """Whether a scorer needs what is expected; refuses one that cannot be called here."""
+    from mlflow.genai.scorers import Scorer as MlflowScorer
+
+    if not isinstance(scorer, MlflowScorer):
+        raise UsageError(
+            f"scorer {name.spec!r}: expected a scorer of MLflow, received {type(scorer).__name__}",
+            next_command="decorate the function with @mlflow.genai.scorer, or name an instance of the class",
+        )
+    parameters = inspect.signature(scorer.__call__).parameters
+    needed = {key for key, p in parameters.items() if p.default is inspect.Parameter.empty}
+    if traced := sorted(needed & set(TRACED)):
+        raise UsageError(
+            f"scorer {name.spec!r}: needs {traced[0]!r};"
+            " here a scorer has inputs, outputs and expectations"
+        )
+    return "expectations" in needed
+
+
+def _number(result: Any) -> float:
+    """What a scorer returned as a number; NaN and ``Unscored`` are no judgement."""
+    error = getattr(result, "error", None)
+    if error is not None:
+        raise Unscored(str(getattr(error, "error_message", None) or error))
+    value = getattr(result, "value", result)
+    if value is None:
+        return math.nan
+    if isinstance(value, str):
+        if value.lower() not in RATINGS:
+            raise Unscored(f"it said {value!r:.80}; a rating is yes or no")
+        return RATINGS[value.lower()]
+    return float(value)

@@ -1,0 +1,197 @@
+"""Asking a suite block by block, and stopping as soon as what was asked for is decided.
+
+Each question has a test of its own (``llmops.stats.sequential``), so its bounds hold although the
+number of prompts depends on the answers. ``fixed`` has one block.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from llmops.recipe.schema import Requirement
+from llmops.records import Example, MetricResult, Row
+from llmops.stats.paired import detectable_with, paired_test
+from llmops.stats.plan import blocks
+from llmops.stats.result import Method
+from llmops.stats.sequential import SequentialTest
+
+Ask = Callable[[Sequence[int]], list[list[Row]]]
+"""Asks all sides the examples with these indices: rows of each candidate against the baseline."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a comparison is held.
+
+    Attributes:
+        method: See ``llmops.stats.sequential``.
+        block: Prompts between two looks; a cluster is never cut.
+        confidence: Of the two-sided intervals.
+        questions: What must be decided before it may stop; one that fails ends it as well.
+        min_prompts: It does not stop before.
+        seed: Of the order; see ``llmops.stats.plan``.
+    """
+
+    method: Method
+    block: int
+    confidence: float
+    questions: tuple[Requirement, ...]
+    min_prompts: int = 0
+    seed: int = 0
+
+
+class Looked(NamedTuple):
+    """What was asked of one candidate, and what it shows.
+
+    Attributes:
+        rows: In the order of the suite.
+        metrics: Of the rows that count: not both sides failed.
+        note: Where and why it stopped; ``None`` if every prompt was asked.
+        available: Prompts that could be asked.
+    """
+
+    rows: tuple[Row, ...]
+    metrics: tuple[MetricResult, ...]
+    note: str | None
+    available: int
+
+
+def look(
+    ask: Ask, examples: Sequence[Example], metrics: Sequence[str], plan: Plan, candidates: int = 1
+) -> list[Looked]:
+    """Asks until every question is decided, for every candidate.
+
+    Args:
+        ask: See ``Ask``.
+        examples: What can be asked.
+        metrics: What the rows are scored by.
+        plan: Method and questions.
+        candidates: How many are compared with the baseline; their intervals hold together.
+
+    Returns:
+        What each candidate shows.
+    """
+    pairs = [_Pair(metrics, plan, examples, candidates) for _ in range(candidates)]
+    found: list[dict[int, Row]] = [{} for _ in pairs]
+    for indices in _order(examples, plan):
+        for rows, pair, known in zip(ask(indices), pairs, found, strict=True):
+            known.update(zip(indices, rows, strict=True))
+            pair.update(rows)
+        if len(found[0]) >= plan.min_prompts and all(pair.decided for pair in pairs):
+            break
+    return [
+        pair.looked(tuple(known[i] for i in sorted(known)), len(examples))
+        for pair, known in zip(pairs, found, strict=True)
+    ]
+
+
+def counted(rows: Sequence[Row]) -> list[Row]:
+    """Rows that say something of the sides: not those where neither gave an answer."""
+    return [row for row in rows if not row.failed]
+
+
+def _order(examples: Sequence[Example], plan: Plan) -> Iterator[list[int]]:
+    clusters = [example.cluster for example in examples]
+    if plan.method == "fixed":
+        yield list(range(len(clusters)))
+        return
+    for indices in blocks(len(clusters), plan.block, plan.seed, clusters):
+        yield [int(i) for i in indices]
+
+
+class _Pair:
+    """The tests of one candidate against the baseline."""
+
+    def __init__(
+        self, metrics: Sequence[str], plan: Plan, examples: Sequence[Example], family: int
+    ) -> None:
+        self._plan = plan
+        clusters = Counter(example.cluster for example in examples)
+
+        def test(must: str, margin: float) -> SequentialTest:
+            return SequentialTest(
+                must,  # type: ignore[arg-type]
+                margin,
+                cap=len(examples),
+                method=plan.method,
+                alpha=(1 - plan.confidence) / 2 / family,
+                largest_cluster=max(clusters.values()),
+            )
+
+        self._metrics = [_Metric(name, plan, test) for name in metrics]
+
+    @property
+    def decided(self) -> bool:
+        answers = [answer for metric in self._metrics for answer in metric.answers]
+        return False in answers or None not in answers
+
+    def update(self, rows: Sequence[Row]) -> None:
+        told = counted(rows)
+        if told:
+            for metric in self._metrics:
+                metric.update(told)
+
+    def looked(self, rows: tuple[Row, ...], available: int) -> Looked:
+        told = counted(rows)
+        whole = len(rows) == available
+        metrics = tuple(metric.result(told, whole=whole) for metric in self._metrics)
+        return Looked(rows, metrics, None if whole else self._note(len(rows), available), available)
+
+    def _note(self, asked: int, available: int) -> str:
+        names = list(dict.fromkeys(question.metric for question in self._plan.questions))
+        verb = "was" if len(names) == 1 else "were"
+        return (
+            f"stopped after {asked} of {available} prompts: {' and '.join(names)} {verb} decided"
+            f" ({self._plan.method}); intervals and p-values allow for the looks"
+        )
+
+
+class _Metric:
+    """One metric: is the candidate better, is it worse, and what was asked about it."""
+
+    def __init__(self, name: str, plan: Plan, test: Callable[[str, float], SequentialTest]) -> None:
+        self.name, self._plan = name, plan
+        self._up, self._down = test("improve", 0.0), test("improve", 0.0)
+        asked = [question for question in plan.questions if question.metric == name]
+        self._asked = [test(question.must, question.margin) for question in asked]
+        losses = [question.margin for question in asked if question.must == "not_regress"]
+        self._margin = min(losses, default=None)
+
+    @property
+    def answers(self) -> list[bool | None]:
+        """To the questions about this metric, so far."""
+        return [test.passed for test in self._asked]
+
+    def update(self, rows: Sequence[Row]) -> None:
+        after = [row.candidate_scores[self.name] for row in rows]
+        gains = [
+            score - row.baseline_scores[self.name] for score, row in zip(after, rows, strict=True)
+        ]
+        clusters = [row.example.cluster for row in rows]
+        for test in (self._up, *self._asked):
+            test.update(gains, clusters, after)
+        self._down.update([-gain for gain in gains], clusters, [1 - score for score in after])
+
+    def result(self, rows: Sequence[Row], *, whole: bool) -> MetricResult:
+        """The metric over the rows, with bounds and p-value that hold under the method."""
+        before = [row.baseline_scores[self.name] for row in rows]
+        after = [row.candidate_scores[self.name] for row in rows]
+        clusters = [row.example.cluster for row in rows]
+        plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
+        # Prompts that failed on both sides leave fewer than the cap: the last test is due anyway.
+        found = [test.finish() if whole else test.result() for test in (self._up, *self._asked)]
+        down = self._down.finish() if whole else self._down.result()
+        chances = [p for p in (found[0].p_overall, down.p_overall) if p is not None]
+        low, high = max(one.low for one in found), min(one.high for one in found)
+        held = replace(
+            plain,
+            low=low,
+            high=high,
+            p_value=min(1.0, 2 * min(chances)) if chances else float("nan"),
+            detectable=max(plain.detectable, detectable_with(low, high, plain.confidence)),
+        )
+        old, new = (sum(scores) / len(scores) for scores in (before, after))
+        return MetricResult(self.name, old, new, held, self._margin)

@@ -1,0 +1,1 @@
+"""Suites: held-out prompts, read and checked row by row."""

@@ -1,0 +1,152 @@
+"""One row of a suite as an example: conversation, expected answer, cluster, slices."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from llmops.errors import DataError
+from llmops.files import digest
+from llmops.records import Example, Message
+
+ROLES = ("system", "user", "assistant")
+SLICE = "slice."
+SHAPE = "a list of {role, content} that ends with a user's turn"
+
+
+def read_example(where: str, row: Mapping[str, Any]) -> Example:
+    """Reads ``prompt`` or ``messages`` and what belongs to it; other columns are ignored.
+
+    Args:
+        where: Place of the row, for errors.
+        row: Column → cell. ``None``, NaN and blank text are empty cells.
+
+    Raises:
+        DataError: No conversation, or a cell of the wrong type.
+    """
+    row = {str(key): value for key, value in row.items() if not _empty(value)}
+    for column, value in row.items():
+        _require_whole(f"{where}: column {column!a}", column)
+        _require_whole(f"{where}: `{column}`", value)
+    messages = _messages(where, row)
+    expected = _text(where, row, _one_of(where, row, "expected", "completion"))
+    made = digest.of_record([messages, expected])[:12]
+    identity = _label(where, row, "id") or made
+    return Example(
+        id=identity,
+        messages=tuple(messages),
+        expected=expected,
+        cluster=_label(where, row, _one_of(where, row, "cluster", "group")) or identity,
+        slices=_slices(where, row),
+    )
+
+
+def _empty(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _require_whole(where: str, value: object) -> None:
+    """Refuses half of a surrogate pair, which JSON may hold and no file, store or model takes."""
+    if not isinstance(value, str):
+        return
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where}: holds half of a character ({value[error.start]!a} at {error.start})",
+            next_command="write the character whole, such as \\ud83d\\ude00, or leave it out",
+        ) from None
+
+
+def _one_of(where: str, row: Mapping[str, Any], name: str, other: str) -> str:
+    """The one of two names for a column that a row uses."""
+    if name in row and other in row:
+        raise DataError(f"{where}: has `{name}` and `{other}`, which mean the same; keep one")
+    return other if other in row else name
+
+
+def _text(where: str, row: Mapping[str, Any], column: str) -> str | None:
+    value = row.get(column)
+    if value is not None and not isinstance(value, str):
+        raise DataError(
+            f"{where}: `{column}` must be text, received {type(value).__name__} {_shown(value)}",
+            next_command="write it as text, in quotes",
+        )
+    return value
+
+
+def _label(where: str, row: Mapping[str, Any], column: str) -> str:
+    """A cell that names something: text, or a number as it is written; empty if absent."""
+    value = row.get(column, "")
+    if not isinstance(value, (str, int, float)):
+        raise DataError(
+            f"{where}: `{column}` must be text or a number,"
+            f" received {type(value).__name__} {_shown(value)}"
+        )
+    return str(value)
+
+
+def _slices(where: str, row: Mapping[str, Any]) -> dict[str, str]:
+    columns = sorted(column for column in row if column.startswith(SLICE))
+    if SLICE in columns:
+        raise DataError(f"{where}: column `{SLICE}` names no slice; write `{SLICE}NAME`")
+    return {column.removeprefix(SLICE): _label(where, row, column) for column in columns}
+
+
+def _messages(where: str, row: Mapping[str, Any]) -> list[Message]:
+    if "messages" in row and "prompt" in row:
+        raise DataError(f"{where}: has `messages` and `prompt`; keep one")
+    if "messages" in row:
+        return _conversation(f"{where}: `messages`", row["messages"])
+    prompt = _text(where, row, "prompt")
+    if prompt is None:
+        columns = ", ".join(row) or "only empty cells"
+        raise DataError(
+            f"{where}: `prompt` is missing or empty, and so is `messages`; the row has {columns}"
+        )
+    return [{"role": "user", "content": prompt}]
+
+
+def _conversation(where: str, value: Any) -> list[Message]:
+    """Turns of a chat; a CSV cell holds them as JSON."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{where}: text that is not JSON ({error}); expected {SHAPE}"
+            ) from error
+    if hasattr(value, "tolist"):  # the array that pandas makes of a list
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)) or not value:
+        raise DataError(f"{where}: expected {SHAPE}, received {_shown(value)}")
+    turns = [_turn(f"{where}[{i}]", turn, first=i == 0) for i, turn in enumerate(value)]
+    if turns[-1]["role"] != "user":
+        raise DataError(f"{where}: expected {SHAPE}, the last turn is of {turns[-1]['role']!r}")
+    return turns
+
+
+def _turn(where: str, turn: Any, *, first: bool) -> Message:
+    if not isinstance(turn, Mapping):
+        raise DataError(f"{where}: expected {{role, content}}, received {_shown(turn)}")
+    role: Any = turn.get("role")
+    content: Any = turn.get("content")
+    roles = ROLES if first else ROLES[1:]
+    if role not in roles:
+        raise DataError(f"{where}: role {_shown(role)}; allowed here: {', '.join(roles)}")
+    if not isinstance(content, str) or not content.strip():
+        raise DataError(f"{where}: content must be text, received {_shown(content)}")
+    _require_whole(where, content)
+    more = [key for key in turn if key not in ("role", "content") and turn[key] is not None]
+    if more:
+        raise DataError(f"{where}: unknown key {more[0]!r}; allowed: role, content")
+    return {"role": role, "content": content}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,1 @@
+"""A comparison in MLflow: its runs, its metrics, its traces."""

@@ -1,0 +1,194 @@
+"""A comparison in MLflow: a parent run, a child for each side, metrics on each logged model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llmops.compare.tracking.traces import log_traces
+from llmops.errors import StoreError
+from llmops.records import Answer, Comparison, Side, Suite
+from llmops.report import SIDE_BY_SIDE, publish
+from llmops.store import connection, tags
+
+ANSWERS = "answers.json"
+"""Answers and scores of one side, the same table in each child run."""
+TITLE = 250
+"""Characters of a run's name that MLflow keeps."""
+DATASET_NAME = 15
+"""Longer dataset names are cut in MLflow's model tables."""
+
+
+def log_comparisons(
+    comparisons: Sequence[Comparison],
+    suite: Suite,
+    settings: Mapping[str, object],
+    *,
+    traces: bool = True,
+) -> tuple[Comparison, ...]:
+    """Writes the runs of comparisons with one baseline: a parent, and a child for each side.
+
+    Args:
+        comparisons: All of one sitting.
+        suite: What was asked.
+        settings: How it was asked: parameters of the parent run.
+        traces: Whether each answer becomes a trace too, which MLflow shows side by side.
+
+    Returns:
+        The comparisons with their run ids.
+
+    Raises:
+        StoreError: MLflow refused, or holds fewer rows than were written.
+    """
+    import mlflow
+
+    first = comparisons[0]
+    title = f"{', '.join(one.candidate.label for one in comparisons)} vs {first.baseline.label}"
+    with connection.store_errors("logging the comparison"):
+        dataset = _dataset(suite)
+        within = mlflow.active_run() is not None  # such as that of `mlflow.models.evaluate`
+        with mlflow.start_run(
+            run_name=title[:TITLE], tags={tags.KIND: "ab"}, nested=within
+        ) as parent:
+            mlflow.log_input(dataset, context="evaluation")
+            mlflow.log_params({**settings, "suite_digest": suite.digest})
+            children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
+            baseline = _log_side(first, "baseline", dataset, traces=traces)
+            mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
+            _log_differences(comparisons, dataset, children)
+            _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
+            logged = tuple(
+                replace(
+                    one,
+                    run_id=parent.info.run_id,
+                    experiment_id=parent.info.experiment_id,
+                    child_run_ids=(baseline, child),
+                    traced=traces,
+                )
+                for one, child in zip(comparisons, children, strict=True)
+            )
+            for one in logged:  # within the run: one that is FINISHED has its report
+                publish(one.run_id if len(logged) == 1 else one.child_run_ids[1], one)
+    return logged
+
+
+def _dataset(suite: Suite) -> Any:
+    import mlflow
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "id": [example.id for example in suite.examples],
+            "prompt": [example.messages[-1]["content"] for example in suite.examples],
+            "expected": [example.expected for example in suite.examples],
+        }
+    )
+    source = suite.path.resolve().as_uri() if suite.path else None
+    return mlflow.data.from_pandas(
+        frame, source=source, name=suite.name[:DATASET_NAME], digest=suite.digest[:32]
+    )
+
+
+def _log_side(comparison: Comparison, which: str, dataset: Any, *, traces: bool) -> str:
+    """One child run: mean scores with their dataset and model, and every answer."""
+    import mlflow
+
+    side: Side = getattr(comparison, which)
+    means = {result.metric: round(getattr(result, which), 4) for result in comparison.metrics}
+    if comparison.nll is not None:
+        means["nll"] = round(comparison.nll[which == "candidate"], 4)
+    with mlflow.start_run(run_name=side.label, nested=True) as child:
+        mlflow.log_input(dataset, context="evaluation")
+        mlflow.log_metrics(means, dataset=dataset, model_id=side.model_id)
+        mlflow.log_params({"model": side.uri, "digest": side.digest})
+        mlflow.log_table(_table(comparison, which), artifact_file=ANSWERS)
+        run_id = str(child.info.run_id)
+        if traces:
+            rows = [
+                (row.example, getattr(row, which), getattr(row, f"{which}_scores"))
+                for row in comparison.rows
+            ]
+            log_traces(run_id, child.info.experiment_id, side, rows)
+    _verify_rows(run_id, ANSWERS, len(comparison.rows))
+    return run_id
+
+
+def _table(comparison: Comparison, which: str) -> dict[str, list[Any]]:
+    scores = [getattr(row, f"{which}_scores") for row in comparison.rows]
+    texts: list[Answer] = [getattr(row, which) for row in comparison.rows]
+    return {
+        "id": [row.example.id for row in comparison.rows],
+        "prompt": [row.example.messages[-1]["content"] for row in comparison.rows],
+        "expected": [row.example.expected for row in comparison.rows],
+        "answer": [answer.text for answer in texts],
+        **{
+            result.metric: [round(s[result.metric], 4) for s in scores]
+            for result in comparison.metrics
+        },
+    }
+
+
+def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
+    """One row a prompt, the largest loss of the first metric and candidate first."""
+    first = comparisons[0]
+    metric = first.metrics[0].metric
+    change = [row.candidate_scores[metric] - row.baseline_scores[metric] for row in first.rows]
+    order = sorted(range(len(change)), key=change.__getitem__)
+    shown = [first.rows[i] for i in order]
+    table: dict[str, list[Any]] = {
+        "id": [row.example.id for row in shown],
+        f"{metric} change": [round(change[i], 4) for i in order],
+        "prompt": [row.example.messages[-1]["content"] for row in shown],
+        "expected": [row.example.expected for row in shown],
+        first.baseline.label: [row.baseline.text for row in shown],
+    }
+    for one in comparisons:
+        label = one.candidate.label
+        column = f"{label} (candidate)" if label in table else label
+        table[column] = [one.rows[i].candidate.text for i in order]
+    return table
+
+
+def _log_differences(
+    comparisons: Sequence[Comparison], dataset: Any, children: Sequence[str]
+) -> None:
+    """Differences in the parent run; with several candidates, in the child run of each."""
+    import mlflow
+
+    if len(comparisons) == 1:
+        mlflow.log_metrics(
+            _differences(comparisons[0]),
+            dataset=dataset,
+            model_id=comparisons[0].candidate.model_id,
+        )
+        return
+    for one, run_id in zip(comparisons, children, strict=True):
+        mlflow.log_metrics(
+            _differences(one), dataset=dataset, model_id=one.candidate.model_id, run_id=run_id
+        )
+
+
+def _differences(comparison: Comparison) -> dict[str, float]:
+    """Difference, interval and p-value, statistic first: MLflow groups charts by what precedes ``/``."""
+    return {
+        f"{statistic}/{result.metric}": round(float(value), 6)
+        for result in comparison.metrics
+        for statistic, value in (
+            ("delta", result.test.difference),
+            ("lo", result.test.low),
+            ("hi", result.test.high),
+            ("p", result.test.p_value),
+        )
+        if not math.isnan(value)
+    }
+
+
+def _verify_rows(run_id: str, table: str, expected: int) -> None:
+    """MLflow has lost rows silently before: what was written is counted."""
+    import mlflow
+
+    found = len(mlflow.load_table(table, run_ids=[run_id]))
+    if found != expected:
+        raise StoreError(f"run {run_id}: {table} holds {found} rows, {expected} were written")

@@ -1,0 +1,132 @@
+"""How a side reads and writes: its tokenizer, its chat template, and where its answers end.
+
+A version may bring its own tokenizer, template or generation configuration, or only one of them;
+what it does not bring is its base's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import IntegrityError, UsageError
+from llmops.models import generation_config
+from llmops.models.generation_config import Generation
+from llmops.records import ModelFiles
+
+Messages = Sequence[Mapping[str, str]]
+TEMPLATE = "chat_template.jinja"
+TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
+
+
+class Voice:
+    """A tokenizer with its chat template, and the model's generation settings.
+
+    Args:
+        tokenizer: Of transformers.
+        settings: Where answers end.
+    """
+
+    def __init__(self, tokenizer: Any, settings: Generation) -> None:
+        self.tokenizer = tokenizer
+        self.generation = settings
+
+    @property
+    def pad_id(self) -> int:
+        """What fills up a batch; it is masked out, so any token will do."""
+        pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+        return int(next((i for i in (pad, end) if i is not None), 0))
+
+    @classmethod
+    def of(cls, side: ModelFiles) -> Voice:
+        """What a side brings, over what its base has."""
+        return cls.of_folders(side.tokenizer_dir, side.base.directory)
+
+    @classmethod
+    def of_folders(cls, own: Path | None, base: Path) -> Voice:
+        """See ``of``.
+
+        Args:
+            own: What the version brings, ``None`` if nothing.
+            base: The base model.
+
+        Raises:
+            IntegrityError: A file is damaged.
+        """
+        tokenizer = load_tokenizer(base)
+        if own is None:
+            return cls(tokenizer, generation_config.of_model(base))
+        if any((own / name).is_file() for name in TOKENIZER):
+            from transformers import AutoConfig
+
+            template = tokenizer.chat_template
+            tokenizer = load_tokenizer(own, config=AutoConfig.from_pretrained(base))
+            tokenizer.chat_template = tokenizer.chat_template or template
+        if (own / TEMPLATE).is_file():
+            tokenizer.chat_template = (own / TEMPLATE).read_text(encoding="utf-8")
+        brought = own / generation_config.FILE
+        settings = (
+            generation_config.read(brought)
+            if brought.is_file()
+            else generation_config.of_model(base)
+        )
+        return cls(tokenizer, settings)
+
+    @property
+    def end_ids(self) -> set[int]:
+        """Tokens that end an answer."""
+        return {*self.generation.end_ids} | {
+            i for i in (self.tokenizer.eos_token_id,) if i is not None
+        }
+
+    def render(self, messages: Messages | str) -> str:
+        """The prompt of a conversation, the assistant's turn opened; a plain text as it is.
+
+        Raises:
+            UsageError: The chat template refuses the messages.
+        """
+        if isinstance(messages, str):
+            begins = self.tokenizer("")["input_ids"][:1] == [self.tokenizer.bos_token_id]
+            return f"{self.tokenizer.bos_token}{messages}" if begins else messages
+        return self._template(messages, add_generation_prompt=True)
+
+    def turn(self, messages: Messages, response: str) -> str:
+        """The assistant's turn as training sees it: what the template adds to the prompt."""
+        whole = self._template([*messages, {"role": "assistant", "content": response}])
+        prompt = self.render(messages)
+        if whole.startswith(prompt):
+            return whole[len(prompt) :]
+        return f"{response}{self.tokenizer.eos_token}"  # templates that rewrite earlier turns
+
+    def token_ids(self, text: str) -> list[int]:
+        """Token ids of a rendered text; the template has written the special tokens already."""
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def text(self, ids: Sequence[int], *, special: bool = False) -> str:
+        """The text of token ids, with or without the special tokens."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
+
+    def _template(self, messages: Messages, **options: bool) -> str:
+        try:
+            text = self.tokenizer.apply_chat_template(
+                [dict(message) for message in messages], tokenize=False, **options
+            )
+        except Exception as error:
+            raise UsageError(f"the chat template refuses the messages: {error}") from error
+        return str(text)
+
+
+def load_tokenizer(directory: Path, **options: Any) -> Any:
+    """A tokenizer.
+
+    Raises:
+        IntegrityError: transformers cannot make one of these files.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
+    except Exception as error:  # odd values in its files end in any exception
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise IntegrityError(f"{directory}: the tokenizer cannot be loaded: {said}") from error

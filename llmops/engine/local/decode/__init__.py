@@ -1,0 +1,1 @@
+"""From token ids to answers: batches, their memory, sampling, likelihoods."""

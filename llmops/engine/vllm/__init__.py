@@ -1,0 +1,1 @@
+"""The vLLM engine: a server process of its own, on loopback."""

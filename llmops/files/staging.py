@@ -1,0 +1,115 @@
+"""Work in progress: what a killed process leaves behind is found again and removed.
+
+Everything that takes a while to write is written in a folder of ``LLMOPS_HOME/staging`` whose
+lock its process holds. The kernel drops the lock with the process, so a folder without an owner
+is garbage. Notes in it say what else the process had begun outside.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+
+from llmops.errors import LlmopsError
+from llmops.files import home
+
+NOTES = "notes.json"
+GRACE_SECONDS = 2.0
+"""A lock file this young may belong to a process that is about to take the lock."""
+
+_current: ContextVar[Path | None] = ContextVar("staging", default=None)
+
+
+class Leftover(NamedTuple):
+    """What a process that is gone had begun."""
+
+    folder: Path
+    notes: dict[str, str]
+
+
+@contextmanager
+def staging() -> Iterator[Path]:
+    """An empty folder on the cache's own disk, removed at the end."""
+    folder = home.folder("staging") / uuid.uuid4().hex[:12]
+    with FileLock(_lock(folder)):
+        folder.mkdir()
+        token = _current.set(folder)
+        try:
+            yield folder
+        finally:
+            _current.reset(token)
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock(folder).unlink(missing_ok=True)
+
+
+def note(**items: str) -> None:
+    """Writes down what the current staging has begun outside of its folder; nothing if there is none."""
+    folder = _current.get()
+    if folder is not None:
+        home.write_whole(folder / NOTES, json.dumps({**_notes(folder), **items}))
+
+
+def leftovers() -> list[Leftover]:
+    """Folders whose process is gone."""
+    return [Leftover(folder, _notes(folder)) for folder in _folders() if _abandoned(folder)]
+
+
+def remove(leftover: Leftover) -> None:
+    """Removes a folder and its lock."""
+    shutil.rmtree(leftover.folder, ignore_errors=True)
+    _lock(leftover.folder).unlink(missing_ok=True)
+
+
+@contextmanager
+def copy_of(given: Path, staged: Path) -> Iterator[None]:
+    """Checks of a staged copy speak of what the user gave."""
+    try:
+        yield
+    except LlmopsError as error:
+        error.message = error.message.replace(str(staged), str(given))
+        raise
+
+
+@contextmanager
+def lock(name: str) -> Iterator[None]:
+    """One process of this machine at a time, such as for one download of a base."""
+    with FileLock(home.folder("locks") / f"{name}.lock"):
+        yield
+
+
+def _folders() -> list[Path]:
+    found = home.folder("staging").iterdir()
+    return sorted({path.with_suffix("") for path in found})
+
+
+def _abandoned(folder: Path) -> bool:
+    lock_file = _lock(folder)
+    if not lock_file.exists():
+        return True
+    try:
+        if time.time() - lock_file.stat().st_mtime < GRACE_SECONDS:
+            return False
+        with FileLock(lock_file, timeout=0):
+            return True
+    except (Timeout, FileNotFoundError):  # its owner is at work, or has just ended it
+        return False
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_suffix(".lock")
+
+
+def _notes(folder: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((folder / NOTES).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

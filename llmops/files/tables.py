@@ -1,0 +1,117 @@
+"""Records of a user's own file: CSV, JSON, JSON lines or Parquet, each with its place."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import DataError, NotFoundError
+from llmops.files import jsonl
+
+FORMATS = (".csv", ".json", ".jsonl", ".parquet")
+FIELD_LIMIT = 1 << 24
+"""Characters of one CSV field; the module's own limit of 131,072 is short for a document."""
+
+Record = dict[str, Any]
+
+
+def read_records(path: Path) -> Iterator[tuple[str, Record]]:
+    """The records of a file, each with the place that errors name.
+
+    Cells that are empty are ``None`` in Parquet and ``""`` in CSV; every CSV cell is text.
+
+    Yields:
+        Place (``FILE:LINE`` of JSON lines, else ``FILE: row N``, from 1) and record.
+
+    Raises:
+        NotFoundError: No such file.
+        DataError: Unknown format, not UTF-8, or not what its suffix says; the row is named.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file")
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        yield from _csv(path)
+    elif suffix == ".json":
+        yield from _json(path)
+    elif suffix == ".jsonl":
+        yield from _json_lines(path)
+    elif suffix == ".parquet":
+        yield from _parquet(path)
+    else:
+        raise DataError(
+            f"{path}: unknown format {suffix or '(no suffix)'!r}; allowed: {', '.join(FORMATS)}"
+        )
+
+
+def _text(path: Path) -> str:
+    try:
+        # newline="" keeps line ends as they are: CSV fields may hold them.
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
+
+
+def _csv(path: Path) -> Iterator[tuple[str, Record]]:
+    csv.field_size_limit(FIELD_LIMIT)
+    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    number = 0
+    try:
+        header = next(rows, [])
+        if len(set(header)) < len(header):
+            raise DataError(f"{path}: the header names a column twice: {', '.join(header)}")
+        for cells in rows:
+            if not cells:
+                continue
+            number += 1
+            where = f"{path}: row {number}"
+            if len(cells) != len(header):
+                raise DataError(f"{where}: {len(cells)} fields, the header has {len(header)}")
+            yield where, dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path}: row {number + 1}: not CSV: {error}") from error
+
+
+def _json_lines(path: Path) -> Iterator[tuple[str, Record]]:
+    for number, line in jsonl.lines(_text(path)):
+        yield f"{path}:{number}", _object(_loaded(line, f"{path}:{number}"), f"{path}:{number}")
+
+
+def _json(path: Path) -> Iterator[tuple[str, Record]]:
+    rows = _loaded(_text(path), str(path))
+    if not isinstance(rows, list):
+        raise DataError(f"{path}: expected an array of objects, received {type(rows).__name__}")
+    for number, row in enumerate(rows, 1):
+        yield f"{path}: row {number}", _object(row, f"{path}: row {number}")
+
+
+def _loaded(text: str, where: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON: {error}") from error
+
+
+def _object(row: object, where: str) -> Record:
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected an object, received {type(row).__name__}")
+    return row
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, Record]]:
+    # Not through pandas: it makes 1.0 of 1 in a column with empty cells.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.ParquetFile(path).read().to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path}: not Parquet: {first}") from error
+    for number, row in enumerate(rows, 1):
+        yield f"{path}: row {number}", row

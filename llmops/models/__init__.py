@@ -1,0 +1,1 @@
+"""Models at rest, addressed by content: bases, adapters, pins, versions and their lineage."""

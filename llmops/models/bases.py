@@ -1,0 +1,250 @@
+"""Base models at rest: a cache on this machine, addressed by content.
+
+``LLMOPS_HOME/models/<digest>/`` appears by an atomic rename, so that a reader sees a whole
+model or none. A version pins its base by digest; where the bytes come from does not matter: the
+cache, the registry, the hub, or a directory of ``LLMOPS_BASES``, in this order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llmops.errors import IntegrityError, NotFoundError
+from llmops.files import digest, home
+from llmops.files.staging import lock, staging
+from llmops.models import hub, safety, stored
+from llmops.models.pin import Pin
+from llmops.records import BaseModel
+from llmops.store import artifacts, registry, tags
+
+MODEL_FOLDER = "model"
+"""Folder of a logged base model that holds its files."""
+MANIFEST = ".manifest.json"
+ROOTS = "LLMOPS_BASES"
+"""Environment variable: directories, separated like ``PATH``, that hold base models by name."""
+
+
+def cache_dir(base_digest: str) -> Path:
+    """Where the files of a base with this digest lie, if they are here."""
+    return home.folder("models") / base_digest
+
+
+def keep(staged: Path, *, origin: str | None = None) -> tuple[str, Path]:
+    """Moves a checked model into the cache.
+
+    Args:
+        staged: A folder inside ``staging()`` that holds one whole model.
+        origin: See ``BaseModel``.
+
+    Returns:
+        Its digest and its place in the cache.
+    """
+    base_digest = digest.of_model(staged)
+    target = cache_dir(base_digest)
+    if not target.exists():
+        _write_manifest(staged, origin)
+        try:
+            staged.rename(target)
+        except OSError:
+            if not target.exists():  # else another process was first: the same bytes
+                raise
+    return base_digest, target
+
+
+def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = None) -> BaseModel:
+    """A base by digest: from this machine, or from wherever its bytes are.
+
+    Args:
+        base_digest: Digest of configuration, weights and tokenizer.
+        pin: The pin that names it; helps to find it outside of the registry.
+        location: A directory that the user says it lies in; nothing else is looked at then.
+
+    Raises:
+        NotFoundError: It is nowhere.
+        IntegrityError: What was found has another digest.
+    """
+    if location is not None:
+        return at(Path(location).expanduser(), base_digest)
+    directory = cache_dir(base_digest)
+    version = registry.find_base(base_digest=base_digest)
+    if not directory.is_dir():
+        with lock(f"base-{base_digest}"):  # several processes want it: one of them gets it
+            if not directory.is_dir():
+                _get(base_digest, version, pin)
+    verify(directory, base_digest)
+    _touch(directory)
+    uri = f"cache:{base_digest}" if version is None else f"models:/{version.name}/{version.version}"
+    name = base_digest[:12] if version is None else str(version.name)
+    if version is None and pin is not None:
+        name = pin.base
+    return BaseModel(name, uri, base_digest, directory, origin_of(base_digest))
+
+
+def origin_of(base_digest: str) -> str | None:
+    """Where a cached base came from first, ``None`` if nobody wrote it down."""
+    return _manifest(cache_dir(base_digest)).get("origin")
+
+
+def find(name: str) -> BaseModel | None:
+    """The registered base of this name, fetched; ``None`` if no base has the name."""
+    version = registry.find_base(name=name)
+    return None if version is None else fetch(version.tags[tags.BASE_DIGEST])
+
+
+def verify(directory: Path, base_digest: str, *, every_byte: bool = False) -> None:
+    """Checks a cached model: sizes and times against its manifest, all bytes if those changed.
+
+    Args:
+        directory: The model in the cache.
+        base_digest: What it must have.
+        every_byte: Reads all bytes, whatever the manifest says.
+
+    Raises:
+        IntegrityError: The bytes are not those of the digest.
+    """
+    if not every_byte and _manifest(directory).get("files") == _stamp(directory):
+        return
+    _check(directory, base_digest, f"rm -r {directory}, then the same command again")
+    _write_manifest(directory, _manifest(directory).get("origin"))
+
+
+def from_version(uri: str, base_digest: str) -> Path:
+    """The files of a full model or base, downloaded from its version unless they are here."""
+    directory = cache_dir(base_digest)
+    with lock(f"base-{base_digest}"):
+        if not directory.is_dir():
+            _download(uri, base_digest)
+    verify(directory, base_digest)
+    _touch(directory)
+    return directory
+
+
+def _get(base_digest: str, version: Any | None, pin: Pin | None) -> None:
+    """Brings a base into the cache."""
+    if version is not None:
+        return _download(f"models:/{version.name}/{version.version}", base_digest)
+    origin = "" if pin is None or pin.origin is None else pin.origin
+    kind, _, where = origin.partition(":")
+    if kind == "hub":
+        return _copy(hub.download(*where.rsplit("@", 1)).directory, base_digest, origin)
+    if kind == "directory":
+        return _copy(_in_roots(where, pin), base_digest, origin)
+    raise NotFoundError(
+        f"base model {base_digest[:12]}…{f' ({pin.base})' if pin else ''}: neither in"
+        f" {home.folder('models')} nor in the registry",
+        next_command="llmops base add DIRECTORY|HUB_ID",
+    )
+
+
+def _download(uri: str, base_digest: str) -> None:
+    with staging() as folder:
+        staged = Path(artifacts.download(uri, str(folder))) / MODEL_FOLDER
+        safety.check_inside(staged)
+        _check(staged, base_digest, f"log it again: {uri} is damaged in the store")
+        origin = stored.read_pin(uri).origin
+        keep(staged, origin=origin)
+
+
+def copy(source: Path, folder: Path) -> Path:
+    """Copies the files that define a model into a folder of ``staging()``; links are followed."""
+    safety.check_links(source)
+    staged = folder / MODEL_FOLDER
+    staged.mkdir()
+    for file in digest.model_files(source):
+        shutil.copyfile(file, staged / file.name)
+    return staged
+
+
+def link(base_digest: str, folder: Path) -> Path:
+    """The files of a cached base in a folder of ``staging()``, without a second copy of them."""
+    staged = folder / MODEL_FOLDER
+    staged.mkdir()
+    for file in digest.model_files(cache_dir(base_digest)):
+        home.link_or_copy(str(file), str(staged / file.name))
+    return staged
+
+
+def _copy(source: Path, base_digest: str, origin: str) -> None:
+    with staging() as folder:
+        staged = copy(source, folder)
+        _check(staged, base_digest, "llmops base add DIRECTORY|HUB_ID")
+        keep(staged, origin=origin)
+
+
+def _in_roots(name: str, pin: Pin | None) -> Path:
+    """A directory by its name, in the directories that the user trusts.
+
+    Raises:
+        NotFoundError: None of them has it.
+        IntegrityError: It is a link that leads out of them.
+    """
+    roots = [Path(root) for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
+    for root in roots:
+        directory = root / name
+        if directory.is_dir():
+            if not directory.resolve().is_relative_to(root.resolve()):
+                raise IntegrityError(
+                    f"{directory}: a symbolic link to {directory.resolve()}, outside of {root}: refused"
+                )
+            return directory
+    named = ", ".join(map(str, roots)) or "not set"
+    raise NotFoundError(
+        f"base model {pin.base if pin else name}: neither cached, nor in the registry, nor the"
+        f" directory {name!r} of {ROOTS} ({named})",
+        next_command=f"llmops base add DIRECTORY, or set {ROOTS} to the folder that holds {name}/",
+    )
+
+
+def at(directory: Path, base_digest: str) -> BaseModel:
+    """A base in a directory of the user's choice; read whole, once for each change of its files."""
+    if not directory.is_dir():
+        raise NotFoundError(f"base location {directory}: no such directory")
+    record = home.folder("verified") / f"{digest.of_bytes(str(directory.resolve()).encode())}.json"
+    expected = {"digest": base_digest, "files": _stamp(directory)}
+    with suppress(OSError, ValueError):
+        if json.loads(record.read_text()) == expected:
+            return BaseModel(directory.name, str(directory), base_digest, directory)
+    _check(directory, base_digest, "name the directory that holds the pinned base")
+    with suppress(OSError):  # it is read whole again the next time
+        home.write_whole(record, json.dumps(expected))
+    return BaseModel(directory.name, str(directory), base_digest, directory)
+
+
+def _check(directory: Path, base_digest: str, next_command: str) -> None:
+    """All bytes."""
+    found = digest.of_model(directory)
+    if found != base_digest:
+        raise IntegrityError(
+            f"{directory}: expected digest {base_digest[:16]}…, found {found[:16]}…: other bytes",
+            next_command=next_command,
+        )
+
+
+def _stamp(directory: Path) -> dict[str, list[int]]:
+    """Size and modification time of each file: what a change of bytes also changes."""
+    return {
+        path.name: [path.stat().st_size, path.stat().st_mtime_ns]
+        for path in digest.model_files(directory)
+    }
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    with suppress(OSError, ValueError):  # a torn manifest: its writer was killed
+        return dict(json.loads((directory / MANIFEST).read_text(encoding="utf-8")))
+    return {}
+
+
+def _write_manifest(directory: Path, origin: str | None) -> None:
+    record = {"files": _stamp(directory), "origin": origin}
+    home.write_whole(directory / MANIFEST, json.dumps(record))
+
+
+def _touch(directory: Path) -> None:
+    """Remembers that the model is in use, for ``llmops cache gc``."""
+    with suppress(OSError):
+        (directory / MANIFEST).touch()

@@ -1,0 +1,111 @@
+"""What MLflow's runs say about a version: how it was trained, on which data, and its evidence.
+
+What nobody wrote down is ``None``, never a guess. Times are UTC, ISO 8601; links are pages of
+MLflow's own UI.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+from llmops.records.lineage import Dataset, Evidence, Run
+from llmops.store import artifacts, connection, runs
+from llmops.store.tags import DELTA, EVIDENCE, GIT_COMMIT, RECIPE_FILE, VERDICT, VERSUS
+
+PARAMS = ("method", "epochs", "max_steps", "batch_size", "learning_rate", "max_length", "seed")
+METRICS = ("validation/loss", "train/loss", "train/tokens", "train/seconds")
+MOST = 8
+"""Parameters and metrics that are kept of a run that has none of those."""
+COMMITS = (GIT_COMMIT, "mlflow.source.git.commit")
+
+_HEX = re.compile(r"[0-9a-f]{8,64}")
+Value = TypeVar("Value")
+
+
+def training(run_id: str, run: Any | None) -> Run:
+    """A training run.
+
+    Args:
+        run_id: What the version says.
+        run: MLflow's record, ``None`` if this store has none.
+    """
+    if run is None:
+        return Run(id=run_id, params={}, metrics={})
+    tags, link = run.data.tags, _page(run)
+    metrics = _telling(run.data.metrics, METRICS)
+    has_recipe = artifacts.run_has_file(run_id, RECIPE_FILE)
+    return Run(
+        id=run_id,
+        name=run.info.run_name,
+        link=link,
+        status=run.info.status,
+        started=time(run.info.start_time),
+        commit=next((tags[key] for key in COMMITS if tags.get(key)), None),
+        program=_program(tags.get("mlflow.source.name")),
+        recipe=f"{link}/artifacts/{RECIPE_FILE}" if has_recipe else None,
+        params=_telling(run.data.params, PARAMS),
+        metrics={name: _finite(value) for name, value in metrics.items()},
+        datasets=_datasets(run),
+    )
+
+
+def evidence(tags: Mapping[str, str]) -> Evidence | None:
+    """The evidence that a version's tags name, ``None`` if it was never judged."""
+    if VERDICT not in tags:
+        return None
+    short = tags.get(EVIDENCE, "")
+    run_id = runs.run_with_tag(EVIDENCE, f"{short}%") if _HEX.fullmatch(short) else None
+    run = runs.find_run(run_id) if run_id else None
+    return Evidence(
+        verdict=tags[VERDICT],
+        delta=tags.get(DELTA),
+        versus=tags.get(VERSUS),
+        digest=run.data.tags[EVIDENCE] if run else short or None,
+        run_id=run_id,
+        link=_page(run) if run else None,
+        when=time(run.info.start_time) if run else None,
+    )
+
+
+def time(milliseconds: int | None) -> str | None:
+    """MLflow's time as text."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _datasets(run: Any) -> tuple[Dataset, ...]:
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    return tuple(
+        Dataset(
+            name=item.dataset.name,
+            digest=item.dataset.digest,
+            context=next((t.value for t in item.tags if t.key == "mlflow.data.context"), None),
+        )
+        for item in inputs
+    )
+
+
+def _telling(values: Mapping[str, Value], names: tuple[str, ...]) -> dict[str, Value]:
+    """The named values; of a run that has none of them, a few others."""
+    known = [name for name in names if name in values]
+    return {name: values[name] for name in known or sorted(values)[:MOST]}
+
+
+def _finite(value: float) -> float | None:
+    """MLflow's SQL store keeps infinity as the largest float."""
+    return value if abs(value) < sys.float_info.max else None
+
+
+def _program(source: str | None) -> str | None:
+    """What was started; its folder means nothing on another machine."""
+    return source if source is None or "://" in source else PurePath(source).name
+
+
+def _page(run: Any) -> str:
+    return connection.ui(f"/experiments/{run.info.experiment_id}/runs/{run.info.run_id}")

@@ -1,0 +1,33 @@
+"""Registered versions that llmops logged, each with its pin."""
+
+from __future__ import annotations
+
+from llmops.models import stored
+from llmops.models.pin import Pin
+from llmops.records import ModelVersion
+from llmops.store.registry import version_record
+
+
+def get_version(name: str, version: str) -> ModelVersion:
+    """A registered version of ours.
+
+    Raises:
+        NotFoundError: No such version.
+        UsageError: It was not logged by ``llmops.flavor``.
+        IntegrityError: Its pin is damaged.
+    """
+    return pinned_version(name, version)[0]
+
+
+def pinned_version(name: str, version: str) -> tuple[ModelVersion, Pin]:
+    """A registered version with its pin; see ``get_version``."""
+    found = version_record(name, version)
+    pin, model_id = stored.ModelArtifacts(f"models:/{name}/{version}").pin()
+    return ModelVersion(
+        name=name,
+        version=str(found.version),
+        model_id=model_id,
+        run_id=found.run_id or None,
+        adapter_digest=pin.adapter_digest,
+        base_digest=pin.digest,
+    ), pin

@@ -1,0 +1,206 @@
+"""Reading a recipe file: every problem at once, each with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from llmops.errors import ConfigError, NotFoundError
+from llmops.recipe.schema import Recipe, Section
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Reads, overrides and checks a recipe.
+
+    Args:
+        path: A YAML file.
+        overrides: ``key.sub=value`` pairs; values are YAML.
+
+    Returns:
+        The resolved recipe; relative data paths are made absolute.
+
+    Raises:
+        NotFoundError: No such file.
+        ConfigError: All problems at once, each with its line.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such recipe", next_command="llmops recipes ls")
+    check = f"llmops recipes show {path}"
+    try:
+        text = path.read_text(encoding="utf-8")
+        _refuse_aliases(path, text)
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: not UTF-8 (byte {error.start})"]) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        what = getattr(error, "problem", None) or str(error)
+        raise ConfigError([f"{path}{line}: not valid YAML: {what}"]) from error
+    except (ValueError, AttributeError, RecursionError, OSError) as error:  # of odd scalars
+        raise ConfigError([f"{path}: cannot be read as YAML: {error}"]) from error
+    if not isinstance(content, dict) or tree is None:
+        raise ConfigError([f"{path}: a recipe is a mapping of stages, received {_kind(content)}"])
+    if twice := _duplicate_keys(path, tree):
+        raise ConfigError(twice, next_command=check)
+    for override in overrides:
+        _apply(content, override)
+    _anchor_paths(content, path.parent)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        problems = {_problem(path, tree, details) for details in _causes(error)}
+        raise ConfigError(sorted(problems, key=_by_line), next_command=check) from error
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    """Sets one dotted key; the schema judges the result."""
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(
+            [f"override {override!r}: expected key=value, such as train.epochs=2"],
+        )
+    try:
+        parsed = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
+        raise ConfigError([f"override {override!r}: the value is not valid YAML"]) from error
+    if isinstance(parsed, str) and re.fullmatch(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+", parsed):
+        parsed = float(parsed)  # YAML 1.1 reads 3e-4 as text
+    *parents, last = key.split(".")
+    node = content
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError([f"override {override!r}: `{parent}` has no keys below it"])
+        node = child
+    node[last] = parsed
+
+
+def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
+    data = content.get("data")
+    if isinstance(data, dict) and isinstance(data.get("path"), str):
+        data["path"] = _anchored(data["path"], folder)
+    compare = content.get("compare")
+    if isinstance(compare, dict) and isinstance(compare.get("scorers"), list):
+        compare["scorers"] = [_anchored_scorer(name, folder) for name in compare["scorers"]]
+
+
+def _anchored(path: str, folder: Path) -> str:
+    return str((folder / Path(path).expanduser()).resolve())
+
+
+def _anchored_scorer(name: Any, folder: Path) -> Any:
+    """A scorer whose argument is a file; its label stays what the file's name makes it."""
+    head, found, file = name.partition("json_schema:") if isinstance(name, str) else (name, "", "")
+    return f"{head}{found}{_anchored(file, folder)}" if found and file else name
+
+
+def _refuse_aliases(path: Path, text: str) -> None:
+    """A recipe needs no YAML aliases, and a few lines of them can unfold to gigabytes."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            place = f"{path}:{event.start_mark.line + 1}" if event.start_mark else str(path)
+            raise ConfigError([f"{place}: YAML aliases (*{event.anchor}) are not allowed"])
+
+
+def _duplicate_keys(path: Path, node: yaml.Node) -> list[str]:
+    """Keys that a mapping holds twice: YAML forbids them, but PyYAML keeps the last in silence."""
+    if isinstance(node, yaml.SequenceNode):
+        return [found for child in node.value for found in _duplicate_keys(path, child)]
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    found, seen = [], set()
+    for key, value in node.value:
+        if key.value in seen:
+            found.append(f"{path}:{key.start_mark.line + 1}: {key.value}: this key is here twice")
+        seen.add(key.value)
+        found += _duplicate_keys(path, value)
+    return found
+
+
+def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
+    """Pydantic's problems without those that only follow from others."""
+    problems: list[Mapping[str, Any]] = list(error.errors())
+
+    def follows(problem: Mapping[str, Any]) -> bool:
+        place = problem["loc"]
+        deeper = (p for p in problems if len(p["loc"]) > len(place))
+        return problem["type"] == "too_short" and any(
+            p["loc"][: len(place)] == place for p in deeper
+        )
+
+    return [problem for problem in problems if not follows(problem)]
+
+
+def _problem(path: Path, tree: yaml.Node, details: Mapping[str, Any]) -> str:
+    """One line: file, line, key, what was received, what is allowed."""
+    # pydantic adds the member of a union, such as list[str], to the place
+    location = tuple(part for part in details["loc"] if not str(part).endswith("]"))
+    key = ".".join(str(part) for part in location) or "recipe"
+    line = _line_of(tree, location)
+    message = str(details["msg"]).removeprefix("Value error, ")
+    if details["type"] == "extra_forbidden":
+        allowed = ", ".join(_allowed_keys(location[:-1]))
+        message = f"unknown key; allowed here: {allowed}"
+    elif details["type"] == "missing":
+        message = "required, but absent"
+    elif isinstance(details.get("input"), (str, int, float, bool)):
+        message = f"received {details['input']!r}; {message[0].lower()}{message[1:]}"
+    return f"{path}:{line}: {key}: {message}"
+
+
+def _line_of(node: yaml.Node, location: Sequence[str | int]) -> int:
+    """Line (from 1) of a key, or of the deepest parent that is in the file."""
+    line = int(node.start_mark.line) + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            pairs = {key.value: (key, value) for key, value in node.value}
+            if part not in pairs:
+                return line
+            key, node = pairs[part]
+            line = int(key.start_mark.line) + 1
+        elif (
+            isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
+        ):
+            node = node.value[part]
+            line = int(node.start_mark.line) + 1
+        else:
+            return line
+    return line
+
+
+def _allowed_keys(location: Sequence[str | int]) -> list[str]:
+    """Keys that the section at a location knows."""
+    section: Any = Recipe
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = section.model_fields.get(part)
+        section = next(iter(_sections(field.annotation)), None) if field else None
+        if section is None:
+            return []
+    return sorted(section.model_fields)
+
+
+def _sections(annotation: Any) -> list[type[Section]]:
+    """The Section classes named in a type annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [
+        found for argument in getattr(annotation, "__args__", ()) for found in _sections(argument)
+    ]
+
+
+def _by_line(problem: str) -> tuple[int, str]:
+    match = re.search(r":(\d+): ", problem)
+    return (int(match.group(1)) if match else 0, problem)
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else type(value).__name__

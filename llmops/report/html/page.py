@@ -1,0 +1,140 @@
+"""The report: one HTML file that needs no server, no network and no JavaScript."""
+
+from __future__ import annotations
+
+import llmops
+from llmops.records import Comparison, Decision, MetricResult
+from llmops.report import wording
+from llmops.report.html import examples
+from llmops.report.html.answers import answer_table
+from llmops.report.plots.forest import forest_svg
+from llmops.report.plots.histogram import histogram_svg
+from llmops.report.plots.narrowing import narrowing, narrowing_svg, reported_is_wider
+from llmops.report.plots.slices import slice_table
+from llmops.report.template import render
+from llmops.report.text import claim
+from llmops.report.wording import Finding, clean, finding, metric_name, signed, typeset
+
+STATUS_SHAPES = {"PASSED": "✓", "REJECTED": "✕", "INCONCLUSIVE": "?"}
+CHECK_WORDS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("?", "undecided")}
+MOST_NOTES = 20
+
+
+def html_report(comparison: Comparison, decision: Decision | None = None) -> str:
+    """The whole evidence for a reader, below 2 MB for any suite.
+
+    MLflow shows it in a sandboxed frame where links are dead, so addresses are printed as
+    text. A policy in the file itself forbids scripts and loads, besides the escaping.
+
+    Args:
+        comparison: What was measured, with every answer.
+        decision: What the gate says of it; ``None`` if none was asked: the first metric speaks.
+    """
+    result = wording.primary(comparison, decision)
+    return render(
+        "html/report.html.j2",
+        **_head(comparison, decision, result),
+        **_figures(comparison, decision, result),
+        checks=[
+            (*CHECK_WORDS[check.passed], wording.demand(check), str(check.verdict))
+            for check in (decision.checks if decision else ())
+        ],
+        rows=[_row(r, decision, r is result) for r in comparison.metrics],
+        shelves=[
+            (shelf, examples.shelf_title(shelf, comparison.candidate.label))
+            for shelf in examples.shelves(comparison, result.metric)
+        ],
+        open_losses=examples.OPEN_LOSSES,
+        slices=slice_table(comparison.slices, comparison.metrics[0]),
+        answers=answer_table(comparison),
+        provenance=_provenance(comparison, decision),
+    )
+
+
+def _head(
+    comparison: Comparison, decision: Decision | None, result: MetricResult
+) -> dict[str, object]:
+    test = result.test
+    old, new = (clean(s.label, 24) for s in (comparison.baseline, comparison.candidate))
+    return {
+        "title": f"{new} vs {old}",
+        "sentence": clean(_sentence(comparison, decision, result), 400),
+        "pill": _pill(decision, result),
+        "baseline": old,
+        "candidate": new,
+        "primary": metric_name(result.metric),
+        "columns": [clean(label, 10) for label in (old, new)],
+        "summary": (
+            f"{metric_name(result.metric)} {typeset(wording.points(test.difference))} points,"
+            f" {wording.percent(test.confidence)} CI {typeset(wording.points(test.low))} to"
+            f" {typeset(wording.points(test.high))}, {wording.p_equals(test.p_value)},"
+            f" {wording.prompts(result)} of {clean(comparison.suite_name, 80)}"
+        ),
+        "confidence": wording.percent(test.confidence),
+        "notes": [clean(note, 400) for note in comparison.notes[:MOST_NOTES]],
+        "nll": wording.nll(comparison),
+    }
+
+
+def _sentence(comparison: Comparison, decision: Decision | None, result: MetricResult) -> str:
+    if decision is None:
+        return claim(comparison, result.metric, wording.verdict(result))
+    return decision.sentence
+
+
+def _pill(decision: Decision | None, result: MetricResult) -> Finding:
+    """The gate's outcome in a word and a shape, else what the first metric shows."""
+    if decision is None:
+        return finding(result)
+    word = wording.status(decision)
+    return Finding(word, STATUS_SHAPES[word], word)
+
+
+def _figures(
+    comparison: Comparison, decision: Decision | None, result: MetricResult
+) -> dict[str, object]:
+    histogram = histogram_svg(
+        examples.differences(comparison, result.metric),
+        baseline=comparison.baseline.label,
+        candidate=comparison.candidate.label,
+    )
+    points = narrowing(comparison, result)
+    return {
+        "forest": forest_svg(comparison, decision),
+        "histogram": histogram,
+        "narrowing": narrowing_svg(points, comparison, result, decision),
+        "reported_is_wider": reported_is_wider(points, result),
+    }
+
+
+def _row(result: MetricResult, decision: Decision | None, first: bool) -> dict[str, object]:
+    test = result.test
+    parts = {"win": test.wins, "tie": test.ties, "loss": test.losses}
+    return {
+        "first": first,
+        "metric": metric_name(result.metric),
+        "baseline": f"{result.baseline:.3f}",
+        "candidate": f"{result.candidate:.3f}",
+        "difference": typeset(signed(test.difference)),
+        "interval": f"{typeset(signed(test.low))} to {typeset(signed(test.high))}",
+        "p": wording.p_value(test.p_value),
+        "finding": finding(result, decision),
+        "counts": f"{test.wins:,} / {test.ties:,} / {test.losses:,}",
+        "shares": [(kind, f"{100 * n / max(1, test.n):.2f}") for kind, n in parts.items() if n],
+    }
+
+
+def _provenance(comparison: Comparison, decision: Decision | None) -> list[tuple[str, str]]:
+    """What was compared, by content, and with what."""
+    old, new = comparison.baseline, comparison.candidate
+    known = {
+        "candidate": f"{new.uri} · {new.digest}",
+        "baseline": f"{old.uri} · {old.digest}",
+        "base model": f"{new.base.uri} · {new.base.digest}" if new.base else "",
+        "suite": f"{comparison.suite_name} · {comparison.suite_digest}",
+        "evidence": decision.evidence_digest if decision else "",
+        "MLflow run": comparison.run_id,
+        "time": f"{comparison.seconds:,.0f} s",
+        "llmops": llmops.__version__,
+    }
+    return [(name, clean(value, 500)) for name, value in known.items() if value]

@@ -1,0 +1,1 @@
+"""A deployment on this machine: its process, its state, a client."""

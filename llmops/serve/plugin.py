@@ -1,0 +1,200 @@
+"""What MLflow's deployment plugin passes in and expects back: text options, DataFrames, dicts.
+
+Only the plugin imports this module, so MLflow is loaded already.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from mlflow.exceptions import MlflowException
+
+from llmops.errors import LlmopsError, NotFoundError, UsageError
+from llmops.records import Deployment
+from llmops.serve.deployment import client, process, state
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FLAVOR = "llmops"
+OPTIONS = ("host", "port", "engine")
+HELP = """\
+Target `llmops`: one background process on this machine, OpenAI protocol.
+
+  mlflow deployments create -t llmops --name bot -m models:/bot@champion [-C KEY=VALUE ...]
+
+Options of create and run-local:
+  port    port to listen on (default: a free one, see `mlflow deployments get`)
+  host    address to listen on (default: 127.0.0.1); any other needs LLMOPS_API_KEY, which
+          clients then send as `Authorization: Bearer KEY`
+  engine  local (default): torch in the server's process
+
+An alias is resolved when the deployment is created. predict takes a JSON file with a chat body
+({"messages": [...], "max_tokens": 64}) or rows with a prompt ([{"prompt": "..."}, ...]).
+State and log: LLMOPS_HOME/deployments/NAME/.
+"""
+
+
+def options(
+    config: Mapping[str, object] | None, *, flavor: str | None = None, endpoint: str | None = None
+) -> dict[str, Any]:
+    """Keyword arguments of ``serve.create`` from ``-C key=value`` options.
+
+    Raises:
+        UsageError: An unknown option, a port that is none, another flavor, an endpoint.
+    """
+    chosen: dict[str, Any] = dict(config or {})
+    unknown = sorted(set(chosen) - set(OPTIONS))
+    if unknown:
+        raise UsageError(
+            f"-C {unknown[0]}: unknown option; allowed: {', '.join(OPTIONS)}",
+            next_command="mlflow deployments help -t llmops",
+        )
+    if flavor not in (None, FLAVOR):
+        raise UsageError(f"--flavor {flavor}: this target serves the flavor {FLAVOR} only")
+    no_endpoint(endpoint)
+    if "port" in chosen:
+        chosen["port"] = _port(chosen["port"])
+    return chosen
+
+
+def create(
+    name: str,
+    uri: str,
+    config: Mapping[str, object] | None,
+    *,
+    flavor: str | None,
+    endpoint: str | None,
+) -> dict[str, object]:
+    """``serve.create`` with MLflow's arguments and result."""
+    chosen = options(config, flavor=flavor, endpoint=endpoint)
+    return describe(process.create(name, uri, **chosen))
+
+
+def no_endpoint(endpoint: str | None) -> None:
+    """Refuses MLflow's endpoints, which group deployments.
+
+    Raises:
+        UsageError: An endpoint is named.
+    """
+    if endpoint is not None:
+        raise UsageError(f"--endpoint {endpoint}: this target has deployments only, use --name")
+
+
+class DeploymentFailed(MlflowException, click.ClickException):  # type: ignore[misc]
+    """MLflow's own exception to callers, and printed without a traceback by its command line."""
+
+    def __init__(self, error: LlmopsError) -> None:
+        super().__init__(str(error))
+        self.error_code = _code(error)
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
+
+
+@contextmanager
+def mlflow_errors() -> Iterator[None]:
+    """Turns our errors into MLflow's.
+
+    Raises:
+        DeploymentFailed: Caused by the error that was raised.
+    """
+    try:
+        yield
+    except LlmopsError as error:
+        raise DeploymentFailed(error) from error
+
+
+def _code(error: LlmopsError) -> str:
+    if isinstance(error, NotFoundError):
+        return "RESOURCE_DOES_NOT_EXIST"
+    return "INVALID_PARAMETER_VALUE" if isinstance(error, UsageError) else "INTERNAL_ERROR"
+
+
+def describe(deployment: Deployment) -> dict[str, object]:
+    """A deployment as the dictionary that MLflow prints."""
+    shown: dict[str, object] = dataclasses.asdict(deployment)
+    shown["log"] = str(deployment.log)
+    return shown | {"flavor": FLAVOR, "status": state.status(deployment)}
+
+
+def refuse_update(name: str, uri: str | None) -> NoReturn:
+    """A deployment is replaced, not changed.
+
+    Raises:
+        UsageError: Always; it names the commands.
+    """
+    found = state.get(name)
+    port = found.endpoint.rpartition(":")[2]
+    raise UsageError(
+        f"deployment {name}: cannot change while it runs ({found.uri}): its address stays with the"
+        " process that answers",
+        next_command=f"mlflow deployments delete -t llmops --name {name} && mlflow deployments"
+        f" create -t llmops --name {name} -m {uri or found.uri} -C port={port}",
+    )
+
+
+def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
+    """Answers of a deployment, one ``chat.completion`` for each conversation.
+
+    Args:
+        name: Of the deployment.
+        inputs: A chat body, or a DataFrame: of a chat body (column ``messages``, one row per
+            message), of messages (columns ``role``, ``content``) or of prompts (``prompt``).
+
+    Raises:
+        UsageError: Other inputs.
+        ServeError: The deployment refuses, or does not answer.
+    """
+    if name is None:
+        raise UsageError("predict: the name of a deployment is required (--name)")
+    deployment = state.get(name)
+    bodies = [dict(inputs)] if isinstance(inputs, Mapping) else _bodies(inputs)
+    if any(body.get("stream") for body in bodies):
+        raise UsageError("predict: returns whole answers; leave out `stream`, or use curl -N")
+    return [client.chat(deployment, {"model": deployment.model} | body) for body in bodies]
+
+
+def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    columns = set(getattr(frame, "columns", ()))
+    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records")) if columns else []
+    if {"role", "content"} <= columns:
+        return [{"messages": [{k: str(row[k]) for k in ("role", "content")} for row in rows]}]
+    if "messages" in columns:
+        return [{"messages": [row["messages"] for row in rows], **_shared(rows)}]
+    if "prompt" in columns:
+        return [_prompt_body(row) for row in rows]
+    raise UsageError(
+        f"predict: received {', '.join(map(str, sorted(columns))) or type(frame).__name__};"
+        " expected a chat body with `messages`, or rows with `prompt`",
+        next_command="mlflow deployments help -t llmops",
+    )
+
+
+def _prompt_body(row: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {key: _native(value) for key, value in row.items() if key != "prompt"}
+    return {"messages": [{"role": "user", "content": str(row["prompt"])}], **rest}
+
+
+def _shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Parameters of a chat body: the reader spreads a list over the rows and repeats the rest."""
+    shared = {}
+    for key in rows[0].keys() - {"messages"} if rows else ():
+        values = [_native(row[key]) for row in rows]
+        shared[key] = values[0] if all(value == values[0] for value in values) else values
+    return shared
+
+
+def _native(value: Any) -> Any:
+    """What a gap in a column makes of an integer, undone: 16.0 is 16."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _port(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise UsageError(f"-C port={value}: must be an integer; 0 takes a free port") from None

@@ -1,0 +1,1 @@
+"""The process that answers: an ASGI application over one engine."""

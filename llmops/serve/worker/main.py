@@ -1,0 +1,60 @@
+"""The background process of a deployment: ``python -m llmops.serve.worker.main``.
+
+It inherits a socket that listens already, so that a port in use is known before a model is
+loaded, and answers on it once the model is ready. SIGTERM lets answers in flight finish.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import click
+
+from llmops.errors import LlmopsError
+from llmops.progress import say
+from llmops.serve.deployment.client import KEY_VARIABLE
+from llmops.serve.deployment.process import DRAIN_SECONDS
+
+
+@click.command()
+@click.option("--name", required=True, help="Name of the deployment.")
+@click.option("--uri", required=True, help="Immutable URI of the version.")
+@click.option("--fd", required=True, type=int, help="Inherited listening socket.")
+def main(name: str, uri: str, fd: int) -> None:
+    """Serves one model version on an inherited socket."""
+    key = os.environ.pop(KEY_VARIABLE, None) or None
+    try:
+        with socket.socket(fileno=fd) as listening:
+            serve(name, uri, listening, key)
+    except LlmopsError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+
+
+def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> None:
+    """Loads the model, then answers until a signal comes."""
+    import uvicorn
+
+    from llmops.engine.local.engine import LocalEngine
+    from llmops.models.resolve import resolve
+    from llmops.serve.worker.app import create_app
+    from llmops.serve.worker.queue import QueuedEngine
+
+    files = resolve(uri)
+    engine = QueuedEngine(LocalEngine([files]), files)
+    app = create_app(engine, deployment=name, model=files.uri.removeprefix("models:/"), key=key)
+    settings = uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    uvicorn.Server(settings).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    main()

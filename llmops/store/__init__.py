@@ -1,0 +1,1 @@
+"""Everything said to MLflow's stores: connection, registry, runs, artifacts, tags."""

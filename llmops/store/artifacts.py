@@ -1,0 +1,47 @@
+"""Files of logged models and runs, as the store holds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llmops.store.connection import client, store_errors
+
+BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
+
+
+def download(uri: str, target: str) -> str:
+    """Downloads a model's files; returns the local directory."""
+    import mlflow
+
+    with quietly(f"downloading {uri}"):
+        return str(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=target))
+
+
+def read_json(run_id: str, path: str) -> dict[str, Any]:
+    """A JSON artifact of a run."""
+    import mlflow
+
+    with quietly(f"reading {path} of run {run_id}"):
+        return dict(mlflow.artifacts.load_dict(f"runs:/{run_id}/{path}"))
+
+
+def run_has_file(run_id: str, name: str) -> bool:
+    """Whether a run has an artifact of this name, not in a folder."""
+    with store_errors(f"listing run {run_id}"):
+        return any(entry.path == name for entry in client().list_artifacts(run_id))
+
+
+@contextmanager
+def quietly(doing: str) -> Iterator[None]:
+    """MLflow draws a bar for each small file; ours say what takes long."""
+    chosen = os.environ.get(BARS)
+    os.environ[BARS] = chosen or "false"
+    try:
+        with store_errors(doing):
+            yield
+    finally:
+        if chosen is None:
+            os.environ.pop(BARS, None)

@@ -1,0 +1,159 @@
+"""The registry as the loop sees it: versions, aliases, tags, links.
+
+The only module that calls ``MlflowClient`` for these. Everything raises ``StoreError`` when
+the store refuses or cannot be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmops.errors import NotFoundError, StoreError, UsageError
+from llmops.records.names import MODEL_NAME
+from llmops.store.connection import client, store_errors
+from llmops.store.tags import BASE_DIGEST, KIND, NOTE
+
+
+def parse(uri: str) -> tuple[str, str]:
+    """Name and version of ``models:/name/version`` or ``models:/name@alias``, alias resolved.
+
+    Raises:
+        UsageError: Not such a URI.
+        NotFoundError: No such model, version or alias.
+    """
+    rest = uri.removeprefix("models:/")
+    if rest == uri or not rest.strip("/@"):
+        name = uri if MODEL_NAME.fullmatch(uri) else "quickstart"
+        raise UsageError(
+            f"{uri!r}: expected models:/NAME/VERSION or models:/NAME@ALIAS, such as models:/{name}@champion"
+        )
+    if "@" in rest:
+        name, _, alias = rest.partition("@")
+        version = version_of_alias(name, alias)
+        if version is None:
+            raise NotFoundError(
+                f"{uri}: no version has the alias {alias!r}",
+                next_command=f"name a version, such as models:/{name}/1; `llmops run` makes a @champion",
+            )
+        return name, version
+    name, _, version = rest.partition("/")
+    if not version:
+        raise UsageError(
+            f"{uri!r}: a version or an alias is missing, such as models:/{name}@champion"
+        )
+    return name, latest_version(name) if version == "latest" else version
+
+
+def latest_version(name: str) -> str:
+    """MLflow's ``models:/NAME/latest``: the highest number.
+
+    Raises:
+        NotFoundError: No such model, or it has no version.
+    """
+    with store_errors(f"versions of {name}"):
+        found = client().search_model_versions(f"name = '{name}'")
+    if not found:
+        raise NotFoundError(f"models:/{name}/latest: no such model", next_command="llmops doctor")
+    return max((str(version.version) for version in found), key=int)
+
+
+def version_of_alias(name: str, alias: str) -> str | None:
+    """Version that an alias points to, ``None`` if the model or the alias does not exist."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client().get_model_version_by_alias(name, alias).version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        raise StoreError(f"alias {name}@{alias}: {error.message}") from error
+
+
+def version_record(name: str, version: str) -> Any:
+    """MLflow's own record of a version.
+
+    Raises:
+        NotFoundError: No such version.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client().get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise NotFoundError(
+                f"models:/{name}/{version}: no such version in {client().tracking_uri}",
+                next_command="llmops doctor",
+            ) from error
+        raise StoreError(f"models:/{name}/{version}: {error.message}") from error
+
+
+def find_base(*, name: str | None = None, base_digest: str | None = None) -> Any | None:
+    """Newest registered base model with this name or this digest, ``None`` if there is none."""
+    condition = f"tags.`{KIND}` = 'base'"
+    if name is not None:
+        condition += f" and name = '{name}'"
+    if base_digest is not None:
+        condition += f" and tags.`{BASE_DIGEST}` = '{base_digest}'"
+    with store_errors("looking for the base model"):
+        found = client().search_model_versions(condition)
+    ready = [version for version in found if version.status == "READY"]
+    return max(ready, key=lambda version: int(version.version), default=None)
+
+
+def is_base(name: str, version: str) -> bool:
+    """Whether a version is a base model."""
+    return str(version_record(name, version).tags.get(KIND)) == "base"
+
+
+def list_bases() -> list[Any]:
+    """All registered base models."""
+    with store_errors("listing base models"):
+        return list(client().search_model_versions(f"tags.`{KIND}` = 'base'"))
+
+
+def version_of_run(name: str, run_id: str) -> str | None:
+    """Version of a model that a run registered, so that a resumed run does not register twice."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client().search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    except MlflowException as error:
+        raise StoreError(f"versions of {name}: {error.message}") from error
+    return max((str(version.version) for version in found), key=int, default=None)
+
+
+def set_alias(name: str, alias: str, version: str) -> None:
+    """Moves an alias to a version."""
+    with store_errors(f"alias {name}@{alias}"):
+        client().set_registered_model_alias(name, alias, version)
+
+
+def annotate_version(name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Writes tags, in the given order, which the model page keeps."""
+    with store_errors(f"tags of models:/{name}/{version}"):
+        for key, value in tags.items():
+            client().set_model_version_tag(name, version, key, value)
+
+
+def annotate_model(name: str, key: str, value: str) -> None:
+    """Writes a tag on the registered model itself, where it can be searched."""
+    with store_errors(f"tag of {name}"):
+        client().set_registered_model_tag(name, key, value)
+
+
+def version_tag(name: str, version: str, key: str) -> str | None:
+    """One tag of a version, ``None`` if it is not set."""
+    value: str | None = version_record(name, version).tags.get(key)
+    return value
+
+
+def redescribe(name: str, version: str, model_id: str | None, change: Callable[[str], str]) -> None:
+    """Changes the description of a version and of its logged model, each from what it was."""
+    with store_errors(f"description of models:/{name}/{version}"):
+        if model_id is not None:
+            note = client().get_logged_model(model_id).tags.get(NOTE, "")
+            client().set_logged_model_tags(model_id, {NOTE: change(note)})
+        found = client().get_model_version(name, version)
+        client().update_model_version(name, version, description=change(found.description or ""))

@@ -1,0 +1,124 @@
+"""What a log has begun in the store, marked so that it can be found and undone if it never ends.
+
+A logged model, and a registered model made for it, carry the mark of their log until it ends. The
+mark is noted before either is made: a process that is killed in between leaves nothing nameless.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmops.files import staging
+from llmops.store.connection import store_errors
+from llmops.store.tags import UNFINISHED
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One log, and where to look for what it began.
+
+    Attributes:
+        token: What the tag says.
+        experiment_id: Of the logged model.
+        tracking: URI of the store that gets the logged model.
+        registry: URI of the registry that gets the version.
+        name: Registered model that gets a version; empty if none does.
+    """
+
+    token: str
+    experiment_id: str
+    tracking: str
+    registry: str
+    name: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the things that are made carry."""
+        return {UNFINISHED: self.token}
+
+    def client(self) -> Any:
+        """Of the stores that were in use then."""
+        import mlflow
+
+        return mlflow.MlflowClient(tracking_uri=self.tracking, registry_uri=self.registry)
+
+
+def begin(experiment_id: str, name: str | None) -> Mark:
+    """A new mark, noted in the current staging folder."""
+    import mlflow
+
+    token = uuid.uuid4().hex
+    mark = Mark(
+        token, experiment_id, mlflow.get_tracking_uri(), mlflow.get_registry_uri(), name or ""
+    )
+    staging.note(**asdict(mark))
+    return mark
+
+
+def noted(notes: Mapping[str, str]) -> Mark | None:
+    """The mark of a log whose process is gone, ``None`` if it had not come so far."""
+    return Mark(**{key: notes[key] for key in Mark.__annotations__}) if "token" in notes else None
+
+
+def finish(mark: Mark, model_id: str, *, registered_model: bool) -> None:
+    """Takes the mark off: the log is done."""
+    with store_errors(f"finishing logged model {model_id}"):
+        mark.client().delete_logged_model_tag(model_id, UNFINISHED)
+        if registered_model:
+            mark.client().delete_registered_model_tag(mark.name, UNFINISHED)
+
+
+def undo(mark: Mark) -> list[str]:
+    """Removes what a log began and did not end; what turns out to be whole stays.
+
+    Returns:
+        What was removed, in words.
+
+    Raises:
+        StoreError: The store refuses or does not answer.
+    """
+    with store_errors(f"undoing a log in {mark.tracking}"):
+        client = mark.client()
+        known = [] if not mark.name else client.search_model_versions(f"name = '{mark.name}'")
+        found = client.search_logged_models(
+            [mark.experiment_id], filter_string=f"tags.`{UNFINISHED}` = '{mark.token}'"
+        )
+        removed = []
+        for model in found:
+            if _whole(model, mark, known):
+                client.delete_logged_model_tag(model.model_id, UNFINISHED)
+            else:
+                client.delete_logged_model(model.model_id)
+                removed.append(f"logged model {model.model_id}")
+        if _registered_model_is_ours(client, mark):
+            if known:
+                client.delete_registered_model_tag(mark.name, UNFINISHED)
+            else:
+                client.delete_registered_model(mark.name)
+                removed.append(f"registered model {mark.name}")
+    return removed
+
+
+def _whole(model: Any, mark: Mark, versions: list[Any]) -> bool:
+    """Registered, or ready where nobody asked for a version."""
+    from mlflow.entities import LoggedModelStatus
+
+    if mark.name:
+        return any(version.model_id == model.model_id for version in versions)
+    return bool(model.status == LoggedModelStatus.READY)
+
+
+def _registered_model_is_ours(client: Any, mark: Mark) -> bool:
+    from mlflow.exceptions import MlflowException
+
+    if not mark.name:
+        return False
+    try:
+        return bool(client.get_registered_model(mark.name).tags.get(UNFINISHED) == mark.token)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise

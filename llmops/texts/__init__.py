@@ -1,0 +1,1 @@
+"""What two texts share: normalised words, n-grams, overlap."""

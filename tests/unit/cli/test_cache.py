@@ -1,0 +1,26 @@
+"""``llmops cache``: what comparisons remember is shown and pruned."""
+
+from __future__ import annotations
+
+import json
+
+from click.testing import CliRunner
+
+from llmops.cli.main import cli
+from llmops.compare.cache import ResultCache
+
+
+def test_results_are_shown_and_pruned(store: str) -> None:
+    with ResultCache() as cache:
+        cache.put({"old": 1, "new": 2})
+        cache._db.execute("update result set used = used - 40 where key = 'old'")
+        cache._db.commit()
+    run = CliRunner().invoke
+    shown = run(cli, ["cache", "ls"])
+    assert "results  results.sqlite" in shown.output
+    assert "2 answers and likelihoods" in shown.output
+    dry = run(cli, ["cache", "gc", "--unused-for", "30", "--dry-run"])
+    assert "would remove 1 results of comparisons" in dry.output
+    assert "removed 1 results" in run(cli, ["cache", "gc", "--unused-for", "30"]).output
+    record = json.loads(run(cli, ["cache", "ls", "--output", "json"]).output)
+    assert [item["entries"] for item in record["items"] if item["kind"] == "results"] == [1]

@@ -1,0 +1,44 @@
+"""A cache that grows in place holds what transformers' own cache holds."""
+
+from __future__ import annotations
+
+import torch
+from transformers.cache_utils import DynamicLayer
+
+from llmops.engine.local.decode.kv_cache import ROOM, GrowingLayer
+
+
+def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.rand(rows, 3, tokens, 8), torch.rand(rows, 3, tokens, 8)
+
+
+def test_it_holds_what_the_layer_of_transformers_holds() -> None:
+    torch.manual_seed(0)
+    ours, theirs = GrowingLayer(), DynamicLayer()
+    for i, tokens in enumerate([7, *[1] * (ROOM + 5), 3, 1]):
+        if i == 10:  # a prefix that others share, and rows that have ended
+            for layer in (ours, theirs):
+                layer.batch_select_indices(torch.tensor([1, 1, 0]))
+        new = states(2 if i < 10 else 3, tokens)
+        for found, expected in zip(ours.update(*new), theirs.update(*new), strict=True):
+            assert torch.equal(found, expected)
+        assert ours.get_seq_length() == theirs.get_seq_length()
+        assert ours.get_mask_sizes(1) == theirs.get_mask_sizes(1)
+
+
+def test_a_token_is_written_without_a_copy() -> None:
+    layer = GrowingLayer()
+    first, _ = layer.update(*states(2, 7))
+    places = {layer.update(*states(2, 1))[0].data_ptr() for _ in range(ROOM)}
+    assert places == {first.data_ptr()}
+    assert layer.update(*states(2, 1))[0].data_ptr() != first.data_ptr()
+
+
+def test_rows_that_were_taken_away_are_not_written_to() -> None:
+    layer = GrowingLayer()
+    before, _ = layer.update(*states(2, 7))
+    kept = before.clone()
+    layer.batch_select_indices(torch.tensor([0]))
+    layer.update(*states(1, 1))
+    assert torch.equal(before, kept)
+    assert layer.get_seq_length() == 8

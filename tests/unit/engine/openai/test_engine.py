@@ -1,0 +1,242 @@
+"""The engine over HTTP, against a real server of ours: nothing is lost, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+
+import pytest
+from servers import answering
+from sides import side_of
+
+from llmops.engine.local.engine import LocalEngine
+from llmops.engine.openai.engine import Endpoint, HttpEngine, parse_endpoint
+from llmops.errors import ServeError, UsageError
+from llmops.records import Answer, ModelFiles, Sampling
+from llmops.serve.worker.app import create_app
+from llmops.serve.worker.queue import QueuedEngine
+
+SAMPLING = Sampling(max_tokens=8)
+CONVERSATIONS = [[{"role": "user", "content": f"Word {i}."}] for i in range(30)]
+
+
+Says = Callable[[str], tuple[int, object]]
+"""Status and body of the reply to a prompt; bytes, or what becomes JSON."""
+
+
+@contextmanager
+def replying(says: Says) -> Iterator[str]:
+    """A server of the chat protocol whose model is a function."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, reply = says(request["messages"][-1]["content"])
+            body = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def side(folder: Path, adapter: Path) -> ModelFiles:
+    return side_of(folder, adapter)
+
+
+@pytest.fixture(scope="module")
+def local(side: ModelFiles) -> LocalEngine:
+    return LocalEngine([side])
+
+
+@pytest.fixture(scope="module")
+def url(local: LocalEngine, side: ModelFiles) -> Iterator[str]:
+    app = create_app(QueuedEngine(local, side), deployment="bot", model="bot/3", key="secret")
+    with answering(app) as address:
+        yield f"{address}/v1"
+
+
+def test_every_answer_comes_although_the_server_s_queue_is_full(
+    url: str, local: LocalEngine, side: ModelFiles
+) -> None:
+    told: dict[int, Answer] = {}
+    engine = HttpEngine(Endpoint(url, "bot"), key="secret", concurrency=24)
+    answers = engine.generate(CONVERSATIONS, SAMPLING, on_answer=told.__setitem__)
+    assert answers == local.generate(side, CONVERSATIONS, SAMPLING)
+    assert [told[i] for i in range(len(answers))] == answers
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    engine = HttpEngine(Endpoint(url, "bot"), key="secret", retries=0)
+    assert engine.generate(CONVERSATIONS[:1], SAMPLING)[0].error is None
+
+
+def test_sampling_is_passed_on(url: str, local: LocalEngine, side: ModelFiles) -> None:
+    engine = HttpEngine(Endpoint(url, "bot"), key="secret")
+    sampling = Sampling(max_tokens=12, temperature=1.2, top_p=0.9, seed=4, stop=("e",))
+    answers = engine.generate(CONVERSATIONS[:3], sampling)
+    assert answers == local.generate(side, CONVERSATIONS[:3], sampling)
+
+
+def test_a_prompt_that_is_refused_is_an_answer_that_says_why(url: str) -> None:
+    long = [{"role": "user", "content": "word " * 600}]
+    engine = HttpEngine(Endpoint(url, "bot"), key="secret")
+    refused, fine = engine.generate([long, CONVERSATIONS[0]], SAMPLING)
+    assert (refused.text, refused.finish_reason) == ("", "error")
+    assert "context is" in str(refused.error)
+    assert fine.error is None
+
+
+def test_a_server_that_is_not_there_is_an_error() -> None:
+    engine = HttpEngine(Endpoint("http://127.0.0.1:9/v1", "bot"), retries=1)
+    with pytest.raises(ServeError, match="not even a greeting: Connection error") as refused:
+        engine.generate(CONVERSATIONS[:1], SAMPLING)
+    assert "run this again" in str(refused.value.next_command)
+
+
+def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        place = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        engine = HttpEngine(Endpoint(place, "bot"), timeout=0.3, retries=0)
+        with pytest.raises(ServeError, match="not even a greeting: Request timed out"):
+            engine.generate(CONVERSATIONS[:1], SAMPLING)
+
+
+CHOICE: dict[str, object] = {
+    "index": 0,
+    "message": {"role": "assistant", "content": "fine"},
+    "finish_reason": "stop",
+}
+ODD: dict[str, object] = {
+    "a page": "<html></html>",
+    "a list": [1, 2],
+    "nothing": None,
+    "an error": {"error": {"message": "no credit", "code": 402}},
+    "choices without a message": {"choices": [{}]},
+    "no message": {"choices": [{**CHOICE, "message": None}]},
+    "choices of text": {"choices": ["a"]},
+    "text for choices": {"choices": "abc"},
+    "parts": {"choices": [{**CHOICE, "message": {"content": [{"type": "text", "text": "x"}]}}]},
+    "a reason that is none": {"choices": [{**CHOICE, "finish_reason": {"a": 1}}]},
+    "broken off": {"choices": [{**CHOICE, "finish_reason": "abort"}]},
+    "usage of another shape": {"choices": [CHOICE], "usage": [1]},
+    "cut off": b'{"choices": [{"ind',
+}
+FAILURES: list[tuple[int, object]] = [
+    *((status, {}) for status in (400, 402, 408, 409, 424, 429, 500, 502, 503)),
+    *((200, odd) for odd in ODD.values()),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_prompt_that_a_server_cannot_do_is_an_answer_that_says_why(
+    failure: tuple[int, object],
+) -> None:
+    with replying(lambda prompt: failure if "1" in prompt else (200, {"choices": [CHOICE]})) as url:
+        engine = HttpEngine(Endpoint(url, "bot"), retries=0)
+        fine, odd = engine.generate(CONVERSATIONS[:2], SAMPLING)
+    assert (fine.text, fine.error) == ("fine", None)
+    assert (odd.text, odd.finish_reason) == ("", "error")
+    assert odd.error
+    assert "\n" not in odd.error
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_server_that_fails_from_some_prompt_on_is_an_error_and_its_answers_are_kept(
+    failure: tuple[int, object],
+) -> None:
+    asked = count()
+    told: dict[int, Answer] = {}
+    with replying(lambda _: (200, {"choices": [CHOICE]}) if next(asked) < 28 else failure) as url:
+        engine = HttpEngine(Endpoint(url, "bot"), retries=0, concurrency=2)
+        with pytest.raises(ServeError, match="not even a greeting"):
+            engine.generate(CONVERSATIONS, SAMPLING, on_answer=told.__setitem__)
+    assert sum(answer.error is None for answer in told.values()) == 28
+
+
+@pytest.mark.parametrize("tokens", [None, "many", -5, math.nan, 3])
+def test_a_count_that_is_none_is_no_tokens(tokens: object) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": tokens, "total_tokens": 3}
+    with replying(lambda _: (200, {"choices": [CHOICE], "usage": usage})) as place:
+        (answer,) = HttpEngine(Endpoint(place, "bot"), retries=0).generate(
+            CONVERSATIONS[:1], SAMPLING
+        )
+    assert (answer.text, answer.error) == ("fine", None)
+    assert answer.tokens == (3 if tokens == 3 else 0)
+
+
+def test_whoever_interrupts_does_not_wait_for_a_silent_server(tmp_path: Path) -> None:
+    suite = tmp_path / "suite.jsonl"
+    suite.write_text("".join(json.dumps({"prompt": f"p{i}"}) + "\n" for i in range(4)))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"openai:http://127.0.0.1:{silent.getsockname()[1]}/v1#"
+        command = [sys.executable, "-m", "llmops", "compare", f"{uri}a", f"{uri}b"]
+        command += ["--suite", str(suite), "--scorer", "regex:a"]
+        store = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+        begun = subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, **store})
+        silent.settimeout(120)
+        connection, _ = silent.accept()
+        with connection:
+            begun.send_signal(signal.SIGINT)
+            _, told = begun.communicate(timeout=20)
+    assert begun.returncode == 130
+    assert b"Interrupted" in told
+
+
+def test_what_no_retry_can_mend_is_the_user_s_mistake(url: str) -> None:
+    with pytest.raises(UsageError, match=r"refuses the key \(401\)") as told:
+        HttpEngine(Endpoint(url, "bot"), key="wrong").generate(CONVERSATIONS, SAMPLING)
+    assert "wrong" not in str(told.value)
+    with pytest.raises(UsageError, match="knows no model 'other'"):
+        HttpEngine(Endpoint(url, "other"), key="secret").generate(CONVERSATIONS[:1], SAMPLING)
+
+
+def test_references() -> None:
+    found = parse_endpoint("openai:http://127.0.0.1:8000/v1/#owner/name:1")
+    assert found == Endpoint("http://127.0.0.1:8000/v1", "owner/name:1")
+    for text in ("openai:bot", "openai:http://x/v1", "http://x/v1#bot", "openai:file:///x#y"):
+        with pytest.raises(UsageError, match="expected openai:URL#MODEL"):
+            parse_endpoint(text)
+    assert parse_endpoint("openai:https://[::1]:80/v1#m").url == "https://[::1]:80/v1"
+    for text in ("[::1", "127.0.0.1:abc", "127.0.0.1:99999", "a\x01b"):
+        with pytest.raises(UsageError, match="the URL cannot be read"):
+            parse_endpoint(f"openai:http://{text}/v1#m")
+    for text in (":80", "x:0"):
+        with pytest.raises(UsageError, match="no host, or port 0"):
+            parse_endpoint(f"openai:http://{text}/v1#m")
+
+
+@pytest.mark.parametrize("key", ["abc\n", "schlüssel"])
+def test_a_key_that_no_header_may_hold_is_refused_and_not_shown(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError, match="OPENAI_API_KEY: holds a line break") as refused:
+        HttpEngine(Endpoint("http://127.0.0.1:9/v1", "bot"))
+    assert key not in str(refused.value)

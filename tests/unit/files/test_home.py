@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from llmops.files import home
+
+
+def test_the_variable_names_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "own"))
+    assert home.home() == tmp_path / "own"
+    assert not (tmp_path / "own").exists()  # asking creates nothing
+
+
+def test_a_tilde_and_a_relative_path_become_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LLMOPS_HOME", "~/llm")
+    assert home.home() == tmp_path / "llm"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LLMOPS_HOME", "here")
+    assert home.home() == tmp_path / "here"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_it_the_platform_decides(
+    value: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is None:
+        monkeypatch.delenv("LLMOPS_HOME")
+    else:
+        monkeypatch.setenv("LLMOPS_HOME", value)
+    assert home.home() == Path(platformdirs.user_data_dir("llmops", appauthor=False))
+
+
+def test_a_folder_is_created_once_and_kept() -> None:
+    folder = home.folder("cache")
+    (folder / "x").touch()
+    assert home.folder("cache") == folder == home.home() / "cache"
+    assert (folder / "x").exists()

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from llmops.errors import IntegrityError, NotFoundError, UsageError
+from llmops.models import safety
+
+
+@pytest.fixture
+def model(tiny_model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model, tmp_path / "model"))
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_a_whole_model_passes(model: Path) -> None:
+    safety.check_model(model)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "weights.pt", "x.pkl", "last.ckpt"])
+def test_pickle_is_refused(model: Path, name: str) -> None:
+    (model / name).write_bytes(b"\x80\x04")
+    with pytest.raises(UsageError, match=f"{name} may hold pickled code"):
+        safety.check_model(model)
+
+
+@pytest.mark.parametrize("name", ["training_args.bin", "optimizer.pt", "rng_state_0.pth"])
+def test_what_a_trainer_leaves_is_not_weights(model: Path, name: str) -> None:
+    (model / name).write_bytes(b"\x80\x04")
+    safety.check_model(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_remote_code_is_refused(model: Path, name: str) -> None:
+    edit(model / name, auto_map={"AutoModelForCausalLM": "modeling_evil.Evil"})
+    with pytest.raises(UsageError, match=rf"{name}: needs remote code"):
+        safety.check_model(model)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_half_a_model_is_refused(model: Path, name: str) -> None:
+    (model / name).unlink()
+    with pytest.raises(NotFoundError, match="not a model directory"):
+        safety.check_model(model)
+
+
+def test_a_shard_that_the_index_names_must_be_there(model: Path) -> None:
+    index = {"weight_map": {"a": "model-00001-of-00002.safetensors"}}
+    (model / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(NotFoundError, match="00001-of-00002"):
+        safety.check_model(model)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 8, 100, -1])
+def test_a_truncated_file_is_refused(model: Path, keep: int) -> None:
+    file = model / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(IntegrityError, match=r"model\.safetensors: damaged safetensors file"):
+        safety.check_model(model)
+
+
+def test_a_header_longer_than_the_file_is_refused(model: Path) -> None:
+    file = model / "model.safetensors"
+    file.write_bytes(struct.pack("<Q", 1 << 40) + file.read_bytes()[8:])
+    with pytest.raises(IntegrityError, match="damaged safetensors file"):
+        safety.check_model(model)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_numbers_are_refused_by_name(model: Path, value: float) -> None:
+    file = model / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.norm.weight"][3] = value
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(IntegrityError, match=r"model\.norm\.weight holds NaN or infinite"):
+        safety.check_model(model)
+
+
+def test_a_vocabulary_beyond_the_embedding_is_refused_with_both_numbers(model: Path) -> None:
+    rows = json.loads((model / "config.json").read_text())["vocab_size"]
+    tokenizer = json.loads((model / "tokenizer.json").read_text())
+    tokenizer["added_tokens"].append(
+        {**tokenizer["added_tokens"][0], "id": rows, "content": "<new>"}
+    )
+    (model / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(IntegrityError, match=rf"token id is {rows}, but .* has {rows} embedding"):
+        safety.check_model(model)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "null"])
+def test_a_configuration_that_is_no_json_object_is_named(model: Path, content: str) -> None:
+    (model / "config.json").write_text(content)
+    with pytest.raises(IntegrityError, match=r"config\.json: damaged"):
+        safety.check_model(model)
+
+
+def test_a_link_that_leads_out_is_refused(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text("{}")
+    (model / "inside.json").symlink_to(model / "config.json")
+    safety.check_inside(model)
+    (model / "outside.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(IntegrityError, match=r"outside\.json: a symbolic link to .*secret\.json"):
+        safety.check_inside(model)
