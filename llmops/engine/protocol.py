@@ -1,41 +1,90 @@
-"""What every engine does that knows its sides, so that one may stand in for another."""
+"""The seam between everything that needs text and whatever generates it.
+
+``compare``, ``serve`` and ``flavor`` are typed against ``Engine`` and name no implementation. A
+result carries the key of its request, so results may come in any order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from llmops.engine.local.scheduler import OnBatch
-from llmops.engine.requests import Request
-from llmops.records import Answer
+from llmops.engine.requests import Key, Request, Turn
+from llmops.records import Answer, Likelihood
 
-if TYPE_CHECKING:
-    from llmops.engine.local.engine import LocalEngine
-    from llmops.engine.vllm.engine import VllmEngine
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What an engine can do besides answering conversations.
+
+    Attributes:
+        likelihood: ``likelihood`` computes the log-likelihood of given answers.
+        stream: ``stream`` yields text while it is generated.
+        completion: A request may hold a text to continue in place of messages.
+        context: Tokens that prompt and answer may have together; ``None`` if the engine does not
+            say.
+    """
+
+    likelihood: bool
+    stream: bool
+    completion: bool
+    context: int | None = None
 
 
 class Engine(Protocol):
-    """A base model with adapters that answers requests to any of them."""
+    """One base model with its adapters, or a server that answers for them."""
 
-    def generate_many(
-        self,
-        asked: Sequence[Request],
-        *,
-        batch_size: int | None = None,
-        on_batch: OnBatch[Answer] | None = None,
-    ) -> list[Answer]:
-        """Answers requests to one side or several.
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine can do."""
+        ...
+
+    def answer(
+        self, requests: Sequence[Request], *, batch_size: int | None = None
+    ) -> Iterator[tuple[Key, Answer]]:
+        """Answer requests to one side or several, each as soon as it is done.
 
         Args:
-            asked: Each names its side, its conversation and its sampling.
-            batch_size: Requests at once at most.
-            on_batch: Called with the indices and answers of what is done, in this thread.
+            requests: Each names its side, its conversation and its sampling. Keys are unique.
+            batch_size: Requests computed or under way together, at most.
 
-        Returns:
-            Answers in the order of the requests. One that cannot be given has ``error`` set.
+        Yields:
+            The key of a request and its answer, in any order. An answer that cannot be given,
+            such as to a prompt that is too long, is empty and has ``error`` set; such requests
+            come first where they are known before anything is generated.
+
+        Raises:
+            UsageError: A sampling is invalid, or a side is not loaded.
+            LlmopsError: The engine cannot go on; what was yielded stays valid.
         """
         ...
 
+    def stream(self, request: Request) -> Iterator[str | Answer]:
+        """Yield pieces of text while they are generated, then the whole ``Answer``.
 
-if TYPE_CHECKING:  # mypy checks here that they all do
-    ENGINES: tuple[type[Engine], ...] = (LocalEngine, VllmEngine)
+        The pieces together are the answer's text. Closing the iterator ends the generation.
+
+        Raises:
+            UsageError: The request cannot be answered, or the engine does not stream.
+        """
+        ...
+
+    def likelihood(self, turns: Sequence[Turn]) -> Iterator[tuple[Key, Likelihood | None]]:
+        """Compute the log-likelihood of given answers, end of turn included.
+
+        Args:
+            turns: Each names its side, its conversation and its answer. Keys are unique.
+
+        Yields:
+            The key of a turn with the sum of natural-log token probabilities and the number of
+            tokens; ``None`` for a turn that does not fit the context.
+
+        Raises:
+            UsageError: The engine computes no likelihood.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what the engine holds; a closed engine answers no more."""
+        ...

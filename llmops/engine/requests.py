@@ -5,6 +5,7 @@ Requests to several sides may go together: each names its own.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from llmops.engine.chat_format import Messages, Voice
@@ -12,19 +13,25 @@ from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling
 
 
+Key = Hashable
+"""What tells a request from the others of one call; its result carries it."""
+
+
 @dataclass(frozen=True)
 class Request:
-    """A conversation that one side shall go on with.
+    """A conversation, and the version that should answer it.
 
     Attributes:
         side: Which adapter (or the bare base) answers.
         messages: With ``role`` and ``content``, or a text to continue.
         sampling: Length, temperature, stop strings.
+        key: Unique among the requests of one call.
     """
 
     side: ModelFiles
     messages: Messages | str
     sampling: Sampling
+    key: Key = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Turn:
     side: ModelFiles
     messages: Messages
     response: str
+    key: Key = 0
 
 
 @dataclass(frozen=True)
