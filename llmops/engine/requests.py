@@ -12,7 +12,6 @@ from llmops.engine.chat_format import Messages, Voice
 from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling
 
-
 Key = Hashable
 """What tells a request from the others of one call; its result carries it."""
 
