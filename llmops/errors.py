@@ -12,6 +12,17 @@
 A verdict is not an error: see ``records.Decision.exit_code`` (3 rejected, 4 inconclusive).
 """
 
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "IntegrityError",
+    "LlmopsError",
+    "NotFoundError",
+    "ServeError",
+    "StoreError",
+    "UsageError",
+]
+
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_USAGE = 2

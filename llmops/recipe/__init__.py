@@ -1,1 +1,6 @@
 """The recipe: one YAML file that runs the loop."""
+
+from llmops.recipe.load import load_recipe
+from llmops.recipe.schema import Compare, Gate, Recipe, Requirement
+
+__all__ = ["Compare", "Gate", "Recipe", "Requirement", "load_recipe"]
