@@ -25,11 +25,11 @@ _LINK = re.compile(r"(?:#/|get-artifact\?|https?://)")
 
 
 def evidence_card(comparison: Comparison, decision: Decision, links: Mapping[str, str]) -> str:
-    """The verdict and what it rests on, below 5,000 characters.
+    """Return the verdict and its grounds as Markdown, below 5,000 characters.
 
     Args:
         comparison: What was measured.
-        decision: What the gate says of it.
+        decision: The gate's decision.
         links: Text → address: ``#/…`` and ``get-artifact?…`` are relative to the MLflow
             server; any other address that is not http(s) is left out.
     """
@@ -47,7 +47,7 @@ def evidence_card(comparison: Comparison, decision: Decision, links: Mapping[str
 
 
 def version_tags(comparison: Comparison, decision: Decision) -> dict[str, str]:
-    """Tags of the version, in the order to set them; short enough for MLflow's table."""
+    """Return the version's tags in the order to set them; short enough for MLflow's table."""
     return {
         VERDICT: str(decision.verdict),
         DELTA: _delta(wording.primary(comparison, decision)),

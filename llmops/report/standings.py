@@ -12,10 +12,10 @@ HEADER = ("side", "{metric}", "diff", "{confidence} CI", "p", "p (Holm)", "stren
 
 
 def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]) -> str:
-    """The sides for a terminal, the best first.
+    """Return the sides as a table for a terminal, the best first.
 
     Args:
-        comparisons: Of all candidates with one baseline.
+        comparisons: All candidates against one baseline.
         found: Their standings.
     """
     first = comparisons[0]
@@ -36,7 +36,7 @@ def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]
             f"{len(comparisons)} candidates vs {clean(first.baseline.uri)},"
             f" {wording.prompts(result)} of {clean(first.suite_name, 80)}",
             *lines,
-            "The intervals hold together. Strength: Bradley-Terry log odds against the average"
+            "The intervals hold simultaneously. Strength: Bradley-Terry log odds against the average"
             " side, with standard error.",
             *_others(first),
             *(f"Note: {clean(note)}" for note in notes),
@@ -45,7 +45,7 @@ def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]
 
 
 def _others(first: Comparison) -> list[str]:
-    """Where the metrics are that nobody is ranked by."""
+    """Return where the metrics are that do not rank the sides."""
     names = [metric_name(result.metric) for result in first.metrics[1:]]
     return (
         [f"{', '.join(names)}: in the run of each candidate, and in --output json"] if names else []

@@ -1,4 +1,4 @@
-"""What the terminal shows, and the one sentence for people."""
+"""The result on a terminal, and the verdict in one sentence."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ GAP = "  "
 
 
 def sentence(comparison: Comparison, metric: str, verdict: Verdict) -> str:
-    """The verdict on one metric in one line.
+    """Return the verdict on one metric in one line.
 
     Args:
         comparison: What was measured.
         metric: A metric of the comparison.
-        verdict: What the gate says about it.
+        verdict: The gate's verdict on that metric.
 
     Returns:
-        Such as ``IMPROVED: v3 beats v2 on token F1 by +20.8 points``.
+        A sentence such as ``IMPROVED: v3 beats v2 on token F1 by +20.8 points``.
 
     Raises:
         KeyError: The comparison did not compute the metric.
@@ -31,7 +31,7 @@ def sentence(comparison: Comparison, metric: str, verdict: Verdict) -> str:
 
 
 def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
-    """What ``sentence`` says after the verdict."""
+    """Return the part of ``sentence`` after the verdict."""
     test = comparison.metric(metric).test
     new, old = side_name(comparison.candidate), side_name(comparison.baseline)
     name, difference = metric_name(metric), f"{points(test.difference)} points"
@@ -42,7 +42,7 @@ def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
         ),
         Verdict.REGRESSED: f"{new} is worse than {old} on {name}: {difference}",
         Verdict.INCONCLUSIVE: (
-            f"{new} against {old} on {name} is not settled: {difference},"
+            f"{new} against {old} on {name} is inconclusive: {difference},"
             f" {wording.percent(test.confidence)} CI {points(test.low)} to {points(test.high)}"
         ),
     }
@@ -50,7 +50,7 @@ def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
 
 
 def comparison_table(comparison: Comparison, decision: Decision | None = None) -> str:
-    """The result for a terminal: plain words, no colour, no character that could act."""
+    """Return the result for a terminal: plain text, no colour, no control characters."""
     lines = [_header(comparison), *_table(comparison, decision), *_footer(comparison)]
     if decision is not None:
         lines += _gate(decision)
@@ -95,8 +95,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _footer(comparison: Comparison) -> list[str]:
     old, new = (clean(s.label, LABEL_WIDTH) for s in (comparison.baseline, comparison.candidate))
     lines = [
-        f"w/t/l: prompts that {new} wins, ties, loses."
-        " Would see: the smallest true difference found 4 times in 5."
+        f"w/t/l: prompts that {new} wins, ties, loses. MDE: minimum detectable effect at 80% power."
     ]
     if nll := wording.nll(comparison):
         lines.append(
@@ -111,7 +110,7 @@ def _slice(one: SliceResult) -> str:
     return (
         f"Slice {clean(one.key, 40)} {clean(one.value, 40)}: {wording.signed(one.difference)}"
         f" [{wording.signed(one.low)}, {wording.signed(one.high)}],"
-        f" {one.n:,} prompts, p {wording.p_value(one.p_adjusted)} of all slices together"
+        f" {one.n:,} prompts, p {wording.p_value(one.p_adjusted)} adjusted for all slices"
     )
 
 

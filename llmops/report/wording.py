@@ -1,4 +1,4 @@
-"""The words, shapes and numbers that all outputs share, and foreign text made safe to show."""
+"""Words, shapes and numbers that all outputs share; foreign text made safe to show."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _NOT_IN_XML = "\ufffe\uffff"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a comparison says about one metric, told by word and shape, never by colour alone.
+    """The result for one metric: a word and a shape, never colour alone.
 
     Attributes:
         tone: Class name for styling: ``good``, ``fine``, ``open`` or ``bad``.
@@ -49,7 +49,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """Word and detail: ``not shown (would see ±0.06)``."""
+        """Return word and detail: ``not shown (MDE ±0.06)``."""
         return f"{self.word} ({self.detail})" if self.detail else self.word
 
 
@@ -58,26 +58,26 @@ WORSE = Finding("worse", "▼", "bad")
 
 
 def finding(result: MetricResult, decision: Decision | None = None) -> Finding:
-    """A verdict in words and shapes; see ``verdict``."""
+    """Return the word, shape and detail of a metric's result; see ``verdict``."""
     test = result.test
     check = _check_of(result.metric, decision)
-    said = verdict(result, decision)
-    if said is Verdict.IMPROVED:
+    outcome = verdict(result, decision)
+    if outcome is Verdict.IMPROVED:
         return IMPROVED
-    if said is Verdict.REGRESSED:
+    if outcome is Verdict.REGRESSED:
         return WORSE
-    if said is Verdict.NOT_WORSE:
+    if outcome is Verdict.NOT_WORSE:
         margin = check.margin if check else result.margin
         return Finding("not worse", "◆", "fine", f"margin {margin:g}")
     return Finding("not shown", "●", "open", _not_shown(test, check))
 
 
 def _not_shown(test: PairedTest, check: Check | None) -> str:
-    """What is missing: beyond zero only the margin is in doubt, else any difference is."""
+    """Return what is not shown: a change beyond the margin, or any difference at all."""
     if check and check.margin and (test.low > 0 or test.high < 0):
         bound = "a gain above" if check.must == "improve" else "a loss below"
         return f"{bound} {check.margin:g}"
-    return f"would see ±{_size(test.detectable)}"
+    return f"MDE ±{_size(test.detectable)}"
 
 
 def _check_of(metric: str, decision: Decision | None) -> Check | None:
@@ -86,11 +86,11 @@ def _check_of(metric: str, decision: Decision | None) -> Check | None:
 
 
 def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
-    """The gate's verdict on a metric it demands, else what the interval says of zero and margin."""
+    """Return the gate's verdict on a metric in its policy, else the verdict by the interval alone."""
     test, check = result.test, _check_of(result.metric, decision)
-    # NOT_WORSE is said of a tolerated loss, and a demand to improve names none.
-    untold = check and check.must == "improve" and check.verdict is Verdict.NOT_WORSE
-    if check and not untold:
+    # NOT_WORSE means a tolerated loss, and a demand to improve has no tolerance.
+    no_margin = check and check.must == "improve" and check.verdict is Verdict.NOT_WORSE
+    if check and not no_margin:
         return check.verdict
     if test.low > 0:
         return Verdict.IMPROVED
@@ -100,20 +100,20 @@ def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
 
 
 def primary(comparison: Comparison, decision: Decision | None = None) -> MetricResult:
-    """The metric of the policy's first requirement, else the first metric."""
+    """Return the metric of the policy's first requirement, else the first metric."""
     checks = decision.checks if decision else ()
     demanded = (m for check in checks for m in comparison.metrics if m.metric == check.metric)
     return next(demanded, comparison.metrics[0])
 
 
 def status(decision: Decision) -> str:
-    """``PASSED``, ``REJECTED`` or ``INCONCLUSIVE``: the word for the gate's exit code."""
+    """Return ``PASSED``, ``REJECTED`` or ``INCONCLUSIVE``, as the gate's exit code."""
     words = {errors.EXIT_OK: "PASSED", errors.EXIT_REJECTED: "REJECTED"}
     return words.get(decision.exit_code, "INCONCLUSIVE")
 
 
 def demand(check: Check) -> str:
-    """A requirement in words: ``token F1 must improve by more than 0.02``."""
+    """Return a requirement as text: ``token F1 must improve by more than 0.02``."""
     name = metric_name(check.metric)
     if check.must == "improve":
         return f"{name} must improve" + (f" by more than {check.margin:g}" if check.margin else "")
@@ -121,51 +121,51 @@ def demand(check: Check) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """What people call a metric."""
+    """Return a metric's title."""
     return METRIC_NAMES.get(metric) or clean(metric.replace("_", " "), 32) or "unnamed"
 
 
 def side_name(side: Side) -> str:
-    """What a sentence calls a side."""
+    """Return a side's name for a sentence."""
     return "the bare base" if side.label == BARE_BASE else clean(side.label, 40)
 
 
 def signed(value: float) -> str:
-    """A difference of scores: ``+0.208``; a rounded zero has no minus."""
+    """Format a difference of scores: ``+0.208``; a rounded zero has no minus."""
     return f"{round(value, 3) + 0.0:+.3f}"
 
 
 def points(value: float) -> str:
-    """A difference of scores in hundredths: ``+20.8``."""
+    """Format a difference of scores in hundredths: ``+20.8``."""
     return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
 def typeset(number: str) -> str:
-    """A number with a true minus sign, for proportional type."""
+    """Return a number with a true minus sign, for proportional type."""
     return number.replace("-", MINUS)
 
 
 def p_value(p: float) -> str:
-    """``0.011``, or ``<0.001`` where three decimals would say zero; ``-`` if there is none."""
+    """Format a p-value: ``0.011``, ``<0.001`` where three decimals would be zero, ``-`` for NaN."""
     if math.isnan(p):
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_equals(p: float) -> str:
-    """``p = 0.011`` or ``p < 0.001``."""
+    """Format a p-value with its sign: ``p = 0.011`` or ``p < 0.001``."""
     if math.isnan(p):
         return "no p-value"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def percent(share: float) -> str:
-    """``95%``, and ``99.9%`` rather than ``100%``."""
+    """Format a share: ``95%``, and ``99.9%`` rather than ``100%``."""
     return f"{round(100 * share, 6):g}%"
 
 
 def prompts(result: MetricResult) -> str:
-    """``120 paired prompts``, with the clusters where prompts are not independent."""
+    """Return ``120 paired prompts``, with the number of clusters where prompts share one."""
     test = result.test
     count = f"{test.n:,} paired prompt" + ("" if test.n == 1 else "s")
     if test.clusters == test.n:
@@ -174,7 +174,7 @@ def prompts(result: MetricResult) -> str:
 
 
 def nll(comparison: Comparison) -> Mapping[str, str]:
-    """Negative log-likelihood per expected token of both sides, in nats; empty if it is not known."""
+    """Return both sides' negative log-likelihood per expected token, in nats; empty if unknown."""
     if comparison.nll is None:
         return {}
     return dict(zip(("baseline", "candidate"), (f"{x:.3f}" for x in comparison.nll), strict=True))
@@ -185,7 +185,7 @@ def _size(value: float) -> str:
 
 
 def clean(text: str, limit: int = 200) -> str:
-    """One line of foreign text: no escape sequences, control or invisible characters."""
+    """Return foreign text as one line without escape sequences, control or invisible characters."""
     line = " ".join(_ANSI.sub("", text[: 4 * limit]).split())
     line = "".join(c for c in line if not _is_unsafe(c)).strip()
     cut = len(line) > limit or len(text) > 4 * limit
@@ -193,13 +193,13 @@ def clean(text: str, limit: int = 200) -> str:
 
 
 def visible(text: str) -> str:
-    """Foreign text of many lines; what would be invisible or act is spelled: ``⟨U+202E⟩``."""
+    """Return foreign text of many lines; invisible and control characters are spelled ``⟨U+202E⟩``."""
     lines = text.replace("\r\n", "\n")
     return "".join(f"⟨U+{ord(c):04X}⟩" if c not in "\n\t" and _is_unsafe(c) else c for c in lines)
 
 
 def _is_unsafe(character: str) -> bool:
-    """Control, bidirectional and other format characters, lone surrogates, non-XML."""
+    """Whether a character is a control or format character, a lone surrogate, or not XML."""
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character not in _JOINERS
     return character in _NOT_IN_XML

@@ -31,7 +31,7 @@ def test_columns_line_up():
 
 def test_a_difference_that_is_not_shown_is_never_called_none():
     text = comparison_table(comparison(), decision())
-    assert "not shown (would see ±0.06)" in text
+    assert "not shown (MDE ±0.06)" in text
     assert "no change" not in text
     assert "no difference" not in text
 
@@ -65,7 +65,7 @@ def test_without_a_decision_there_is_no_gate_line():
         (Verdict.REGRESSED, "REGRESSED: v3 is worse than v2 on token F1: +20.8 points"),
         (
             Verdict.INCONCLUSIVE,
-            "INCONCLUSIVE: v3 against v2 on token F1 is not settled:"
+            "INCONCLUSIVE: v3 against v2 on token F1 is inconclusive:"
             " +20.8 points, 95% CI +6.2 to +35.4",
         ),
     ],
@@ -156,7 +156,7 @@ SLICES = (
 def test_only_slices_that_differ_are_told():
     text = comparison_table(comparison(slices=SLICES))
     assert (
-        "Slice topic billing: -0.200 [-0.300, -0.100], 40 prompts, p 0.003 of all slices together"
+        "Slice topic billing: -0.200 [-0.300, -0.100], 40 prompts, p 0.003 adjusted for all slices"
         in text
     )
     assert "shipping" not in text

@@ -71,7 +71,7 @@ def test_the_outcome_is_a_word_and_a_shape(passed, pill):
         (
             (-0.1, 0.0, 0.1),
             "● not shown",
-            "v3 against v2 on token F1 is not settled: +0.0 points, 95% CI -10.0 to +10.0",
+            "v3 against v2 on token F1 is inconclusive: +0.0 points, 95% CI -10.0 to +10.0",
         ),
     ],
 )

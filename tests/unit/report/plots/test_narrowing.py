@@ -158,7 +158,7 @@ def test_without_prompts_there_is_no_such_section(count):
 def test_the_caption_describes_and_says_if_the_reported_interval_is_another(high, wider):
     made = comparison([metric("token_f1", 0.05, 0.055, high)], spread(120))
     text = text_of(section(parse(html_report(made)), "Interval against n")[-1])
-    assert "a suite fixed at so many prompts would have had" in text
+    assert "a suite with that fixed number of prompts" in text
     assert "nothing was stopped by it" in text
     assert ("The reported one is wider" in text) is wider
 
