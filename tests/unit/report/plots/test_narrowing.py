@@ -159,8 +159,8 @@ def test_the_caption_describes_and_says_if_the_reported_interval_is_another(high
     made = comparison([metric("token_f1", 0.05, 0.055, high)], spread(120))
     text = text_of(section(parse(html_report(made)), "Interval against n")[-1])
     assert "a suite with that fixed number of prompts" in text
-    assert "nothing was stopped by it" in text
-    assert ("The reported one is wider" in text) is wider
+    assert "a description that stopped nothing" in text
+    assert ("The reported interval is wider" in text) is wider
 
 
 def test_wins_and_losses_of_single_prompts_are_drawn_too():
