@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import llmops
 from llmops.errors import NotFoundError
 
 RECIPE_FILE = "recipe.yaml"
@@ -11,7 +12,7 @@ RECIPE_FILE = "recipe.yaml"
 
 def folder() -> Path:
     """Where the packaged recipes lie: in the wheel, or beside the sources."""
-    package = Path(__file__).parent
+    package = Path(llmops.__file__).parent
     packaged = package / "_recipes"
     return packaged if packaged.is_dir() else package.parent / "recipes"
 
