@@ -21,18 +21,20 @@ def command() -> None:
 @output_option
 def ls(output: str) -> None:
     """List base models, adapters, unfinished runs and leftovers in LLMOPS_HOME."""
+    from humanize import naturalsize
+
     from llmops.files import home
     from llmops.models import inventory
 
     found = inventory.items()
     total = sum(item.size for item in found)
     rows = [
-        (item.kind, item.name[:40], _size(item.size), _age(item.used), _note(item))
+        (item.kind, item.name[:40], naturalsize(item.size), _age(item.used), _note(item))
         for item in found
     ]
     table = columns([("kind", "name", "size", "last used", ""), *rows]) if rows else "Nothing yet."
     record = {"home": str(home.home()), "bytes": total, "items": [_record(item) for item in found]}
-    emit(output, f"{table}\n{_size(total)} in {home.home()}", record)
+    emit(output, f"{table}\n{naturalsize(total)} in {home.home()}", record)
 
 
 @command.command("gc")
@@ -50,6 +52,8 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
 
     Bases and adapters stay unless --unused-for says how old is too old: the registry has them.
     """
+    from humanize import naturalsize
+
     from llmops.models import inventory
 
     results = 0 if unused_for is None else _prune(unused_for, dry_run=dry_run)
@@ -73,7 +77,8 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {what}" for what in removed] or ["nothing to remove"]
     record = {"dry_run": dry_run, "removed": removed, "bytes": freed}
-    emit(output, "\n".join([*lines, f"{_size(freed)} {'to free' if dry_run else 'freed'}"]), record)
+    lines.append(f"{naturalsize(freed)} {'to free' if dry_run else 'freed'}")
+    emit(output, "\n".join(lines), record)
 
 
 def _record(item: Any) -> dict[str, Any]:
@@ -116,17 +121,7 @@ def _prune(unused_for: float, *, dry_run: bool) -> int:
         return cache.count(unused_for) if dry_run else cache.prune(unused_for)
 
 
-def _size(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
-
-
 def _age(used: float) -> str:
-    days = (time.time() - used) / 86_400
-    if days >= 1:
-        return f"{days:.0f} d ago"
-    return f"{days * 24:.0f} h ago" if days >= 1 / 24 else "now"
+    import humanize
+
+    return humanize.naturaltime(time.time() - used)

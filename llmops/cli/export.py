@@ -53,8 +53,10 @@ def command(
 
 
 def _text(done: Export, next_commands: list[str]) -> str:
+    from humanize import naturalsize
+
     lines = [
-        f"{done.uri} is in {done.directory}: {done.format}, {done.size / 1e6:,.1f} MB",
+        f"{done.uri} is in {done.directory}: {done.format}, {naturalsize(done.size)}",
         f"digest {done.digest}",
     ]
     if done.difference is not None:

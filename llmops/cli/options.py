@@ -48,6 +48,7 @@ def emit(output: str, text: str, record: dict[str, Any]) -> None:
 
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows as aligned columns."""
+    # Not tabulate: it would save three lines here, and cost a dependency and its import.
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))

@@ -67,21 +67,27 @@ def _design(
 ) -> Design:
     from llmops.stats.power import Design
 
-    wanted = margin or 0.0
-    if wanted < 0 or (must == "not_regress" and wanted == 0):
-        raise UsageError(
-            f"--margin: {'missing' if margin is None else f'received {margin:g}'}; --must {must}"
-            " needs a number "
-            + ("above 0: no suite can show a loss of exactly nothing" * (must == "not_regress"))
-            + ("of at least 0" * (must == "improve")),
-            next_command="llmops power --margin 0.05 --discordance 0.3",
-        )
     try:
-        return Design(
-            -wanted if must == "not_regress" else wanted, discordance, sd, alpha, two_sided
-        )
+        return Design(_bar(must, margin), discordance, sd, alpha, two_sided)
     except (OverflowError, ValueError) as error:
         raise _refusal(error) from None
+
+
+def _bar(must: str, margin: float | None) -> float:
+    """Return what the difference must be shown to exceed: a loss tolerated, or a gain demanded."""
+    wanted = margin or 0.0
+    if must == "improve" and wanted >= 0:
+        return wanted
+    if must == "not_regress" and wanted > 0:
+        return -wanted
+    needed = "of at least 0"
+    if must == "not_regress":
+        needed = "above 0: no suite can show a loss of exactly nothing"
+    received = "missing" if margin is None else f"received {margin:g}"
+    raise UsageError(
+        f"--margin: {received}; --must {must} needs a number {needed}",
+        next_command="llmops power --margin 0.05 --discordance 0.3",
+    )
 
 
 def _refusal(error: OverflowError | ValueError) -> UsageError:

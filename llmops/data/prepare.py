@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from llmops.data.sources.stdlib import stdlib_docstrings
 from llmops.data.sources.table import read_table
@@ -69,8 +71,8 @@ def read_split(split: DataSplit) -> list[Row]:
 
 
 def _refuse_repeated_ids(rows: list[Row], source: str) -> None:
-    seen: set[str] = set()
-    repeated = sorted({row["id"] for row in rows if row["id"] in seen or seen.add(row["id"])})  # type: ignore[func-returns-value]
+    counts = Counter(row["id"] for row in rows)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise DataError(
             f"{source}: id {repeated[0]!r} occurs more than once ({len(repeated)} such ids)"
@@ -82,19 +84,16 @@ def _merge_groups(rows: list[Row]) -> list[Row]:
 
     ``ntpath`` and ``posixpath``, for example, document the same functions in the same words.
     """
-    parent: dict[str, str] = {row["group"]: row["group"] for row in rows}
-
-    def root(group: str) -> str:
-        while parent[group] != group:
-            group = parent[group]
-        return group
-
+    joined = DisjointSet(row["group"] for row in rows)
+    name = {group: group for group in joined}
     owner: dict[tuple[str, str], str] = {}
     for row in rows:
         for column in ("prompt", "completion"):
             first = owner.setdefault((column, row[column]), row["group"])
-            parent[root(row["group"])] = root(first)
-    return [{**row, "group": root(row["group"])} for row in rows]
+            kept = name[joined[first]]
+            joined.merge(first, row["group"])
+            name[joined[first]] = kept  # the earlier text's, whichever group is larger
+    return [{**row, "group": name[joined[row["group"]]]} for row in rows]
 
 
 def _deduplicate(rows: list[Row]) -> list[Row]:

@@ -1,4 +1,7 @@
-"""Reading a recipe file: every problem at once, each with its line."""
+"""Reading a recipe file: every problem at once, each with its line.
+
+Not by ruamel.yaml: it stops at the first key that is there twice and takes foreign tags as values.
+"""
 
 from __future__ import annotations
 

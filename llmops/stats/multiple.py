@@ -24,8 +24,10 @@ def holm(p_values: ArrayLike) -> Floats:
     """
     p = _checked(p_values)
     order = np.argsort(p)
+    adjusted = np.empty_like(p)
     raised = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    return _back(raised, order)
+    adjusted[order] = np.minimum(1.0, raised)
+    return adjusted
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
@@ -44,9 +46,11 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
         ValueError: Not one dimension, or a number outside [0, 1].
     """
     p = _checked(p_values)
-    order = np.argsort(p)[::-1]
-    shares = p[order] * p.size / np.arange(p.size, 0, -1)
-    return _back(np.minimum.accumulate(shares), order)
+    if p.size < 2:
+        return p
+    from scipy import stats  # here: it takes half a second to import, and most runs have no slices
+
+    return np.asarray(stats.false_discovery_control(p, method="bh"), np.float64)
 
 
 def e_holm(e_values: ArrayLike) -> Floats:
@@ -70,15 +74,9 @@ def e_holm(e_values: ArrayLike) -> Floats:
 
 
 def _checked(p_values: ArrayLike) -> Floats:
-    p = np.asarray(p_values, dtype=np.float64)
+    p = np.array(p_values, dtype=np.float64)  # a copy
     if p.ndim != 1:
         raise ValueError("p-values: expected one dimension")
     if not np.all((p >= 0) & (p <= 1)):  # NaN fails too
         raise ValueError("p-values: expected numbers in [0, 1]")
     return p
-
-
-def _back(adjusted: Floats, order: np.ndarray) -> Floats:
-    result = np.empty_like(adjusted)
-    result[order] = np.minimum(1.0, adjusted)
-    return result

@@ -121,10 +121,13 @@ def prompts_needed(design: Design, difference: float, wanted: float = 0.8) -> in
     """
     if not 0 < wanted < 1:
         raise ValueError(f"power: expected a number between 0 and 1, received {wanted}")
-    if not (abs(difference - design.bar) if design.two_sided else difference - design.bar) > 0:
+    distance = difference - design.bar
+    if design.two_sided:
+        distance = abs(distance)
+    if not distance > 0:  # NaN neither
         raise ValueError(f"difference {difference:g}: not beyond the bar {design.bar:g}")
     reach = _threshold(design) + float(special.ndtri(wanted)) * design.spread(difference)
-    return max(2, math.ceil((max(0.0, reach) / (difference - design.bar)) ** 2))
+    return max(2, math.ceil((max(0.0, reach) / distance) ** 2))
 
 
 def detectable(design: Design, prompts: int, wanted: float = 0.8) -> float | None:

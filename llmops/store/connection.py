@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import urllib.request
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 from urllib.parse import quote
 
 from filelock import FileLock
@@ -57,15 +56,17 @@ def _open_alone(uri: str) -> None:
 
 
 def _reach(uri: str) -> None:
+    """Any answer will do: whether the server lets us in, the first request will say."""
+    import httpx
+
+    # The proxies of the environment, as for MLflow's own requests; certificates of this machine,
+    # where a company's own lie, not only those that come with httpx.
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS):
-            pass
-    except HTTPError:
-        return  # it answers; whether it lets us in, the first request will say
-    except (URLError, OSError) as error:
-        reason = getattr(error, "reason", error)
+        verify = ssl.create_default_context()
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS, verify=verify)
+    except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
         raise StoreError(
-            f"MLflow server {uri}: not reachable within {REACH_SECONDS:.0f} s ({reason})",
+            f"MLflow server {uri}: not reachable within {REACH_SECONDS:.0f} s ({error})",
             next_command="start it (`mlflow server`), or set MLFLOW_TRACKING_URI (unset: sqlite:///mlflow.db here)",
         ) from error
 

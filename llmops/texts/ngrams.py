@@ -3,6 +3,7 @@
 A word of the suite has a number of its own; any other word is 0, and a run that holds one cannot be
 in the suite. A run is the 64-bit polynomial of its words' random numbers: among 10^7 runs of training
 data and 10^6 of a suite the chance of a single mistake is one in a million.
+Not datasketch: it estimates; here containment of a short prompt in a long text is counted exactly.
 """
 
 from __future__ import annotations

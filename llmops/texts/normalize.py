@@ -1,13 +1,14 @@
 """A text as the words that are left when case, punctuation and layout are not looked at.
 
-Two texts with the same words are the same text to the leakage check (``leakage.py``).
+Two texts with the same words are the same text to the leakage check (``compare/leakage``).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+
+import regex
 
 MARKS = 30
 """Combining marks in a row that are read, as in Unicode's stream-safe text (UAX 15, section 13):
@@ -19,6 +20,9 @@ OPERATORS = r"[-+*/%^<>=\u2212\u00d7\u00f7](?=\s*\d)"
 APOSTROPHES = "'\u2019\u02bc"
 """They vanish, so that *don't* stays one word; other punctuation ends a word."""
 _ASCII = re.compile(rf"[a-z0-9]+|{OPERATORS}")
+_ANY_SCRIPT = regex.compile(rf"[[\p{{L}}\p{{N}}_]||[\p{{M}}&&[\0-\uffff]]]+|{OPERATORS}", regex.V1)
+"""Python's ``\\w`` has no combining marks, and so cuts Hindi words. Marks beyond U+FFFF are left out:
+some choose a variant of a kanji, which stands alone here, and would be words themselves."""
 _NO_SPACES = re.compile(f"[{NO_SPACES}]")
 _STRANGE = re.compile(rf"[^\w\x00-\x7f]{{{MARKS + 1},}}")
 """Where many marks in a row would be: they are neither letters nor ASCII."""
@@ -40,7 +44,8 @@ def words(text: str) -> list[str]:
     for apostrophe in APOSTROPHES:
         folded = folded.replace(apostrophe, "")
     folded = folded.replace("_", " ")
-    return (_ASCII if plain else _any_script()).findall(folded) or text.split()
+    found: list[str] = (_ASCII if plain else _ANY_SCRIPT).findall(folded)
+    return found or text.split()
 
 
 def _folded(text: str) -> str:
@@ -57,13 +62,3 @@ def _shortened(run: re.Match[str]) -> str:
         if marks <= MARKS:
             kept.append(character)
     return "".join(kept)
-
-
-@cache
-def _any_script() -> re.Pattern[str]:
-    r"""Compiled at the first use. Python's ``\w`` has no combining marks, and so cuts Hindi words.
-
-    Marks beyond U+FFFF are left out: they would make the search ten times slower.
-    """
-    marks = [chr(c) for c in range(0x10000) if unicodedata.category(chr(c)).startswith("M")]
-    return re.compile(rf"[\w{''.join(marks)}]+|{OPERATORS}")

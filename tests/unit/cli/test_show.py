@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import mlflow
 import pytest
+from command_line import Command
 
 from llmops import flavor
-from llmops.cli.main import main
 from llmops.flavor.describe import describe
 from llmops.models import stored, versions
 from llmops.report.lineage import with_card
@@ -29,26 +27,9 @@ print(json.dumps(sorted(sys.modules)))
 HEAVY = {"torch", "transformers", "peft", "trl"}
 
 
-class Done(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Show = Callable[..., Done]
-
-
 @pytest.fixture
-def show(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Show:
-    def call(*arguments: str) -> Done:
-        monkeypatch.setattr("signal.signal", lambda *_: None)
-        monkeypatch.setattr(sys, "argv", ["llmops", "show", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(str(ended.value.code)), *capsys.readouterr())
-
-    return call
+def show(llmops: Command) -> Command:
+    return partial(llmops, "show")
 
 
 @pytest.fixture
@@ -66,7 +47,7 @@ def judged(verdict: str) -> None:
     connection.client().set_model_version_tag("bot", "1", "llmops.verdict", verdict)
 
 
-def test_the_table_is_narrow_and_ends_with_the_next_command(show: Show, bot: str) -> None:
+def test_the_table_is_narrow_and_ends_with_the_next_command(show: Command, bot: str) -> None:
     done = show("models:/bot@challenger")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -78,7 +59,7 @@ def test_the_table_is_narrow_and_ends_with_the_next_command(show: Show, bot: str
     assert labels == expected
 
 
-def test_the_json_says_the_same_with_whole_digests(show: Show, bot: str) -> None:
+def test_the_json_says_the_same_with_whole_digests(show: Command, bot: str) -> None:
     record = json.loads(show(bot, "--output", "json").stdout)
     pin = stored.read_pin(bot)
     assert record["schema_version"] == 1
@@ -100,13 +81,13 @@ def test_the_json_says_the_same_with_whole_digests(show: Show, bot: str) -> None
     ],
 )
 def test_the_next_command_follows_the_verdict(
-    show: Show, bot: str, verdict: str, following: str
+    show: Command, bot: str, verdict: str, following: str
 ) -> None:
     judged(verdict)
     assert show(bot).stdout.endswith(f"Next: {following}\n")
 
 
-def test_a_champion_is_served_and_a_logged_model_exported(show: Show, bot: str) -> None:
+def test_a_champion_is_served_and_a_logged_model_exported(show: Command, bot: str) -> None:
     registry.set_alias("bot", "champion", "1")
     served = "Next: mlflow deployments create -t llmops --name bot -m models:/bot@champion\n"
     assert show(bot).stdout.endswith(served)
@@ -118,7 +99,7 @@ def test_a_champion_is_served_and_a_logged_model_exported(show: Show, bot: str) 
 
 
 @pytest.mark.parametrize("uri", ["bot", "models:/", "models:/bot@none", "models:/bot/7"])
-def test_a_uri_that_leads_nowhere_is_a_usage_error(show: Show, store: str, uri: str) -> None:
+def test_a_uri_that_leads_nowhere_is_a_usage_error(show: Command, store: str, uri: str) -> None:
     done = show(uri)
     assert done.returncode == 2
     assert done.stderr.startswith("Error: ")

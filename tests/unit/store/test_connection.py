@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import mlflow
@@ -51,3 +55,58 @@ def test_what_a_store_raises_says_what_was_being_done(error: Exception, said: st
         stores.store_errors("logging it"),
     ):
         raise error
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """A server on loopback that gives every request the same bytes; yields its address."""
+
+    def serve() -> None:
+        with suppress(OSError):  # the end: the listener is closed
+            while True:
+                with listener.accept()[0] as connection:
+                    connection.recv(65_536)
+                    connection.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "502 Bad Gateway"])
+def test_a_server_that_answers_anything_is_reached(status: str) -> None:
+    with answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as address:
+        mlflow.set_tracking_uri(address)
+        assert stores.connect() == address
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"), [(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "illegal"), (b"", "disconnected")]
+)
+def test_what_speaks_no_http_is_not_reachable(reply: bytes, reason: str) -> None:
+    with answering(reply) as address:
+        mlflow.set_tracking_uri(address)
+        with pytest.raises(StoreError, match=rf"{address}: not reachable within 5 s .*({reason})"):
+            stores.connect()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://127.0.0.1:99999", "http://"])
+def test_an_address_without_a_server_is_not_reachable(address: str) -> None:
+    mlflow.set_tracking_uri(address)
+    with pytest.raises(StoreError, match="not reachable") as refused:
+        stores.connect()
+    assert "MLFLOW_TRACKING_URI" in str(refused.value.next_command)
+
+
+def test_a_server_is_asked_through_the_proxy_that_mlflow_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as proxy:
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.delenv("no_proxy", raising=False)
+        mlflow.set_tracking_uri("http://mlflow.invalid")
+        assert stores.connect() == "http://mlflow.invalid"
+    monkeypatch.setenv("http_proxy", "odd://127.0.0.1:1")
+    with pytest.raises(StoreError, match=r"not reachable.*odd"):
+        stores.connect()
