@@ -21,7 +21,7 @@ from llmops.cli.main import cli
 from llmops.files import digest, home, staging
 from llmops.models import inventory
 from llmops.records import BaseModel, ModelVersion
-from llmops.store import connection
+from llmops.store import connection, tags
 
 
 @pytest.mark.parametrize("where", ["collect", "begin", "save", "upload", "register"])
