@@ -12,7 +12,7 @@ def keeps_default_cache(model: Any) -> bool:
     """Return whether a model keeps keys and values in a ``DynamicCache``.
 
     transformers 5.23 ``PreTrainedModel._supports_default_dynamic_cache``: ``generate`` asks the
-    same; nothing public tells such a model from one with a state of its own, such as Mamba.
+    same; nothing public tells such a model from one with a state of its own, such as RWKV.
     """
     return bool(model._supports_default_dynamic_cache())
 
