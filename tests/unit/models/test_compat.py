@@ -16,7 +16,7 @@ def test_a_llama_keeps_a_dynamic_cache_and_a_model_with_a_state_of_its_own_does_
     tiny_model: Path,
 ) -> None:
     llama = AutoModelForCausalLM.from_pretrained(tiny_model)
-    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "vocab_size": 9, "context_length": 8}
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "vocab_size": 9, "context_length": 8}
     assert compat.keeps_default_cache(llama)
     assert not compat.keeps_default_cache(RwkvForCausalLM(RwkvConfig(**sizes)))
 

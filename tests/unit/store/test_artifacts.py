@@ -17,7 +17,7 @@ def test_a_file_of_a_run_is_read_back(store: str) -> None:
     assert artifacts.read_json(run.info.run_id, "report/evidence.json") == {"a": 1}
     assert artifacts.run_has_file(run.info.run_id, "recipe.yaml")
     assert not artifacts.run_has_file(run.info.run_id, "evidence.json"), "it lies in a folder"
-    with pytest.raises(StoreError, match="reading nothing.json of run"):
+    with pytest.raises(StoreError, match=r"reading nothing\.json of run"):
         artifacts.read_json(run.info.run_id, "nothing.json")
 
 
