@@ -12,6 +12,12 @@
 A verdict is not an error: see ``records.Decision.exit_code`` (3 rejected, 4 inconclusive).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
+
 __all__ = [
     "ConfigError",
     "DataError",
@@ -50,6 +56,12 @@ class LlmopsError(Exception):
         if self.next_command is None:
             return self.message
         return f"{self.message}\n  Next: {self.next_command}"
+
+    def in_words(self, message: str) -> Self:
+        """Return the same error with another message."""
+        other = type(self).__new__(type(self), message)
+        vars(other).update(vars(self), message=message)
+        return other
 
 
 class UsageError(LlmopsError):
@@ -91,3 +103,21 @@ class StoreError(LlmopsError):
 
 class ServeError(LlmopsError):
     """A deployment did not start, or did not answer."""
+
+
+@contextmanager
+def rephrased(change: Callable[[str], str]) -> Iterator[None]:
+    """Raise each error from within as the same error with a changed message.
+
+    Args:
+        change: Makes the new message of the old one.
+    """
+    try:
+        yield
+    except LlmopsError as error:
+        raise error.in_words(change(error.message)) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or the name of its type if it has none."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

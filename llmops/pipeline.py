@@ -119,12 +119,10 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
 
 
 def _log(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersion:
-    lora = recipe.train.lora.model_dump()
     info = log_model(
         trained.adapter_dir,
         base=trained.base,
         registered_model_name=recipe.flavor.model,
-        params={**lora, "base": trained.base.name, "seed": recipe.seed},
         tags={tags.RECIPE_DIGEST: recipe.digest(), tags.DATA_DIGEST: data.digest},
         step=trained.steps,
     )

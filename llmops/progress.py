@@ -67,6 +67,20 @@ def progress(total: int, label: str, *, initial: int = 0) -> Iterator[Progress]:
         shown.close()
 
 
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Switch off transformers' own bar for loading and writing weights: ours shows progress."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def say(text: str) -> None:
     """A line for people, on stderr, so that stdout carries results alone."""
     print(text, file=sys.stderr, flush=True)

@@ -106,4 +106,4 @@ def version(base: BaseModel, tiny_adapter: Path) -> ModelVersion:
     from versions import log_version
 
     with mlflow.start_run():
-        return log_version(tiny_adapter, base, "bot", alias="champion", params={"rank": 4})
+        return log_version(tiny_adapter, base, "bot", alias="champion", params={"lora_rank": 4})

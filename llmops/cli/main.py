@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 import llmops
-from llmops.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, LlmopsError
+from llmops.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, LlmopsError, first_line
 
 VERBS = {
     "run": "Run a recipe: data, train, register, compare, gate, serve.",
@@ -131,8 +131,7 @@ def _no_room(error: OSError) -> int:
 
 def _unexpected(error: Exception) -> int:
     """Not a user's mistake, as far as we know; still no traceback unless asked for."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    click.echo(f"Error: {type(error).__name__}: {first}", err=True)
+    click.echo(f"Error: {type(error).__name__}: {first_line(error)}", err=True)
     click.echo("  Next: llmops --debug … shows where", err=True)
     return EXIT_FAILURE
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError, UsageError
+from llmops.errors import IntegrityError, UsageError, first_line
 from llmops.models import generation_config
 from llmops.models.generation_config import Generation
 from llmops.records import ModelFiles
@@ -128,5 +128,5 @@ def load_tokenizer(directory: Path, **options: Any) -> Any:
     try:
         return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
     except Exception as error:  # odd values in its files end in any exception
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         raise IntegrityError(f"{directory}: the tokenizer cannot be loaded: {said}") from error

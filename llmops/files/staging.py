@@ -12,14 +12,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from llmops.errors import LlmopsError
+from llmops.errors import rephrased
 from llmops.files import home
 
 NOTES = "notes.json"
@@ -69,14 +69,9 @@ def remove(leftover: Leftover) -> None:
     _lock(leftover.folder).unlink(missing_ok=True)
 
 
-@contextmanager
-def copy_of(given: Path, staged: Path) -> Iterator[None]:
-    """Checks of a staged copy speak of what the user gave."""
-    try:
-        yield
-    except LlmopsError as error:
-        error.message = error.message.replace(str(staged), str(given))
-        raise
+def copy_of(given: Path, staged: Path) -> AbstractContextManager[None]:
+    """Let the errors of checks on a staged copy name what the user gave."""
+    return rephrased(lambda message: message.replace(str(staged), str(given)))
 
 
 @contextmanager

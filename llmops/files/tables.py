@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import DataError, NotFoundError
+from llmops.errors import DataError, NotFoundError, first_line
 from llmops.files import jsonl
 
 FORMATS = (".csv", ".json", ".jsonl", ".parquet")
@@ -111,7 +111,6 @@ def _parquet(path: Path) -> Iterator[tuple[str, Record]]:
     try:
         rows = pq.ParquetFile(path).read().to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: not Parquet: {first}") from error
+        raise DataError(f"{path}: not Parquet: {first_line(error)}") from error
     for number, row in enumerate(rows, 1):
         yield f"{path}: row {number}", row

@@ -8,7 +8,8 @@ from llmops.flavor.bases import add_base, ensure_base
 from llmops.flavor.load import LoadedModel, load_model, load_models
 from llmops.flavor.log import log_model
 from llmops.flavor.pyfunc import _load_pyfunc
-from llmops.flavor.save import FLAVOR_NAME, save_model
+from llmops.flavor.save import save_model
+from llmops.flavor.write import FLAVOR_NAME
 
 __all__ = [
     "FLAVOR_NAME",

@@ -10,6 +10,9 @@ from llmops.errors import NotFoundError, UsageError
 from llmops.files import digest, home
 from llmops.files.staging import copy_of, lock, staging
 from llmops.flavor import embedded
+from llmops.flavor.options import LogOptions
+from llmops.flavor.register import log_source
+from llmops.flavor.source import Source
 from llmops.models import adapters, bases, hub, pin, safety
 from llmops.progress import say
 from llmops.records import BaseModel
@@ -105,16 +108,10 @@ def _copy(directory: Path, origin: str | None) -> str:
 
 
 def _register(name: str, base_digest: str) -> None:
-    from llmops.flavor.log import log_source
-    from llmops.flavor.source import Source
-
     say(f"base {name}: registering")
     with staging() as folder:
         bases.link(base_digest, folder)
         source = Source(folder, None, {}, bases.origin_of(base_digest))
-        log_source(
-            source,
-            name=name,
-            registered_model_name=name,
-            version_tags={tags.KIND: "base", tags.BASE_DIGEST: base_digest},
-        )
+        version_tags = {tags.KIND: "base", tags.BASE_DIGEST: base_digest}
+        options = LogOptions(name=name, registered_model_name=name, version_tags=version_tags)
+        log_source(source, options)

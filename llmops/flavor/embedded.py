@@ -11,7 +11,7 @@ from llmops.errors import NotFoundError
 from llmops.files import digest, home
 from llmops.files.staging import staging
 from llmops.models import bases, safety
-from llmops.progress import say
+from llmops.progress import quiet_loading, say
 
 
 class Package(NamedTuple):
@@ -70,8 +70,6 @@ def _gguf(name: str) -> Path:
 def _convert(gguf: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    from llmops.engine.local.loading import quiet_loading
 
     with quiet_loading():
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

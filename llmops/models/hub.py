@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from llmops.errors import NotFoundError
+from llmops.errors import NotFoundError, first_line
 from llmops.files import digest
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -38,7 +38,7 @@ def download(repository: str, revision: str | None = None) -> Snapshot:
         path = Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         at = f"@{revision}" if revision else ""
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise NotFoundError(
             f"hub model {repository}{at}: cannot be downloaded: {reason}",
             next_command="check the id, HF_ENDPOINT and HF_TOKEN, or `llmops base add DIRECTORY`",

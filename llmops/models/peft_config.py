@@ -10,7 +10,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError, UsageError
+from llmops.errors import IntegrityError, UsageError, first_line
 from llmops.files import digest, home
 from llmops.models import adapters, safety
 from llmops.models.safety import Shapes
@@ -122,7 +122,7 @@ def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
             wrapped = get_peft_model(model, config)
     except Exception as error:  # odd values end in any exception
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         raise IntegrityError(
             f"{directory / adapters.CONFIG} does not fit its base {base.name}: {said}",
             next_command="name the base that it was trained on (`base=…`)",

@@ -106,8 +106,9 @@ def _whole(model: Any, mark: Mark, versions: list[Any]) -> bool:
     """Registered, or ready where nobody asked for a version."""
     from mlflow.entities import LoggedModelStatus
 
-    if mark.name:
-        return any(version.model_id == model.model_id for version in versions)
+    if mark.name:  # MLflow 3.17's SQL store keeps no model_id with a version, only its source
+        source = f"models:/{model.model_id}"
+        return any(source == v.source or model.model_id == v.model_id for v in versions)
     return bool(model.status == LoggedModelStatus.READY)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from llmops.files import home, jsonl
-from llmops.progress import say
-from llmops.recipe.schema import Recipe, Train
+from llmops.progress import quiet_loading, say
+from llmops.recipe.schema import Lora, Recipe, Train
 from llmops.records import BaseModel, DataSplit, PreparedData, TrainResult
 from llmops.store import connection, tags
 from llmops.store.tags import RECIPE_FILE, RESUMED_AT_STEP
@@ -112,11 +112,8 @@ def _fit(
 
 def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, callback: Any) -> Any:
     import torch
-    from peft import LoraConfig
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    from llmops.engine.local.loading import quiet_loading
+    from trl import SFTTrainer
 
     config, cuda = recipe.train, torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base.directory)
@@ -127,7 +124,24 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
         model = AutoModelForCausalLM.from_pretrained(
             base.directory, dtype=torch.bfloat16 if cuda else torch.float32, use_safetensors=True
         )
-    arguments = SFTConfig(
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(config, recipe.seed, work, cuda=cuda),
+        train_dataset=train_set,
+        eval_dataset=validation_set,
+        processing_class=tokenizer,
+        peft_config=_lora(config.lora),
+        callbacks=[callback],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(config: Train, seed: int, work: Path, *, cuda: bool) -> Any:
+    """Return the training section of a recipe as TRL takes it."""
+    from trl import SFTConfig
+
+    return SFTConfig(
         output_dir=str(work / "checkpoints"),
         num_train_epochs=config.epochs,
         max_steps=config.max_steps or -1,
@@ -141,8 +155,8 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
         logging_steps=1,
         save_steps=config.save_steps,
         save_total_limit=2,
-        seed=recipe.seed,
-        data_seed=recipe.seed,
+        seed=seed,
+        data_seed=seed,
         include_num_input_tokens_seen="non_padding",
         bf16=cuda,  # TRL turns it on everywhere; CPUs without native bf16 crawl with it
         activation_checkpointing=cuda,
@@ -151,24 +165,19 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
         disable_tqdm=True,
         use_cpu=not cuda,
     )
-    lora = LoraConfig(
-        r=config.lora.rank,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=config.lora.target_modules,
+
+
+def _lora(config: Lora) -> Any:
+    """Return the size of the adapter as PEFT takes it."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=config.target_modules,
         task_type="CAUSAL_LM",
     )
-    trainer = SFTTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=train_set,
-        eval_dataset=validation_set,
-        processing_class=tokenizer,
-        peft_config=lora,
-        callbacks=[callback],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
@@ -199,7 +208,7 @@ def _dataset(data: PreparedData, split: DataSplit) -> Any:
 
 
 def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:
-    """What training depends on, as MLflow parameters."""
+    """Return what training depends on, as MLflow parameters of run and logged model."""
     return {
         "base": base.name,
         "base_digest": base.digest,
@@ -207,13 +216,13 @@ def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:
         "lora_rank": config.lora.rank,
         "lora_alpha": config.lora.alpha,
         "lora_dropout": config.lora.dropout,
+        "lora_target_modules": config.lora.target_modules,
         "epochs": config.epochs,
         "max_steps": config.max_steps,
         "batch_size": config.batch_size * config.gradient_accumulation,
         "learning_rate": config.learning_rate,
         "warmup_fraction": config.warmup_fraction,
         "max_length": config.max_length,
-        "target_modules": config.lora.target_modules,
         "seed": seed,
     }
 

@@ -49,6 +49,7 @@ def test_a_log_that_was_killed_when_it_was_whole_stays(base: BaseModel, tiny_ada
     killed("finish", tiny_adapter)
     CliRunner().invoke(cli, ["cache", "gc"], catch_exceptions=False)
     assert registered() == ["bot/1", "tiny/1"]
+    assert len(logged_models()) == 2, "the version's own logged model is no garbage"
     assert all(tags.UNFINISHED not in model.tags for model in logged_models())
     assert tags.UNFINISHED not in connection.client().get_registered_model("bot").tags
     assert "nothing to remove" in CliRunner().invoke(cli, ["cache", "gc"]).output

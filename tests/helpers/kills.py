@@ -23,8 +23,8 @@ if where == "collect":
     from llmops.models import peft_config
     peft_config.check_fits = die
 elif where == "save":
-    from llmops.flavor import save
-    save._write_environment = die
+    from llmops.flavor import write
+    write._write_environment = die
 elif where == "begin":
     real = mlflow.initialize_logged_model
     mlflow.initialize_logged_model = lambda **options: (real(**options), die())

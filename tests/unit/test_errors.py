@@ -62,3 +62,37 @@ def test_a_config_error_keeps_its_problems_apart() -> None:
     assert isinstance(caught.value, errors.ConfigError)
     assert caught.value.problems == ["r.yaml:1: a", "r.yaml:2: b"]
     assert str(caught.value) == "r.yaml:1: a\nr.yaml:2: b\n  Next: see"
+
+
+def test_an_error_in_other_words_is_the_same_error() -> None:
+    cause = ValueError("first")
+    with (
+        pytest.raises(errors.ConfigError) as caught,
+        errors.rephrased(lambda message: message.replace("/copy", "/given")),
+    ):
+        raise errors.ConfigError(["/copy: a", "/copy: b"], next_command="look") from cause
+    error = caught.value
+    assert str(error) == "/given: a\n/given: b\n  Next: look"
+    assert error.problems == ["/copy: a", "/copy: b"]
+    original = error.__cause__
+    assert isinstance(original, errors.ConfigError)
+    assert original.message == "/copy: a\n/copy: b", "the error in flight is left alone"
+    assert original.__cause__ is cause
+
+
+def test_an_error_of_a_library_is_not_rephrased() -> None:
+    with pytest.raises(KeyError, match=r"^'x'$"), errors.rephrased(str.upper):
+        raise KeyError("x")
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("one\ntwo"), "one"),
+        (ValueError("\n  one  \ntwo"), "one  "),
+        (ValueError(), "ValueError"),
+        (MemoryError(" \n"), "MemoryError"),
+    ],
+)
+def test_an_error_is_quoted_in_one_line(error: Exception, line: str) -> None:
+    assert errors.first_line(error) == line

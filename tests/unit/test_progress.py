@@ -10,7 +10,7 @@ import pytest
 
 import llmops
 from llmops import progress as module
-from llmops.progress import progress, say
+from llmops.progress import progress, quiet_loading, say
 
 ROOT = Path(llmops.__file__).parents[1]
 WORK = """
@@ -86,3 +86,18 @@ def test_on_a_terminal_there_is_a_bar() -> None:
     assert "train: 100%" in drawn
     assert "3/3" in drawn
     assert "loss 0.5" in drawn
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_the_bar_of_transformers_is_off_meanwhile_and_then_as_before(shown: bool) -> None:
+    from transformers.utils import logging
+
+    before = logging.is_progress_bar_enabled()
+    (logging.enable_progress_bar if shown else logging.disable_progress_bar)()
+    try:
+        with pytest.raises(KeyError), quiet_loading():  # noqa: PT012
+            assert not logging.is_progress_bar_enabled()
+            raise KeyError
+        assert logging.is_progress_bar_enabled() is shown
+    finally:
+        (logging.enable_progress_bar if before else logging.disable_progress_bar)()

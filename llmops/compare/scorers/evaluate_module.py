@@ -40,7 +40,8 @@ def evaluate_scorer(name: ScorerName, folder: Path) -> Scorer:
     # A folder that happens to have a metric's name must not hide the metric.
     is_here = local.is_file() or (local / f"{local.name}.py").is_file()
     module = _load(name, str(local) if is_here else where)
-    needed = set(module._feature_names())
+    features = module.features  # several, if it takes its inputs in several types
+    needed = set(features[0] if isinstance(features, list) else features)
     if not needed <= set(INPUTS) or "predictions" not in needed:
         raise UsageError(
             f"scorer {name.spec!r}: it reads {', '.join(sorted(needed))};"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmops.models import compat
 from llmops.models.safety import Shapes
 
 
@@ -80,7 +81,7 @@ def _fill(entries: Any, twin: str, name: str, path: str, stored: Any) -> None:
         return
     module = copy.copy(model)  # a deep copy would copy the numbers that are replaced
     weight = _like(model.weight, stored.get_tensor(f"{path}.weight"))
-    module._parameters = {**model._parameters, "weight": weight}
+    compat.replace_weight(module, weight)
     entries[name] = module
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from llmops.engine.local import adapter_copies
 from llmops.engine.local.adapter_copies import Original
-from llmops.errors import IntegrityError, LlmopsError, UsageError
+from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.models import adapters, peft_config
 from llmops.records import ModelFiles
 
@@ -107,7 +107,7 @@ def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any
     except LlmopsError:
         raise
     except Exception as error:  # odd values end in any exception
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        said = first_line(error)
         if first:
             raise IntegrityError(
                 f"{directory}: the adapter does not fit its base: {said}"

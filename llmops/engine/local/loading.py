@@ -9,12 +9,12 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from llmops.errors import IntegrityError, LlmopsError, UsageError
+from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.models import load_options
 from llmops.models.load_options import ATTENTION
+from llmops.progress import quiet_loading
 from llmops.records import LoadOptions
 
 CPU = {"": "cpu"}
@@ -60,7 +60,7 @@ def _load(directory: Path, options: LoadOptions, arguments: Mapping[str, Any]) -
             )
         except torch.OutOfMemoryError as error:
             raise LlmopsError(
-                f"{directory}: does not fit into the device's memory: {str(error).splitlines()[0]}",
+                f"{directory}: does not fit into the device's memory: {first_line(error)}",
                 next_command="a smaller dtype, quantization='4bit', or device='balanced'",
             ) from error
         except Exception as error:  # odd values in a configuration end in any exception
@@ -150,7 +150,7 @@ def _check_keys(directory: Path, found: dict[str, Any]) -> None:
 
 def _refused(directory: Path, options: LoadOptions, error: Exception) -> LlmopsError:
     """Either the options ask for what is not installed or not possible, or the files are wrong."""
-    said = (str(error).strip() or type(error).__name__).splitlines()[0]
+    said = first_line(error)
     if options.attention is None and options.quantization is None:
         return IntegrityError(f"{directory}: cannot be loaded: {said}")
     return UsageError(
@@ -159,24 +159,3 @@ def _refused(directory: Path, options: LoadOptions, error: Exception) -> LlmopsE
         f" allowed attention: {', '.join(ATTENTION)}",
         next_command="leave both away, or install the package named above",
     )
-
-
-class quiet_loading:
-    """Silences transformers' own weight-loading bar: ours shows progress."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self._shown = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        from transformers.utils import logging
-
-        if self._shown:
-            logging.enable_progress_bar()

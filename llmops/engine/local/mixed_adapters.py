@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any
 
-from llmops.models import peft_config
+from llmops.models import compat, peft_config
 
 
 class UnmixableError(Exception):
@@ -94,9 +94,9 @@ def _lora_layers(model: Any) -> list[Any]:
 
 
 def _switch(layers: Sequence[Any], off: Sequence[bool]) -> None:
-    """PEFT's own switch also walks over every parameter: 100 ms for 210 layers, at each batch."""
+    """Switch each layer's adapters off or on."""
     for layer, disabled in zip(layers, off, strict=True):
-        layer._disable_adapters = disabled
+        compat.disable_adapters(layer, disabled)
 
 
 def _is_plain(name: str, config: Any, layers: Sequence[Any]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmops.engine.requests import failed
-from llmops.errors import ServeError, UsageError
+from llmops.errors import ServeError, UsageError, first_line
 from llmops.records import Answer, Sampling
 
 KEY = "OPENAI_API_KEY"
@@ -249,4 +249,4 @@ def _encodable(text: str) -> str:
 
 def _said(error: Exception) -> str:
     """What went wrong, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    return first_line(error)[:300]

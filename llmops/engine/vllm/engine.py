@@ -19,7 +19,7 @@ from llmops.engine.local.scheduler import OnBatch
 from llmops.engine.openai.engine import Endpoint, HttpEngine
 from llmops.engine.requests import Request
 from llmops.engine.vllm.process import Server, find_environment
-from llmops.errors import LlmopsError, ServeError, UsageError
+from llmops.errors import ServeError, UsageError, rephrased
 from llmops.models import adapters, generation_config, safety, vllm_limits
 from llmops.records import Answer, ModelFiles
 
@@ -150,11 +150,8 @@ class VllmEngine:
         if self._room < 1:
             raise UsageError(f"{side.uri}: the server was started with no room for it")
         body = {"lora_name": side.digest, "lora_path": str(side.adapter_dir)}
-        try:
+        with rephrased(lambda message: f"{side.uri}: {message}"):
             self._server.post("/v1/load_lora_adapter", body)
-        except LlmopsError as error:
-            error.message = f"{side.uri}: {error.message}"
-            raise
         self._room -= 1
         self._models[side.digest] = self._model(side.digest)
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engine.local.adapters import load_adapters
-from llmops.engine.local.loading import load_base, quiet_loading
+from llmops.engine.local.loading import load_base
 from llmops.errors import IntegrityError, LlmopsError
 from llmops.files import digest
 from llmops.flavor.tokenizers import FILES, SETTINGS, TEMPLATE
 from llmops.models import safety
-from llmops.progress import say
+from llmops.progress import quiet_loading, say
 from llmops.records import BaseModel, LoadOptions, ModelFiles
 
 PROBE_TOKENS = 32

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
-
-import pytest
 
 from llmops import flavor
 from llmops.data import prepare
-from llmops.errors import DataError
 from llmops.recipe.load import load_recipe
+from llmops.records import BaseModel
 from llmops.train import train
-from llmops.train.dataset import conversations
-from llmops.train.sft import _trainer
+from llmops.train.sft import _trainer, parameters
 
 
 def test_the_loss_is_on_the_completion_only(
@@ -32,19 +28,6 @@ def test_the_loss_is_on_the_completion_only(
         assert "Split a pathname" in tokenizer.decode(ids)
 
 
-def test_examples_that_do_not_fit_are_refused_not_cut(tmp_path: Path, tiny_model: Path) -> None:
-    from transformers import AutoTokenizer
-
-    path = tmp_path / "train.jsonl"
-    rows = [
-        {"id": "short", "prompt": "a", "completion": "b"},
-        {"id": "long", "prompt": "a b " * 99, "completion": "b"},
-    ]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    with pytest.raises(DataError, match=r"1 example\(s\) exceed train.max_length=64 .* 'long'"):
-        conversations(path, AutoTokenizer.from_pretrained(tiny_model), 64)
-
-
 def test_a_finished_training_is_not_repeated(store: str, own_recipe: Path, tmp_path: Path) -> None:
     recipe = load_recipe(own_recipe, ["train.max_steps=2"])
     data = prepare(recipe.data, tmp_path / "data", name="own", seed=1)
@@ -53,3 +36,13 @@ def test_a_finished_training_is_not_repeated(store: str, own_recipe: Path, tmp_p
     assert first.steps == 2
     assert first.tokens > 0
     assert train(recipe, data, base, tmp_path / "work") == first
+
+
+def test_a_lora_setting_has_one_name_on_run_and_logged_model(
+    store: str, own_recipe: Path, base: BaseModel
+) -> None:
+    recipe = load_recipe(own_recipe)
+    found = parameters(recipe.train, recipe.seed, base)
+    lora = {f"lora_{name}": value for name, value in recipe.train.lora.model_dump().items()}
+    assert lora.items() <= found.items()
+    assert not set(recipe.train.lora.model_dump()) & set(found), "no second name"

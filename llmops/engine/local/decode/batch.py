@@ -19,6 +19,7 @@ from llmops.engine.local.decode.row import Row
 from llmops.engine.local.decode.sampling import processors
 from llmops.engine.local.mixed_adapters import Mixture
 from llmops.engine.requests import Prompt
+from llmops.models import compat
 from llmops.records import Answer
 
 LIVE_SHARE = 0.75
@@ -146,7 +147,7 @@ def _new_cache(model: Any) -> Any:
     from llmops.engine.local.decode.kv_cache import GrowingLayer
 
     base = unwrapped(model)
-    if not base._supports_default_dynamic_cache():
+    if not compat.keeps_default_cache(base):
         return None
     cache = DynamicCache(config=base.config)
     if not all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in cache.layers):

@@ -8,6 +8,7 @@ from typing import Any
 from llmops.engine.local.adapters import unwrapped
 from llmops.engine.local.decode.packing import padded
 from llmops.engine.requests import Pair
+from llmops.models import compat
 
 SCORE_BATCH = 8
 SCORE_TOKENS = 4_096
@@ -46,6 +47,6 @@ def _logits(model: Any, inputs: dict[str, Any], first: int) -> Any:
     """Logits (B, T - first, V) from the first position on that is needed."""
     base = unwrapped(model)
     width = inputs["input_ids"].shape[1]
-    if base._supports_logits_to_keep():
+    if compat.takes_logits_to_keep(base):
         return model(**inputs, logits_to_keep=width - first).logits
     return model(**inputs).logits[:, first:]

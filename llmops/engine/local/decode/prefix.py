@@ -14,6 +14,7 @@ from typing import Any
 from llmops.engine.local.adapters import unwrapped
 from llmops.engine.local.mixed_adapters import Mixture
 from llmops.engine.requests import Prompt
+from llmops.models import compat
 
 WORTH_TOKENS = 256
 """Tokens that must be saved for a pass of its own."""
@@ -89,4 +90,4 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
 
 
 def _last_logits_only(model: Any) -> dict[str, int]:
-    return {"logits_to_keep": 1} if unwrapped(model)._supports_logits_to_keep() else {}
+    return {"logits_to_keep": 1} if compat.takes_logits_to_keep(unwrapped(model)) else {}

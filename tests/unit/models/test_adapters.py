@@ -1,0 +1,74 @@
+"""Adapters at rest: what is no whole, safe adapter is refused, and nothing is registered."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from damage import flip
+from safetensors.numpy import load_file, save_file
+from versions import log_version, registered
+
+from llmops.errors import IntegrityError, LlmopsError, UsageError
+from llmops.models import adapters
+from llmops.models.resolve import resolve
+from llmops.records import BaseModel, ModelVersion
+
+
+@pytest.fixture
+def adapter(tiny_adapter: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
+
+
+def refused_to_log(adapter: Path, base: BaseModel, error: type[LlmopsError], says: str) -> None:
+    with pytest.raises(error, match=says):
+        log_version(adapter, base, "bot")
+    assert registered() == ["tiny/1"]
+
+
+def tensors_of(adapter: Path) -> tuple[Path, dict[str, Any]]:
+    file = adapter / adapters.WEIGHTS
+    return file, load_file(file)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "older layout"])
+def test_a_damaged_copy_in_the_cache_is_fetched_again(
+    version: ModelVersion, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resolve(version.uri)
+    (cached,) = Path(os.environ["LLMOPS_HOME"], "adapters").iterdir()
+    if damage == "flipped":
+        flip(cached / "adapter" / adapters.WEIGHTS)
+    else:  # 0.1 laid the files directly into the folder
+        for file in list((cached / "adapter").iterdir()):
+            file.rename(cached / file.name)
+        (cached / "adapter").rmdir()
+    folder = resolve(version.uri).adapter_dir
+    assert folder is not None
+    assert adapters.content_digest(folder.parent) == cached.name
+    assert f"fetching {version.uri} again" in capsys.readouterr().err
+
+
+def test_weights_that_are_not_numbers_are_refused(adapter: Path, base: BaseModel) -> None:
+    file, tensors = tensors_of(adapter)
+    name = sorted(tensors)[2]
+    tensors[name][0, 0] = float("nan")
+    save_file(tensors, file, metadata={"format": "pt"})
+    refused_to_log(adapter, base, IntegrityError, f"{name} holds NaN or infinite weights")
+
+
+def test_a_pickled_adapter_is_refused(adapter: Path, base: BaseModel) -> None:
+    (adapter / adapters.WEIGHTS).rename(adapter / "adapter_model.bin")
+    refused_to_log(adapter, base, UsageError, r"adapter_model\.bin may hold pickled code")
+
+
+def test_a_header_longer_than_its_file_is_refused(adapter: Path, base: BaseModel) -> None:
+    file = adapter / adapters.WEIGHTS
+    file.write_bytes(struct.pack("<Q", 1 << 50) + file.read_bytes()[8:])
+    refused_to_log(
+        adapter, base, IntegrityError, r"adapter_model\.safetensors: damaged safetensors"
+    )

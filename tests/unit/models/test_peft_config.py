@@ -1,0 +1,86 @@
+"""An adapter is compared with its base before anything is registered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file, save_file
+from tiny_models import build_tiny_adapter, build_tiny_model
+from versions import log_version, registered
+
+from llmops.errors import IntegrityError, LlmopsError
+from llmops.models import adapters
+from llmops.records import BaseModel
+
+
+@pytest.fixture
+def adapter(tiny_adapter: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
+
+
+def refused_to_log(adapter: Path, base: BaseModel, error: type[LlmopsError], says: str) -> None:
+    with pytest.raises(error, match=says):
+        log_version(adapter, base, "bot")
+    assert registered() == ["tiny/1"]
+
+
+def tensors_of(adapter: Path) -> tuple[Path, dict[str, Any]]:
+    file = adapter / adapters.WEIGHTS
+    return file, load_file(file)
+
+
+def test_the_adapter_of_another_base_is_refused(base: BaseModel, tmp_path: Path) -> None:
+    larger = build_tiny_model(tmp_path / "larger", hidden_size=64)
+    adapter = build_tiny_adapter(larger, tmp_path / "foreign")
+    refused_to_log(
+        adapter,
+        base,
+        IntegrityError,
+        r"does not fit its base tiny: 22 tensors have another shape, such as .* in the file",
+    )
+
+
+def test_another_rank_is_refused_with_both_shapes(adapter: Path, base: BaseModel) -> None:
+    config = json.loads((adapter / adapters.CONFIG).read_text())
+    (adapter / adapters.CONFIG).write_text(json.dumps({**config, "r": 8}))
+    refused_to_log(adapter, base, IntegrityError, r"\[4, 64\] in the file, \[8, 64\] in the model")
+
+
+def test_another_rank_of_one_module_is_refused_with_both_shapes(
+    adapter: Path, base: BaseModel
+) -> None:
+    config = json.loads((adapter / adapters.CONFIG).read_text())
+    config["rank_pattern"] = {"q_proj": 2}
+    (adapter / adapters.CONFIG).write_text(json.dumps(config))
+    refused_to_log(
+        adapter, base, IntegrityError, r"q_proj.*: \[4, 32\] in the file, \[2, 32\] in the model"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [("missing", "1 tensors .* not in the file"), ("extra", "1 tensors .* no place in the model")],
+)
+def test_missing_and_extra_tensors_are_counted_and_named(
+    adapter: Path, base: BaseModel, change: str, says: str
+) -> None:
+    file, tensors = tensors_of(adapter)
+    name = next(iter(tensors))
+    if change == "missing":
+        del tensors[name]
+    else:
+        tensors["base_model.model.surprise.lora_A.weight"] = tensors[name]
+    save_file(tensors, file, metadata={"format": "pt"})
+    refused_to_log(adapter, base, IntegrityError, says)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"peft_type": "PREFIX_TUNING"}'])
+def test_a_damaged_or_foreign_configuration_is_refused(
+    adapter: Path, base: BaseModel, content: str
+) -> None:
+    (adapter / adapters.CONFIG).write_text(content)
+    refused_to_log(adapter, base, LlmopsError, r"adapter_config\.json: (damaged|peft_type is)")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+
+from llmops.errors import LlmopsError, NotFoundError, StoreError, UsageError
+from llmops.records import BaseModel, ModelVersion
+from llmops.store import connection, registry, tags
+
+
+def test_a_version_is_named_in_three_ways(version: ModelVersion) -> None:
+    for uri in ("models:/bot/1", "models:/bot@champion", "models:/bot/latest"):
+        assert registry.parse(uri) == ("bot", "1")
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "says"),
+    [
+        ("bot", UsageError, "such as models:/bot@champion"),
+        ("a b", UsageError, "such as models:/quickstart@champion"),
+        ("models:/", UsageError, "expected models:/NAME/VERSION"),
+        ("models:/bot", UsageError, "a version or an alias is missing"),
+        ("models:/bot@best", NotFoundError, "no version has the alias 'best'"),
+        ("models:/nobody/latest", NotFoundError, "no such model"),
+    ],
+)
+def test_what_names_no_version_says_what_would(
+    version: ModelVersion, uri: str, error: type[LlmopsError], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        registry.parse(uri)
+
+
+def test_the_newest_of_ten_versions_is_the_tenth(store: str) -> None:
+    client = connection.client()
+    client.create_registered_model("bot")
+    for _ in range(10):
+        client.create_model_version("bot", "file:///nowhere")
+    assert registry.latest_version("bot") == "10"  # as texts, 9 is the largest
+
+
+def test_a_base_is_found_by_name_and_by_content(base: BaseModel, version: ModelVersion) -> None:
+    by_name, by_digest = (
+        registry.find_base(name="tiny"),
+        registry.find_base(base_digest=base.digest),
+    )
+    assert by_name is not None
+    assert by_digest is not None
+    assert (by_name.name, by_digest.name) == ("tiny", "tiny")
+    assert registry.find_base(name="bot") is None, "a version is no base"
+    assert registry.find_base(base_digest="0" * 64) is None
+    assert [found.name for found in registry.list_bases()] == ["tiny"]
+    assert registry.is_base("tiny", "1")
+    assert not registry.is_base("bot", "1")
+
+
+def test_a_run_knows_the_version_it_registered(version: ModelVersion) -> None:
+    assert version.run_id is not None
+    assert registry.version_of_run("bot", version.run_id) == "1"
+    assert registry.version_of_run("tiny", version.run_id) is None
+
+
+def test_an_alias_moves(version: ModelVersion) -> None:
+    connection.client().copy_model_version(version.uri, "bot")
+    registry.set_alias("bot", "champion", "2")
+    assert registry.version_of_alias("bot", "champion") == "2"
+    assert registry.version_of_alias("bot", "nobody") is None
+    with pytest.raises(StoreError, match="alias bot@champion: MLflow refused"):
+        registry.set_alias("bot", "champion", "7")
+
+
+def test_tags_keep_the_order_in_which_they_are_given(version: ModelVersion) -> None:
+    registry.annotate_version("bot", "1", {tags.VERDICT: "IMPROVED", tags.DELTA: "+0.1"})
+    found = list(registry.version_record("bot", "1").tags)
+    assert found.index(tags.VERDICT) < found.index(tags.DELTA)
+    assert registry.version_tag("bot", "1", tags.DELTA) == "+0.1"
+    assert registry.version_tag("bot", "1", "nothing") is None
+    registry.annotate_model("bot", tags.VERDICT, "IMPROVED")
+    assert connection.client().get_registered_model("bot").tags[tags.VERDICT] == "IMPROVED"
+
+
+def test_a_description_is_changed_from_what_it_was(version: ModelVersion) -> None:
+    registry.redescribe("bot", "1", version.model_id, lambda _: "one")
+    registry.redescribe("bot", "1", version.model_id, lambda text: f"{text} two")
+    assert registry.version_record("bot", "1").description == "one two"
+    logged = connection.client().get_logged_model(version.model_id)
+    assert logged.tags[tags.NOTE] == "one two"
+    with pytest.raises(NotFoundError, match="models:/bot/9: no such version"):
+        registry.version_record("bot", "9")

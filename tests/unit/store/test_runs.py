@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import mlflow
+import pytest
+
+from llmops.errors import StoreError
+from llmops.store import connection, runs
+
+
+def test_a_resumed_run_ends_as_its_block_does(store: str) -> None:
+    with mlflow.start_run() as run:
+        pass
+    run_id = run.info.run_id
+    with runs.resumed_run(run_id):
+        assert mlflow.active_run().info.run_id == run_id
+    assert mlflow.active_run() is None
+    assert connection.client().get_run(run_id).info.status == "FINISHED"
+    with pytest.raises(KeyError), runs.resumed_run(run_id):
+        raise KeyError
+    assert mlflow.active_run() is None
+    assert connection.client().get_run(run_id).info.status == "FAILED"
+
+
+def test_a_run_gets_the_name_that_the_page_shows(store: str) -> None:
+    with mlflow.start_run(run_name="before") as run:
+        pass
+    runs.rename_run(run.info.run_id, "v1 train")
+    assert connection.client().get_run(run.info.run_id).info.run_name == "v1 train"
+
+
+def test_a_run_is_found_by_the_beginning_of_a_tag_in_any_experiment(store: str) -> None:
+    with mlflow.start_run(tags={"llmops.evidence": "abc123"}):
+        pass
+    mlflow.set_experiment("another")
+    with mlflow.start_run(tags={"llmops.evidence": "abd456"}) as other:
+        pass
+    assert runs.run_with_tag("llmops.evidence", "abd%") == other.info.run_id
+    assert runs.run_with_tag("llmops.evidence", "ff%") is None
+
+
+def test_what_is_not_there_is_none(store: str) -> None:
+    assert runs.find_run("0" * 32) is None
+    assert runs.find_logged_model("m-" + "0" * 32) is None
+    with pytest.raises(StoreError, match=r"run 0{32}: MLflow refused"):
+        runs.rename_run("0" * 32, "x")

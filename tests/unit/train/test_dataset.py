@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer
+
+from llmops.errors import DataError
+from llmops.train.dataset import conversations
+
+
+def written(path: Path, *rows: dict[str, str]) -> Path:
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def test_prompt_and_completion_are_turns_of_user_and_assistant(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    path = written(tmp_path / "train.jsonl", {"id": "1", "prompt": "a", "completion": "b"})
+    (row,) = conversations(path, AutoTokenizer.from_pretrained(tiny_model), 64)
+    assert row == {
+        "prompt": [{"role": "user", "content": "a"}],
+        "completion": [{"role": "assistant", "content": "b"}],
+    }
+
+
+def test_examples_that_do_not_fit_are_refused_not_cut(tmp_path: Path, tiny_model: Path) -> None:
+    path = written(
+        tmp_path / "train.jsonl",
+        {"id": "short", "prompt": "a", "completion": "b"},
+        {"id": "long", "prompt": "a b " * 99, "completion": "b"},
+    )
+    with pytest.raises(DataError, match=r"1 example\(s\) exceed train.max_length=64 .* 'long'"):
+        conversations(path, AutoTokenizer.from_pretrained(tiny_model), 64)
