@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmops.engine.local.engine import LocalEngine
-from llmops.flavor import replies, requests
+from llmops.engine.openai.replies import Reply
+from llmops.flavor import rows
 from llmops.models import load_options
 from llmops.models.resolve import resolve
 from llmops.records import Answer, Message, ModelFiles, Sampling
@@ -43,7 +44,7 @@ class LoadedModel:
     def predict(
         self, data: Any, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Answers every row, all of them in batches of similar length.
+        """Answer every row, all of them in batches of similar length.
 
         Args:
             data: One chat request (``{"messages": […]}``), a list of prompts, of requests or of
@@ -58,18 +59,18 @@ class LoadedModel:
             UsageError: Neither messages nor prompts, an unknown parameter, or a conversation that
                 does not fit the model.
         """
-        rows = requests.read(data, params)
-        conversations = [row.messages for row in rows for _ in row.samplings]
-        samplings = [sampling for row in rows for sampling in row.samplings]
+        requests = rows.read(data, params)
+        conversations = [r.prompt for r in requests for _ in r.samplings]
+        samplings = [sampling for r in requests for sampling in r.samplings]
         answers = iter(self.generate(conversations, samplings))
         uri = self.files.uri
-        done = [replies.completion([next(answers) for _ in row.samplings], uri) for row in rows]
+        done = [Reply(uri).whole([next(answers) for _ in r.samplings]) for r in requests]
         return done[0] if isinstance(data, Mapping) else done
 
     def predict_stream(
         self, data: Any, params: Mapping[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Streams one row as ``chat.completion.chunk`` objects.
+        """Stream one row as ``chat.completion.chunk`` objects.
 
         Args:
             data: One row, see ``predict``.
@@ -78,8 +79,9 @@ class LoadedModel:
         Raises:
             UsageError: More than one row or answer, or what ``predict`` refuses.
         """
-        row = requests.read_one(data, params)
-        return replies.chunks(self.stream(row.messages, row.samplings[0]), self.files.uri)
+        request = rows.read_one(data, params)
+        pieces = self.stream(request.prompt, request.samplings[0])
+        return Reply(self.files.uri).chunks(pieces, include_usage=request.include_usage)
 
 
 def load_model(model_uri: str, **options: Any) -> LoadedModel:

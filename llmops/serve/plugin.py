@@ -6,7 +6,6 @@ Only the plugin imports this module, so MLflow is loaded already.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from mlflow.exceptions import MlflowException
 
+from llmops.engine.openai import tables
 from llmops.errors import LlmopsError, NotFoundError, UsageError
 from llmops.records import Deployment
 from llmops.serve.deployment import client, process, state
@@ -138,12 +138,13 @@ def refuse_update(name: str, uri: str | None) -> NoReturn:
 
 
 def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
-    """Answers of a deployment, one ``chat.completion`` for each conversation.
+    """Return a deployment's answers, one ``chat.completion`` for each conversation.
 
     Args:
-        name: Of the deployment.
+        name: Name of the deployment.
         inputs: A chat body, or a DataFrame: of a chat body (column ``messages``, one row per
-            message), of messages (columns ``role``, ``content``) or of prompts (``prompt``).
+            message), of messages (columns ``role``, ``content``), or of chat requests (columns
+            ``messages`` or ``prompt``, and parameters).
 
     Raises:
         UsageError: Other inputs.
@@ -152,21 +153,21 @@ def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
     if name is None:
         raise UsageError("predict: the name of a deployment is required (--name)")
     deployment = state.get(name)
-    bodies = [dict(inputs)] if isinstance(inputs, Mapping) else _bodies(inputs)
+    bodies = [tables.plain(inputs)] if isinstance(inputs, Mapping) else _bodies(inputs)
     if any(body.get("stream") for body in bodies):
-        raise UsageError("predict: returns whole answers; leave out `stream`, or use curl -N")
+        raise UsageError("stream: predict returns whole answers; leave it out, or use curl -N")
     return [client.chat(deployment, {"model": deployment.model} | body) for body in bodies]
 
 
 def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
     columns = set(getattr(frame, "columns", ()))
-    rows: list[dict[str, Any]] = json.loads(frame.to_json(orient="records")) if columns else []
     if {"role", "content"} <= columns:
-        return [{"messages": [{k: str(row[k]) for k in ("role", "content")} for row in rows]}]
-    if "messages" in columns:
-        return [{"messages": [row["messages"] for row in rows], **_shared(rows)}]
-    if "prompt" in columns:
-        return [_prompt_body(row) for row in rows]
+        rows = frame[["role", "content"]].to_dict(orient="records")
+        return [{"messages": [{key: str(value) for key, value in row.items()} for row in rows]}]
+    if "messages" in columns and all(isinstance(cell, Mapping) for cell in frame["messages"]):
+        return [{"messages": tables.plain(frame["messages"]), **_shared(frame)}]
+    if {"messages", "prompt"} & columns:
+        return [_chat(row) for row in tables.rows(frame)]
     raise UsageError(
         f"predict: received {', '.join(map(str, sorted(columns))) or type(frame).__name__};"
         " expected a chat body with `messages`, or rows with `prompt`",
@@ -174,23 +175,24 @@ def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
     )
 
 
-def _prompt_body(row: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {key: _native(value) for key, value in row.items() if key != "prompt"}
-    return {"messages": [{"role": "user", "content": str(row["prompt"])}], **rest}
+def _chat(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row as a chat body; MLflow's reader has made numbers of prompts that look so."""
+    if "prompt" not in row or "messages" in row:
+        return row
+    prompt = {"role": "user", "content": str(row.pop("prompt"))}
+    return {"messages": [prompt], **row}
 
 
-def _shared(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Parameters of a chat body: the reader spreads a list over the rows and repeats the rest."""
+def _shared(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the parameters of a chat body.
+
+    MLflow's reader spreads a list over the rows and repeats everything else.
+    """
     shared = {}
-    for key in rows[0].keys() - {"messages"} if rows else ():
-        values = [_native(row[key]) for row in rows]
-        shared[key] = values[0] if all(value == values[0] for value in values) else values
-    return shared
-
-
-def _native(value: Any) -> Any:
-    """What a gap in a column makes of an integer, undone: 16.0 is 16."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    for name in frame.columns.drop("messages") if len(frame) else ():
+        values = [tables.cell(name, value) for value in frame[name]]
+        shared[name] = values[0] if all(value == values[0] for value in values) else values
+    return {name: value for name, value in shared.items() if not tables.is_empty(value)}
 
 
 def _port(value: object) -> int:

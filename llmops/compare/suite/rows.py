@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from llmops.engine.openai.errors import RequestError, shown
+from llmops.engine.openai.messages import ROLES, WHOLE, broken, read_message
 from llmops.errors import DataError
 from llmops.files import digest
 from llmops.records import Example, Message
 
-ROLES = ("system", "user", "assistant")
 SLICE = "slice."
 SHAPE = "a list of {role, content} that ends with a user's turn"
 
@@ -50,16 +51,9 @@ def _empty(value: object) -> bool:
 
 
 def _require_whole(where: str, value: object) -> None:
-    """Refuses half of a surrogate pair, which JSON may hold and no file, store or model takes."""
-    if not isinstance(value, str):
-        return
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"{where}: holds half of a character ({value[error.start]!a} at {error.start})",
-            next_command="write the character whole, such as \\ud83d\\ude00, or leave it out",
-        ) from None
+    """Refuse half of a surrogate pair, which JSON may hold and no file, store or model takes."""
+    if isinstance(value, str) and (wrong := broken(value)):
+        raise DataError(f"{where}: {wrong}", next_command=WHOLE)
 
 
 def _one_of(where: str, row: Mapping[str, Any], name: str, other: str) -> str:
@@ -73,7 +67,7 @@ def _text(where: str, row: Mapping[str, Any], column: str) -> str | None:
     value = row.get(column)
     if value is not None and not isinstance(value, str):
         raise DataError(
-            f"{where}: `{column}` must be text, received {type(value).__name__} {_shown(value)}",
+            f"{where}: `{column}` must be text, received {type(value).__name__} {shown(value)}",
             next_command="write it as text, in quotes",
         )
     return value
@@ -85,7 +79,7 @@ def _label(where: str, row: Mapping[str, Any], column: str) -> str:
     if not isinstance(value, (str, int, float)):
         raise DataError(
             f"{where}: `{column}` must be text or a number,"
-            f" received {type(value).__name__} {_shown(value)}"
+            f" received {type(value).__name__} {shown(value)}"
         )
     return str(value)
 
@@ -123,7 +117,7 @@ def _conversation(where: str, value: Any) -> list[Message]:
     if hasattr(value, "tolist"):  # the array that pandas makes of a list
         value = value.tolist()
     if not isinstance(value, (list, tuple)) or not value:
-        raise DataError(f"{where}: expected {SHAPE}, received {_shown(value)}")
+        raise DataError(f"{where}: expected {SHAPE}, received {shown(value)}")
     turns = [_turn(f"{where}[{i}]", turn, first=i == 0) for i, turn in enumerate(value)]
     if turns[-1]["role"] != "user":
         raise DataError(f"{where}: expected {SHAPE}, the last turn is of {turns[-1]['role']!r}")
@@ -131,22 +125,11 @@ def _conversation(where: str, value: Any) -> list[Message]:
 
 
 def _turn(where: str, turn: Any, *, first: bool) -> Message:
-    if not isinstance(turn, Mapping):
-        raise DataError(f"{where}: expected {{role, content}}, received {_shown(turn)}")
-    role: Any = turn.get("role")
-    content: Any = turn.get("content")
-    roles = ROLES if first else ROLES[1:]
-    if role not in roles:
-        raise DataError(f"{where}: role {_shown(role)}; allowed here: {', '.join(roles)}")
-    if not isinstance(content, str) or not content.strip():
-        raise DataError(f"{where}: content must be text, received {_shown(content)}")
-    _require_whole(where, content)
-    more = [key for key in turn if key not in ("role", "content") and turn[key] is not None]
-    if more:
-        raise DataError(f"{where}: unknown key {more[0]!r}; allowed: role, content")
-    return {"role": role, "content": content}
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    """Read a turn as every request is read; a suite also wants order, and words."""
+    try:
+        message = read_message(turn, where, ROLES if first else ROLES[1:])
+    except RequestError as error:
+        raise DataError(error.message, next_command=error.next_command) from None
+    if not message["content"].strip():
+        raise DataError(f"{where}: content must be text, received {shown(message['content'])}")
+    return message

@@ -1,25 +1,29 @@
-"""Talks to a deployment over HTTP."""
+"""Asks a deployment over HTTP, with OpenAI's own client.
+
+Neither it nor httpx is imported before something is asked: MLflow imports this module at its start.
+"""
 
 from __future__ import annotations
 
-import json
 import os
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from http.client import HTTPException
-from typing import Any, Literal, overload
-from urllib.error import HTTPError
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llmops.errors import ServeError
 from llmops.records import Answer, Deployment, Sampling
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, OpenAI
 
 KEY_VARIABLE = "LLMOPS_API_KEY"
 ANSWER_SECONDS = 600.0
 READY_SECONDS = 1.0
 
-# A proxy that the environment names has no business between this machine and itself.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+NO_KEY = "none"
+"""The client insists on a key; a server without one ignores it."""
+DIRECT: Any = {"trust_env": False, "verify": False}
+"""No proxy between this machine and itself, and no certificates to load for plain HTTP."""
 
 
 @overload
@@ -42,7 +46,7 @@ def ask(
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     stream: bool = False,
 ) -> Answer | Iterator[str | Answer]:
-    """Asks a deployment one question.
+    """Ask a deployment one question.
 
     Args:
         deployment: From ``create`` or ``get``.
@@ -58,28 +62,32 @@ def ask(
 
 
 def chat(deployment: Deployment, body: Mapping[str, object]) -> dict[str, Any]:
-    """Posts a body to ``/v1/chat/completions`` and returns the response.
+    """Post a body to ``/v1/chat/completions`` and return the response.
 
     Raises:
         ServeError: The deployment does not answer, or refuses.
     """
-    with _failures(deployment), _post(deployment, body) as response:
-        completion: dict[str, Any] = json.load(response)
+    import httpx
+
+    with _failures(deployment), _client(deployment) as client:
+        response = client.post("/chat/completions", cast_to=httpx.Response, body=dict(body))
+        completion: dict[str, Any] = response.json()
     return completion
 
 
 def is_ready(endpoint: str) -> bool:
-    """Whether ``/readyz`` says yes within a second."""
+    """Return whether ``/readyz`` says yes within a second."""
+    import httpx
+
     try:
-        with _opener.open(f"{endpoint}/readyz", timeout=READY_SECONDS) as response:
-            return int(response.status) == 200
-    except (OSError, HTTPException):
+        return httpx.get(f"{endpoint}/readyz", timeout=READY_SECONDS, **DIRECT).is_success
+    except (httpx.HTTPError, httpx.InvalidURL):
         return False
 
 
 def _body(
     deployment: Deployment, messages: Sequence[Mapping[str, str]], sampling: Sampling
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "model": deployment.model,
         "messages": [dict(message) for message in messages],
@@ -91,35 +99,27 @@ def _body(
     }
 
 
-def _stream(deployment: Deployment, body: dict[str, object]) -> Iterator[str | Answer]:
-    options = {"stream": True, "stream_options": {"include_usage": True}}
-    text, reason, usage = "", "", {"completion_tokens": 0, "prompt_tokens": 0}
-    with _failures(deployment), _post(deployment, body | options) as response:
-        for event in _events(deployment, response):
-            usage = event.get("usage") or usage
-            for choice in event["choices"]:
-                reason = choice["finish_reason"] or reason
-                if piece := choice["delta"].get("content"):
+def _stream(deployment: Deployment, body: dict[str, Any]) -> Iterator[str | Answer]:
+    text, reason, usage = "", None, None
+    wanted: Any = {**body, "stream": True, "stream_options": {"include_usage": True}}
+    with (
+        _failures(deployment),
+        _client(deployment) as client,
+        client.chat.completions.create(**wanted) as chunks,
+    ):
+        for chunk in chunks:
+            usage = chunk.usage or usage
+            for choice in chunk.choices:
+                reason = choice.finish_reason or reason
+                if piece := choice.delta.content:
                     text += piece
                     yield piece
-    yield Answer(text, usage["completion_tokens"], usage["prompt_tokens"], reason)
-
-
-def _events(deployment: Deployment, lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
-    """The JSON of each server-sent event, up to the one that says that all have come."""
-    for line in lines:
-        data = line.removeprefix(b"data: ").strip()
-        if data == b"[DONE]":
-            return
-        if not data:
-            continue
-        event = json.loads(data)
-        if "error" in event:
-            raise ServeError(f"deployment {deployment.name}: {event['error']['message']}")
-        yield event
-    raise ServeError(
-        f"deployment {deployment.name}: the stream broke off", next_command=f"less {deployment.log}"
-    )
+    if reason is None or usage is None:
+        raise ServeError(
+            f"deployment {deployment.name}: the stream broke off",
+            next_command=f"less {deployment.log}",
+        )
+    yield Answer(text, usage.completion_tokens, usage.prompt_tokens, reason)
 
 
 def _answer(completion: Mapping[str, Any]) -> Answer:
@@ -132,36 +132,41 @@ def _answer(completion: Mapping[str, Any]) -> Answer:
     )
 
 
-def _post(deployment: Deployment, body: Mapping[str, object]) -> Any:
-    headers = {"Content-Type": "application/json"}
-    if key := os.environ.get(KEY_VARIABLE):
-        headers["Authorization"] = f"Bearer {key}"
-    request = urllib.request.Request(
-        f"{deployment.endpoint}/v1/chat/completions", json.dumps(body).encode(), headers
+def _client(deployment: Deployment) -> OpenAI:
+    from openai import DefaultHttpxClient, OpenAI
+
+    return OpenAI(
+        base_url=f"{deployment.endpoint}/v1",
+        api_key=os.environ.get(KEY_VARIABLE) or NO_KEY,
+        timeout=ANSWER_SECONDS,
+        max_retries=0,
+        http_client=DefaultHttpxClient(**DIRECT),
     )
-    return _opener.open(request, timeout=ANSWER_SECONDS)
 
 
 @contextmanager
 def _failures(deployment: Deployment) -> Iterator[None]:
-    """Says what went wrong between here and the server."""
+    """Raise what goes wrong between here and the server as our own error."""
+    import httpx
+    from openai import APIConnectionError, APIError, APIStatusError
+
+    name = f"deployment {deployment.name}"
     try:
         yield
-    except HTTPError as error:
-        with error:
-            raise ServeError(
-                f"deployment {deployment.name}: refused with {error.code}: {_reason(error)}",
-                next_command=f"export {KEY_VARIABLE}=…" if error.code == 401 else None,
-            ) from error
-    except (OSError, HTTPException) as error:
+    except APIStatusError as error:
         raise ServeError(
-            f"deployment {deployment.name}: {deployment.endpoint} does not answer ({error})",
+            f"{name}: refused with {error.status_code}: {_reason(error)}",
+            next_command=f"export {KEY_VARIABLE}=…" if error.status_code == 401 else None,
+        ) from error
+    except (APIConnectionError, httpx.HTTPError) as error:
+        raise ServeError(
+            f"{name}: {deployment.endpoint} does not answer ({error.__cause__ or error})",
             next_command=f"mlflow deployments get -t llmops --name {deployment.name}",
         ) from error
+    except APIError as error:  # an event of the stream says what went wrong
+        raise ServeError(f"{name}: {error.message}") from error
 
 
-def _reason(error: HTTPError) -> str:
-    try:
-        return str(json.load(error)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return error.reason
+def _reason(error: APIStatusError) -> str:
+    said = error.body.get("message") if isinstance(error.body, Mapping) else None
+    return str(said or error.response.reason_phrase)

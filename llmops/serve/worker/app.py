@@ -10,7 +10,8 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,12 +21,13 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from llmops.engine.openai import requests
+from llmops.engine.openai.errors import ApiError, RequestError
+from llmops.engine.openai.replies import Reply
 from llmops.errors import UsageError
 from llmops.files import digest
-from llmops.records import Answer
+from llmops.records import Answer, Message, Sampling
 from llmops.serve.worker.queue import Busy, Job, QueuedEngine
-from llmops.serve.worker.reply import Reply
-from llmops.serve.worker.request import ApiError, parse
 
 MAX_BODY = 1 << 20
 RETRY_SECONDS = 5
@@ -39,7 +41,7 @@ log = logging.getLogger(__name__)
 def create_app(
     engine: QueuedEngine, *, deployment: str, model: str, key: str | None = None
 ) -> Starlette:
-    """The application.
+    """Return the application.
 
     Args:
         engine: Answers the requests.
@@ -60,7 +62,11 @@ def create_app(
             Route("/readyz", api.ready),
             Mount("/v1", routes=routes, middleware=guard),
         ],
-        exception_handlers={ApiError: _refuse, HTTPException: _http_error},
+        exception_handlers={
+            ApiError: _refuse,
+            HTTPException: _http_error,
+            _ClientGone: _nobody,
+        },
     )
 
 
@@ -94,28 +100,57 @@ class _Api:
         return await self._answer(http, chat=False)
 
     async def _answer(self, http: HttpRequest, *, chat: bool) -> Response:
-        asked = parse(await _body(http), chat=chat, names=self._names)
-        reply = Reply(self._model, chat=chat)
-        try:
-            job = self._engine.submit(asked.prompt, asked.sampling, limited=asked.limited)
-            piece = await job.next()  # a prompt that is refused is refused before any header
+        body = await _body(http)
+        with _failures("messages" if chat else "prompt"):
+            given = requests.read_body(body)
+            requests.check_model(given, self._names)
+            asked = requests.read_chat(given) if chat else requests.read_completion(given)
+            reply = Reply(self._model, chat=chat)
             if asked.stream:
+                job = self._engine.submit(asked.prompt, asked.samplings[0])
+                piece = await job.next()  # a prompt that is refused is refused before any header
                 events = _events(job, piece, reply, usage=asked.include_usage)
                 return _EventStream(job, events, self._headers)
-            while not isinstance(piece, Answer):
-                if await http.is_disconnected():
-                    job.cancel()
-                    return Response(status_code=CLIENT_GONE)
-                piece = await job.next()
-        except Busy as error:
-            wait = {"Retry-After": str(RETRY_SECONDS)}
-            raise ApiError(503, error.message, headers=wait) from None
-        except UsageError as error:
-            raise ApiError(400, error.message, param="messages" if chat else "prompt") from None
-        except Exception as error:
-            _log_failure(error)
-            raise ApiError(500, "the answer could not be generated") from None
-        return JSONResponse(reply.whole(piece), headers=self._headers)
+            answers = [await self._whole(http, asked.prompt, each) for each in asked.samplings]
+            return JSONResponse(reply.whole(answers), headers=self._headers)
+
+    async def _whole(
+        self, http: HttpRequest, prompt: list[Message] | str, sampling: Sampling
+    ) -> Answer:
+        """Return one answer; the choices of a request take one place in the queue in turn."""
+        job = self._engine.submit(prompt, sampling)
+        while not isinstance(piece := await job.next(), Answer):
+            if await http.is_disconnected():
+                job.cancel()
+                raise _ClientGone
+        return piece
+
+
+class _ClientGone(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@contextmanager
+def _failures(param: str) -> Iterator[None]:
+    """Turn what goes wrong into errors of the protocol.
+
+    Args:
+        param: The parameter at fault where the engine refuses a prompt.
+    """
+    try:
+        yield
+    except (ApiError, _ClientGone):
+        raise
+    except Busy as error:
+        wait = {"Retry-After": str(RETRY_SECONDS)}
+        raise ApiError(503, error.message, headers=wait) from None
+    except RequestError as error:
+        raise ApiError(400, error.message, param=error.param) from None
+    except UsageError as error:
+        raise ApiError(400, error.message, param=param) from None
+    except Exception as error:
+        _log_failure(error)
+        raise ApiError(500, "the answer could not be generated") from None
 
 
 class _EventStream(StreamingResponse):
@@ -137,8 +172,8 @@ class _EventStream(StreamingResponse):
 async def _events(
     job: Job, piece: str | Answer, reply: Reply, *, usage: bool
 ) -> AsyncIterator[str]:
-    if start := reply.start():
-        yield _event(start)
+    for chunk in reply.start():
+        yield _event(chunk)
     try:
         while not isinstance(piece, Answer):
             yield _event(reply.piece(piece))
@@ -147,9 +182,8 @@ async def _events(
         _log_failure(error)
         yield _event(ApiError(500, "the answer could not be finished").body())
         return
-    yield _event(reply.end(piece))
-    if usage:
-        yield _event(reply.usage(piece))
+    for chunk in reply.end(piece, include_usage=usage):
+        yield _event(chunk)
     yield "data: [DONE]\n\n"
 
 
@@ -201,6 +235,10 @@ def _hash(key: str) -> str:
 async def _refuse(_: HttpRequest, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return JSONResponse(error.body(), error.status, error.headers)
+
+
+async def _nobody(_: HttpRequest, error: Exception) -> Response:
+    return Response(status_code=CLIENT_GONE)
 
 
 async def _http_error(http: HttpRequest, error: Exception) -> Response:

@@ -82,7 +82,7 @@ def test_streaming_gives_the_same_text(model: mlflow.pyfunc.PyFuncModel) -> None
 
 
 def test_parameters_are_checked(model: mlflow.pyfunc.PyFuncModel) -> None:
-    with pytest.raises(MlflowException, match="row 1: parameter response_format is not"):
+    with pytest.raises(MlflowException, match="row 1: response_format: not supported"):
         model.predict([{"prompt": "a"}, {"prompt": "a", "response_format": {"type": "json"}}])
     with pytest.raises(MlflowException):
         model.predict(["a"], params={"temperature": "hot"})

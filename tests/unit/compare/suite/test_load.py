@@ -98,6 +98,13 @@ def test_the_names_that_recipes_use_for_columns(tmp_path: Path) -> None:
     assert (example.expected, example.cluster) == ("c", "g")
 
 
+def test_a_conversation_is_read_as_a_request_is(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "And "}, {"type": "text", "text": "2 + 2?"}]
+    turns = [*CHAT[:3], {"role": "user", "content": parts, "refusal": None}]
+    (example,) = load_suite(suite_of(tmp_path, {"messages": turns})).examples
+    assert example.messages == tuple(CHAT)
+
+
 def test_an_id_is_made_of_the_content(tmp_path: Path) -> None:
     one, other = {"prompt": "p", "expected": "e"}, {"prompt": "p", "expected": "f"}
     first = load_suite(suite_of(tmp_path, one, other))
@@ -147,7 +154,12 @@ def test_a_file_is_pinned_by_its_bytes(tmp_path: Path) -> None:
         ({"messages": [{"content": "x"}]}, "role None"),
         ({"messages": [{"role": ["user"], "content": "x"}]}, "role ['user']"),
         ({"messages": [{"role": "user", "content": " "}]}, "content must be text, received ' '"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "content must be text"),
+        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "has type 'image'"),
+        ({"messages": [{"role": "user", "content": []}]}, "content must be text, received []"),
+        (
+            {"messages": [*CHAT[1:], {"role": "human", "content": "x"}]},
+            "`messages`[3]: role 'human'; allowed here: user, assistant",
+        ),
         ({"messages": [{**CHAT[1], "name": "ann"}]}, "unknown key 'name'; allowed: role, content"),
     ],
 )

@@ -91,6 +91,26 @@ def test_a_seed_repeats_an_answer(client: TestClient) -> None:
     assert first == second
 
 
+def test_several_answers_are_those_of_seeds_that_follow_each_other(client: TestClient) -> None:
+    asked = body(temperature=1.0, seed=5)
+    done = client.post(CHAT, json=asked | {"n": 3}).json()
+    assert [choice["index"] for choice in done["choices"]] == [0, 1, 2]
+    alone = [client.post(CHAT, json=asked | {"seed": seed}).json() for seed in (5, 6, 7)]
+    texts = [choice["message"]["content"] for choice in done["choices"]]
+    assert texts == [one["choices"][0]["message"]["content"] for one in alone]
+    tokens = [one["usage"]["completion_tokens"] for one in alone]
+    assert done["usage"]["completion_tokens"] == sum(tokens)
+    assert done["usage"]["prompt_tokens"] == alone[0]["usage"]["prompt_tokens"]
+
+
+def test_an_answer_without_a_limit_ends_with_the_context(
+    client: TestClient, engine: LocalEngine
+) -> None:
+    asked = {"model": "bot", "messages": [{"role": "user", "content": "a" * 400}]}
+    usage = client.post(CHAT, json=asked).json()["usage"]
+    assert usage["total_tokens"] <= engine.context
+
+
 def test_models_and_health(client: TestClient) -> None:
     assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["bot/3"]
     assert client.get("/livez").status_code == 200
@@ -101,7 +121,7 @@ def test_models_and_health(client: TestClient) -> None:
     ("status", "content"),
     [
         (400, b"{"),
-        (400, json.dumps(body(n=2)).encode()),
+        (400, json.dumps(body(n=129)).encode()),
         (400, json.dumps(body(max_tokens=5000)).encode()),
         (400, json.dumps(body(messages=[{"role": "user", "content": "a b " * 600}])).encode()),
         (404, json.dumps(body(model="gpt-5")).encode()),

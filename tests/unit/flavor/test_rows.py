@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from llmops.errors import UsageError
-from llmops.flavor.requests import read
+from llmops.flavor.rows import read, read_one
 from llmops.records import Sampling
 
 CHAT = [{"role": "user", "content": "hi"}]
+OPEN = Sampling(None)
+"""As long as the context allows, and greedy."""
 
 
 @pytest.mark.parametrize(
@@ -32,15 +34,15 @@ CHAT = [{"role": "user", "content": "hi"}]
 )
 def test_every_form_says_the_same(data: Any) -> None:
     (request,) = read(data)
-    assert request.messages == CHAT
-    assert request.samplings == (Sampling(),)
+    assert request.prompt == CHAT
+    assert request.samplings == (OPEN,)
 
 
 def test_empty_cells_are_no_parameters() -> None:
     frame = pd.DataFrame({"prompt": ["a", "b"], "max_tokens": [3, np.nan], "stop": ["x", None]})
     first, second = read(frame, {"temperature": 0.5})
     assert first.samplings == (Sampling(max_tokens=3, temperature=0.5, stop=("x",)),)
-    assert second.samplings == (Sampling(temperature=0.5),)
+    assert second.samplings == (Sampling(None, temperature=0.5),)
 
 
 def test_n_answers_have_seeds_of_their_own() -> None:
@@ -54,29 +56,30 @@ def test_keys_that_change_no_answer_are_ignored() -> None:
     (request,) = read(
         {"messages": CHAT, "model": "x", "user": "u", "stream": False, "logprobs": False, "id": 3}
     )
-    assert request.samplings == (Sampling(),)
+    assert request.samplings == (OPEN,)
 
 
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"max_tokens": 0}, "max_tokens must be a whole number from 1"),
-        ({"max_tokens": 2.5}, "max_tokens must be a whole number"),
-        ({"max_tokens": "5"}, "max_tokens must be a whole number"),
-        ({"temperature": -1}, "temperature must be a number from 0"),
-        ({"temperature": float("inf")}, "temperature must be"),
-        ({"top_p": 1.5}, "top_p must be a number from 0.0 to 1.0"),
-        ({"n": 0}, "n must be"),
-        ({"seed": "x"}, "seed must be"),
-        ({"stop": [""]}, "stop must be texts"),
-        ({"stop": [3]}, "stop must be texts"),
-        ({"stop": 3}, "stop must be texts"),
-        ({"logprobs": True}, "logprobs is not supported"),
-        ({"tools": []}, "tools is not supported"),
-        ({"stream": True}, r"stream is not supported \(predict_stream"),
-        ({"max_new_tokens": 3}, r"max_new_tokens is not supported \(it is called max_tokens"),
-        ({"max_tokens": 3, "max_completion_tokens": 4}, "one parameter with two values"),
-        ({"tempratur": 0.5}, "tempratur is unknown; allowed: max_tokens"),
+        ({"max_tokens": 0}, "max_tokens: must be a whole number of at least 1, received 0"),
+        ({"max_tokens": 2.5}, "max_tokens: must be a whole number"),
+        ({"max_tokens": "5"}, "max_tokens: must be a whole number"),
+        ({"temperature": -1}, "temperature: must be a number from 0"),
+        ({"temperature": float("inf")}, "temperature: must be"),
+        ({"temperature": float("nan")}, "temperature: must be"),
+        ({"top_p": 1.5}, "top_p: must be a number above 0, at most 1"),
+        ({"n": 0}, "n: must be"),
+        ({"seed": "x"}, "seed: must be"),
+        ({"stop": [""]}, "stop: must be a text"),
+        ({"stop": [3]}, "stop: must be a text"),
+        ({"stop": 3}, "stop: must be a text"),
+        ({"logprobs": True}, "logprobs: not supported"),
+        ({"tools": [{}]}, "tools: not supported"),
+        ({"max_new_tokens": 3}, r"max_new_tokens: not supported \(it is called max_tokens"),
+        ({"max_tokens": 3, "max_completion_tokens": 4}, "max_tokens: two values"),
+        ({"tempratur": 0.5}, r"tempratur: unknown parameter \(did you mean temperature\?\)"),
+        ({"messages": CHAT}, "prompt: a chat request has messages"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_row(row: dict[str, Any], says: str) -> None:
@@ -88,6 +91,7 @@ def test_a_wrong_parameter_is_named_with_its_row(row: dict[str, Any], says: str)
     "row",
     [
         {},
+        [],
         {"question": "a"},
         {"prompt": 5},
         {"prompt": None},
@@ -106,8 +110,25 @@ def test_a_row_without_text_is_refused(row: Any) -> None:
 
 
 def test_unknown_parameters_of_the_call() -> None:
-    with pytest.raises(UsageError, match="params: parameter max_new_tokens is not supported"):
+    with pytest.raises(UsageError, match="params: max_new_tokens: not supported"):
         read(["a"], {"max_new_tokens": 3})
+
+
+def test_whole_answers_are_no_streams() -> None:
+    with pytest.raises(UsageError, match="stream: predict returns whole answers; use predict_str"):
+        read({"prompt": "a", "stream": True})
+    request = read_one({"prompt": "a", "stream": False, "max_tokens": 3})
+    assert request.stream
+    assert request.samplings == (Sampling(3),)
+    with pytest.raises(UsageError, match="answers one row, received 2"):
+        read_one(["a", "b"])
+    with pytest.raises(UsageError, match="row 0: n: a stream holds one answer"):
+        read_one({"prompt": "a"}, {"n": 2})
+
+
+def test_a_length_of_the_call_has_two_names_too() -> None:
+    first, second = read([{"prompt": "a", "max_tokens": 2}, "b"], {"max_completion_tokens": 5})
+    assert [r.samplings for r in (first, second)] == [(Sampling(2),), (Sampling(5),)]
 
 
 def test_openai_s_newer_name_of_the_length() -> None:
@@ -120,7 +141,7 @@ def test_the_scoring_server_hands_in_arrays() -> None:
     row = {"messages": messages, "stop": np.array(["x"]), "max_tokens": np.int64(3)}
     for data in (row, [row], np.array([row]), pd.DataFrame([row])):
         (request,) = read(data)
-        assert request.messages == CHAT
+        assert request.prompt == CHAT
         assert request.samplings == (Sampling(max_tokens=3, stop=("x",)),)
 
 

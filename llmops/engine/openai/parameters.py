@@ -1,0 +1,195 @@
+"""Parameters of a request: their names, ranges and defaults, the same at every entry point.
+
+A name is known, harmless (it changes no answer), unsupported (it would change the answer, and is
+refused unless it is off) or unknown. ``null`` counts as absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from llmops.engine.openai.errors import SHOWN, RequestError, shown
+from llmops.engine.openai.messages import BROKEN, Strict, Text
+from llmops.records import Sampling
+
+MAX_ANSWERS = 128
+MAX_STOPS = 16
+SEEDS = 1 << 64
+LOWEST_SEED = -(1 << 63)
+ALIASES = {"max_completion_tokens": "max_tokens"}
+"""OpenAI's newer names."""
+HARMLESS = frozenset(
+    {
+        "id",
+        "metadata",
+        "model",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "user",
+    }
+)
+"""What clients send along and what changes no answer."""
+UNSUPPORTED = {
+    "audio": "",
+    "best_of": "",
+    "do_sample": " (temperature 0 is greedy)",
+    "echo": "",
+    "frequency_penalty": "",
+    "function_call": "",
+    "functions": "",
+    "logit_bias": "",
+    "logprobs": "",
+    "max_new_tokens": " (it is called max_tokens)",
+    "min_p": "",
+    "modalities": "",
+    "num_beams": "",
+    "prediction": "",
+    "presence_penalty": "",
+    "reasoning_effort": "",
+    "repetition_penalty": "",
+    "response_format": "",
+    "suffix": "",
+    "tool_choice": "",
+    "tools": "",
+    "top_k": "",
+    "top_logprobs": "",
+    "verbosity": "",
+    "web_search_options": "",
+}
+"""Parameters that would change the answer, and what to do instead."""
+OFF: dict[str, tuple[object, ...]] = {
+    "best_of": (1,),
+    "modalities": (["text"],),
+    "num_beams": (1,),
+    "repetition_penalty": (1,),
+    "response_format": ({"type": "text"},),
+    "tool_choice": ("none", "auto"),
+    "top_k": (-1,),
+}
+"""Values besides false, 0 and empty ones at which an unsupported parameter changes nothing."""
+
+
+class StreamOptions(Strict):
+    """What a stream holds besides the answer."""
+
+    include_usage: bool = False
+
+
+def _listed(stop: object) -> object:
+    return [stop] if isinstance(stop, str) else stop
+
+
+class Parameters(Strict):
+    """Parameters with their defaults; each description completes "must be …" in an error."""
+
+    max_tokens: int | None = Field(None, ge=1, description="a whole number of at least 1")
+    temperature: float = Field(
+        0.0, ge=0, le=2, allow_inf_nan=False, description="a number from 0 to 2"
+    )
+    top_p: float = Field(
+        1.0, gt=0, le=1, allow_inf_nan=False, description="a number above 0, at most 1"
+    )
+    n: int = Field(1, ge=1, le=MAX_ANSWERS, description=f"a whole number from 1 to {MAX_ANSWERS}")
+    seed: int | None = Field(
+        None,
+        ge=LOWEST_SEED,
+        lt=LOWEST_SEED + SEEDS,
+        description="a whole number from -2**63 to 2**63 - 1",
+    )
+    stop: Annotated[
+        list[Annotated[Text, Field(min_length=1)]],
+        BeforeValidator(_listed),
+        Field(max_length=MAX_STOPS, description=f"a text or up to {MAX_STOPS} texts, none empty"),
+    ] = []  # noqa: RUF012 - pydantic copies it
+    stream: bool = Field(False, description="true or false")
+    stream_options: StreamOptions | None = Field(None, description="{include_usage: true or false}")
+
+    def samplings(self) -> tuple[Sampling, ...]:
+        """Return how each of the ``n`` answers is generated; their seeds follow each other."""
+        sampling = Sampling(
+            self.max_tokens, self.temperature, self.top_p, self.seed, tuple(self.stop)
+        )
+        if self.seed is None:
+            return (sampling,) * self.n
+        return tuple(replace(sampling, seed=_after(self.seed, i)) for i in range(self.n))
+
+
+NAMES = (*Parameters.model_fields, *ALIASES)
+INTEGERS = frozenset({"max_tokens", "max_completion_tokens", "n", "seed"})
+
+
+def known(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that say something, by the names that they have here.
+
+    Raises:
+        RequestError: A name is unknown or not supported, or one parameter has two values.
+    """
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if value is None or key in HARMLESS or (key in UNSUPPORTED and _is_off(key, value)):
+            continue
+        if key not in NAMES:
+            raise RequestError(_unknown(key), param=str(key))
+        name = ALIASES.get(key, key)
+        if name in found and found[name] != value:
+            raise RequestError(
+                f"{name}: two values, as it is also called"
+                f" {', '.join(alias for alias, of in ALIASES.items() if of == name)}",
+                param=name,
+            )
+        found[name] = value
+    return found
+
+
+def read_parameters(given: Mapping[str, Any]) -> Parameters:
+    """Read the values of parameters.
+
+    Args:
+        given: From ``known``.
+
+    Raises:
+        RequestError: A value is of the wrong type or out of range, or parameters contradict.
+    """
+    try:
+        read = Parameters.model_validate(given)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0])
+        if wrong["type"] == BROKEN:
+            raise RequestError(f"{name}: {wrong['msg']}", param=name) from None
+        allowed = Parameters.model_fields[name].description
+        raise RequestError(
+            f"{name}: must be {allowed}, received {shown(given[name])}", param=name
+        ) from None
+    if read.stream_options is not None and not read.stream:
+        raise RequestError("stream_options: only with stream true", param="stream_options")
+    if read.stream and read.n > 1:
+        raise RequestError(f"n: a stream holds one answer, received {read.n}", param="n")
+    return read
+
+
+def _is_off(name: str, value: object) -> bool:
+    return not value or value in OFF.get(name, ())
+
+
+def _unknown(name: object) -> str:
+    if name in UNSUPPORTED:
+        what = f"not supported{UNSUPPORTED[str(name)]}"
+    else:
+        close = get_close_matches(str(name), NAMES, n=1)
+        what = f"unknown parameter{f' (did you mean {close[0]}?)' if close else ''}"
+    printable = ascii(str(name)[:SHOWN])[1:-1]
+    return f"{printable}: {what}; allowed: {', '.join(NAMES)}"
+
+
+def _after(seed: int, steps: int) -> int:
+    """Return the seed some steps on; the highest is followed by the lowest."""
+    return (seed + steps - LOWEST_SEED) % SEEDS + LOWEST_SEED

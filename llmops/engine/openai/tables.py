@@ -1,0 +1,51 @@
+"""Rows of a DataFrame as requests: how MLflow's callers hand in many at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from llmops.engine.openai.parameters import INTEGERS, NAMES, UNSUPPORTED
+from llmops.engine.openai.requests import TEXTS
+
+COLUMNS = frozenset({*TEXTS, *NAMES, *UNSUPPORTED})
+
+
+def rows(frame: Any) -> list[dict[str, Any]]:
+    """Return the rows of a DataFrame as requests.
+
+    Columns that are no part of a request are the caller's own, and dropped; so are empty cells.
+    """
+    ours = [name for name in frame.columns if name in COLUMNS]
+    return [
+        {name: cell(name, value) for name, value in row.items() if not is_empty(value)}
+        for row in frame[ours].to_dict(orient="records")
+    ]
+
+
+def cell(column: str, value: Any) -> Any:
+    """Return a cell as JSON would have it; a gap in its column has made 16.0 of 16."""
+    value = plain(value)
+    if column in INTEGERS and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def plain(value: Any) -> Any:
+    """Return numpy's arrays and numbers, which MLflow and pandas make of JSON, as Python's own."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether a cell is missing; pandas has several words for that."""
+    import pandas as pd
+
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, float) and math.isnan(value)

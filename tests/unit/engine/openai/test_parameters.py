@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmops.engine.openai.errors import RequestError
+from llmops.engine.openai.parameters import HARMLESS, NAMES, UNSUPPORTED, known, read_parameters
+from llmops.records import Sampling
+
+
+def test_a_name_is_of_one_kind() -> None:
+    assert not HARMLESS & set(UNSUPPORTED)
+    assert not (HARMLESS | set(UNSUPPORTED)) & set(NAMES)
+
+
+def test_names_that_say_nothing_are_left_out() -> None:
+    given = {"user": "ann", "seed": None, "tools": [], "logprobs": False, "top_k": -1, "n": 2}
+    assert known(given) == {"n": 2}
+
+
+def test_the_newer_name_means_the_same() -> None:
+    assert known({"max_completion_tokens": 5}) == {"max_tokens": 5}
+    assert known({"max_completion_tokens": 5, "max_tokens": 5}) == {"max_tokens": 5}
+    for order in (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")):
+        with pytest.raises(RequestError, match=r"^max_tokens: two values"):
+            known(dict(zip(order, (1, 2), strict=True)))
+
+
+@pytest.mark.parametrize("name", sorted(UNSUPPORTED))
+def test_what_would_change_the_answer_is_refused_unless_it_is_off(name: str) -> None:
+    assert known({name: False}) == {}
+    with pytest.raises(RequestError, match=rf"^{name}: not supported") as refused:
+        known({name: "on"})
+    assert refused.value.param == name
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("temprature", "did you mean temperature?"),
+        ("max_token", "did you mean max_tokens?"),
+        ("zzz", "zzz: unknown parameter; allowed: max_tokens, temperature"),
+        ("a\ud800", r"a\ud800: unknown parameter"),
+        (3, "3: unknown parameter"),
+    ],
+)
+def test_an_unknown_name_is_refused(name: Any, says: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        known({name: 1})
+    assert says in refused.value.message
+    refused.value.message.encode()
+
+
+def test_defaults() -> None:
+    assert read_parameters({}).samplings() == (Sampling(None, 0.0, 1.0, None, ()),)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("max_tokens", (1, 10**9)),
+        ("temperature", (0, 0.0, 2, 2.0)),
+        ("top_p", (1e-9, 1)),
+        ("n", (1, 128)),
+        ("seed", (-(2**63), 0, 2**63 - 1)),
+        ("stop", ("a", ["a"] * 16, [])),
+    ],
+)
+def test_ranges_include_their_ends(name: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        read_parameters({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("max_tokens", (0, 1.0, "1", True)),
+        ("temperature", (-1e-9, 2.1, float("nan"), "hot", True, 10**400)),
+        ("top_p", (0, 1.1, float("nan"))),
+        ("n", (0, 129, 1.5)),
+        ("seed", (-(2**63) - 1, 2**63, 1.0)),
+        ("stop", ("", ["a"] * 17, [None], 3, {"a": 1})),
+        ("stream", ("yes", 1)),
+        ("stream_options", (5, {"include_obfuscation": True}, {"include_usage": 1})),
+    ],
+)
+def test_what_lies_outside_is_refused_with_what_is_allowed(
+    name: str, values: tuple[Any, ...]
+) -> None:
+    for value in values:
+        with pytest.raises(RequestError, match=rf"^{name}: must be .*, received ") as refused:
+            read_parameters({"stream": True, name: value})
+        assert refused.value.param == name
+
+
+def test_a_stop_that_utf_8_cannot_carry() -> None:
+    with pytest.raises(RequestError, match=r"^stop: holds half of a character"):
+        read_parameters({"stop": ["\ud800"]})
+
+
+def test_a_stream_holds_one_answer() -> None:
+    with pytest.raises(RequestError, match=r"^n: a stream holds one answer, received 2"):
+        read_parameters({"stream": True, "n": 2})
+    with pytest.raises(RequestError, match=r"^stream_options: only with stream true"):
+        read_parameters({"stream_options": {}})
+    assert read_parameters({"stream": True, "stream_options": {"include_usage": None}}).stream
+
+
+def test_seeds_of_several_answers_follow_each_other() -> None:
+    def seeds(**given: Any) -> list[int | None]:
+        return [sampling.seed for sampling in read_parameters(given).samplings()]
+
+    assert seeds(n=3, seed=-1) == [-1, 0, 1]
+    assert seeds(n=2, seed=2**63 - 1) == [2**63 - 1, -(2**63)]
+    assert seeds(n=2) == [None, None]

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from llmops.engine.openai.tables import cell, is_empty, plain, rows
+
+
+def test_rows_hold_what_is_part_of_a_request() -> None:
+    frame = pd.DataFrame(
+        {"prompt": ["a", "b"], "max_tokens": [3, None], "logprobs": [None, True], "topic": [1, 2]}
+    )
+    assert rows(frame) == [{"prompt": "a", "max_tokens": 3}, {"prompt": "b", "logprobs": True}]
+
+
+def test_a_gap_in_a_column_makes_no_other_number_of_a_whole_one() -> None:
+    for column in ("max_tokens", "max_completion_tokens", "n", "seed"):
+        value = cell(column, np.float64(16))
+        assert (value, type(value)) == (16, int)
+    assert cell("max_tokens", 2.5) == 2.5
+    assert isinstance(cell("temperature", 1.0), float)
+
+
+def test_arrays_become_lists_all_the_way_down() -> None:
+    made = plain(
+        {"messages": np.array([{"stop": np.array(["a"]), "n": np.int64(3)}], dtype=object)}
+    )
+    assert made == {"messages": [{"stop": ["a"], "n": 3}]}
+    assert type(made["messages"][0]["n"]) is int
+    assert plain(("a", 1)) == ["a", 1]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), np.nan, pd.NA, pd.NaT])
+def test_empty_cells(value: object) -> None:
+    assert is_empty(value)
+
+
+@pytest.mark.parametrize("value", ["", 0, False, [], "nan"])
+def test_cells_that_say_something(value: object) -> None:
+    assert not is_empty(value)
