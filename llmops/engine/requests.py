@@ -6,12 +6,14 @@ Requests to several sides may go together: each names its own.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmops.engine.chat_format import Messages, Voice
 from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling
 
+DEFAULT_ANSWER_TOKENS = 512
+"""Tokens of an answer whose request names no limit, if the context holds that many."""
 Key = Hashable
 """What tells a request from the others of one call; its result carries it."""
 
@@ -49,7 +51,7 @@ class Prompt:
 
     Attributes:
         ids: Token ids of the rendered conversation.
-        sampling: How it is continued.
+        sampling: How it is continued; its ``max_tokens`` is a number.
         voice: Whose tokens they are.
         adapter: Name of the adapter that answers, ``None`` for the bare base.
     """
@@ -62,7 +64,13 @@ class Prompt:
     @property
     def lengths(self) -> tuple[int, int]:
         """Tokens of the prompt, and of its answer at most."""
-        return len(self.ids), self.sampling.max_tokens
+        return len(self.ids), self.max_tokens
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the answer, at most."""
+        assert self.sampling.max_tokens is not None, "resolved by `prompt`"
+        return self.sampling.max_tokens
 
 
 @dataclass(frozen=True)
@@ -95,8 +103,13 @@ def prompt(request: Request, voice: Voice, context: int) -> Prompt:
     ids = voice.token_ids(voice.render(request.messages))
     if not ids:
         raise UsageError("the prompt is empty")
-    _check_fits(len(ids), request.sampling.max_tokens, context, "the answer may have")
-    return Prompt(ids, request.sampling, voice, request.side.adapter_digest)
+    room = max(1, context - len(ids))
+    limit = request.sampling.max_tokens
+    if limit is None:
+        limit = min(DEFAULT_ANSWER_TOKENS, room)
+    _check_fits(len(ids), limit, context, "the answer may have")
+    sampling = replace(request.sampling, max_tokens=limit)
+    return Prompt(ids, sampling, voice, request.side.adapter_digest)
 
 
 def pair(turn: Turn, voice: Voice, context: int) -> Pair:
@@ -122,8 +135,9 @@ def check_sampling(sampling: Sampling) -> None:
     Raises:
         UsageError: A value is out of range.
     """
+    limit = sampling.max_tokens
     for name, value, valid, allowed in (
-        ("max_tokens", sampling.max_tokens, sampling.max_tokens >= 1, "1 or more"),
+        ("max_tokens", limit, limit is None or limit >= 1, "1 or more"),
         (
             "temperature",
             sampling.temperature,

@@ -48,12 +48,14 @@ class Sampling:
     """How to generate.
 
     Attributes:
+        max_tokens: Tokens an answer may have, its end token included; ``None`` for as many as the
+            context leaves, at most ``engine.requests.DEFAULT_ANSWER_TOKENS``.
         temperature: 0 is greedy.
         seed: Makes sampled answers repeatable; has no effect on greedy ones.
         stop: Strings that end an answer and are cut from it.
     """
 
-    max_tokens: int = 64
+    max_tokens: int | None = 64
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None

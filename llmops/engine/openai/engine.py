@@ -173,7 +173,8 @@ class HttpEngine:
         A side must not lose because its server ended, its quota did, or a proxy shows a page. Whether
         the prompt was to blame, only another that nothing is wrong with can tell.
         """
-        short = replace(sampling, max_tokens=min(sampling.max_tokens, GREETING_TOKENS))
+        limit = min(sampling.max_tokens or GREETING_TOKENS, GREETING_TOKENS)
+        short = replace(sampling, max_tokens=limit)
         return self._answer(GREETING, short).error
 
     def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:

@@ -38,7 +38,7 @@ class Row:
     @property
     def left(self) -> int:
         """Tokens that may still come."""
-        return self.prompt.sampling.max_tokens - len(self.tokens)
+        return self.prompt.max_tokens - len(self.tokens)
 
     def append(self, token: int) -> None:
         """Takes a token, unless the row has ended."""
