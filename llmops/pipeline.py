@@ -1,7 +1,4 @@
-"""The main path: data → train → flavor → compare → gate → serve.
-
-Each stage is a function of its own; this is the order in which they are called.
-"""
+"""The main path: data → train → flavor → compare → gate → serve, each a function of its own."""
 
 from __future__ import annotations
 
@@ -10,9 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmops.compare import compare, load_suite
-from llmops.compare.baseline import baseline, remembered
-from llmops.compare.leakage.heldout import refuse_contaminated
+from llmops.compare import comparison_run, load_suite
+from llmops.compare.baseline import baseline, remembered_baseline
 from llmops.data import prepare
 from llmops.files import digest
 from llmops.files.workspace import workspace
@@ -25,6 +21,7 @@ from llmops.recipe.schema import Recipe
 from llmops.records import (
     Comparison,
     Decision,
+    ModelFiles,
     ModelVersion,
     PreparedData,
     Sampling,
@@ -42,7 +39,7 @@ class Outcome:
 
     Attributes:
         answer: What the served champion said, ``None`` if nothing was promoted or served.
-        seconds: Wall time of this sitting.
+        seconds: Wall time of this process.
     """
 
     recipe: Recipe
@@ -56,7 +53,7 @@ class Outcome:
 
 
 def run(recipe: Recipe) -> Outcome:
-    """Runs the loop; a killed run goes on where it was when called again.
+    """Run the loop; a killed run goes on where it was when called again.
 
     Raises:
         LlmopsError: A stage failed. What it had finished is kept, nothing is half registered.
@@ -64,7 +61,7 @@ def run(recipe: Recipe) -> Outcome:
     begun = time.monotonic()
     with workspace_of(recipe) as work:
         data, trained, version = fine_tune(recipe, work)
-        against = remembered(work / f"baseline-of-v{version.version}", recipe, version)
+        against = remembered_baseline(work, recipe, version)
         comparison, decision = judge(recipe, version.uri, test_suite(recipe, data), against)
         answer = None
         if decision.passed:
@@ -89,14 +86,13 @@ def workspace_of(recipe: Recipe) -> AbstractContextManager[Path]:
 
 
 def fine_tune(recipe: Recipe, work: Path) -> tuple[PreparedData, TrainResult, ModelVersion]:
-    """Data, training and registration."""
+    """Prepare the data, train on it, and register the adapter."""
     data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
     counts = ", ".join(f"{split.rows} {split.name}" for split in data.splits)
     say(f"data: {counts} examples from {data.source}")
-    if data.test.rows < recipe.gate.min_prompts:
-        say(
-            f"data: fewer test rows than gate.min_prompts={recipe.gate.min_prompts}: no version can pass"
-        )
+    fewest = recipe.gate.min_prompts
+    if data.test.rows < fewest:
+        say(f"data: fewer test rows than gate.min_prompts={fewest}: no version can pass")
     base = ensure_base(recipe.train.base)
     key = digest.of_record([data.digest, base.digest])[:12]
     trained = train(recipe, data, base, work / f"train-{key}")
@@ -104,59 +100,47 @@ def fine_tune(recipe: Recipe, work: Path) -> tuple[PreparedData, TrainResult, Mo
 
 
 def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersion:
-    """Registers the adapter, once for each training run."""
+    """Register the adapter, once for each training run."""
     model = recipe.flavor.model
-    existing = registry.version_of_run(model, trained.run_id)
-    if existing is not None:
-        version = versions.get_version(model, existing)
-    else:
+    number = registry.version_of_run(model, trained.run_id)
+    if number is None:
         with runs.resumed_run(trained.run_id):
-            version = _log(recipe, data, trained)
+            info = log_model(
+                trained.adapter_dir,
+                base=trained.base,
+                registered_model_name=model,
+                tags={tags.RECIPE_DIGEST: recipe.digest(), tags.DATA_DIGEST: data.digest},
+                step=trained.steps,
+            )
+        number = str(info.registered_model_version)
+    version = versions.get_version(model, number)
     registry.set_alias(model, recipe.flavor.alias, version.version)
     say(f"flavor: registered {version.uri} @{recipe.flavor.alias}")
     runs.rename_run(trained.run_id, f"v{version.version} train")
     return version
 
 
-def _log(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelVersion:
-    info = log_model(
-        trained.adapter_dir,
-        base=trained.base,
-        registered_model_name=recipe.flavor.model,
-        tags={tags.RECIPE_DIGEST: recipe.digest(), tags.DATA_DIGEST: data.digest},
-        step=trained.steps,
-    )
-    return versions.get_version(recipe.flavor.model, str(info.registered_model_version))
-
-
 def judge(
-    recipe: Recipe, candidate: str, suite: Suite, against: str | None = None
+    recipe: Recipe, candidate: str | ModelFiles, suite: Suite, against: str | None = None
 ) -> tuple[Comparison, Decision]:
-    """Comparison, decision, and the record of both; no alias moves."""
-    files = resolve(candidate)
-    refuse_contaminated(files, suite)
+    """Compare, decide, and record both; no alias moves."""
+    files = resolve(candidate) if isinstance(candidate, str) else candidate
+    registry.parse(files.uri)  # only a registered version can bear a verdict
     other = resolve(against or baseline(recipe, files.base))
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
-    comparison = compare(
-        other,
-        files,
-        suite,
-        recipe.compare,
-        questions=recipe.gate.require,
-        min_prompts=recipe.gate.min_prompts,
-    )
-    decision = gate(comparison, recipe.gate)
-    record(comparison, decision)
+    with comparison_run(other, files, suite, recipe.compare, recipe.gate) as comparison:
+        decision = gate(comparison, recipe.gate)
+        record(comparison, decision)
     return comparison, decision
 
 
 def test_suite(recipe: Recipe, data: PreparedData) -> Suite:
-    """The held-out split as a suite."""
+    """Read the held-out split as a suite."""
     return load_suite(data.test.path, name=f"{recipe.name}-test")
 
 
 def serve(recipe: Recipe, uri: str, data: PreparedData) -> str | None:
-    """Starts the winner, asks it once whole and once streamed, and stops it again."""
+    """Start the winner, ask it once whole and once streamed, and stop it again."""
     if recipe.serve is None:
         return None
     prompt = recipe.serve.prompt or load_suite(data.test.path).examples[0].messages[0]["content"]

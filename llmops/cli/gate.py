@@ -39,8 +39,9 @@ def command(
     connection.use_experiment(resolved.name)
     uri = candidate or f"models:/{resolved.flavor.model}@{resolved.flavor.alias}"
     with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        path = suite or heldout.test_file(resolve(uri), Path(folder))
+        files = resolve(uri)
+        path = suite or heldout.download_test_split(files, Path(folder))
         held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
-        comparison, decision = pipeline.judge(resolved, uri, held_out)
+        comparison, decision = pipeline.judge(resolved, files, held_out)
     emit(output, comparison_table(comparison, decision), to_json(comparison, decision))
     return decision.exit_code

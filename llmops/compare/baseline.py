@@ -12,7 +12,7 @@ from llmops.store import registry
 
 
 def baseline(recipe: Recipe, base: BaseModel) -> str:
-    """URI of what ``compare.baseline`` names; the bare base stands in for a champion not yet there."""
+    """Return the URI of what ``compare.baseline`` names: the bare base while there is no champion."""
     named = recipe.compare.baseline
     if named.startswith("models:/"):
         return named
@@ -20,8 +20,17 @@ def baseline(recipe: Recipe, base: BaseModel) -> str:
     return base.uri if version is None else f"models:/{recipe.flavor.model}/{version}"
 
 
-def remembered(path: Path, recipe: Recipe, version: ModelVersion) -> str:
-    """The baseline; a run that is resumed after its promotion must not meet itself."""
+def remembered_baseline(work: Path, recipe: Recipe, version: ModelVersion) -> str:
+    """Return the baseline's URI, kept for a run that is resumed after its promotion.
+
+    The candidate is the champion by then, and would be compared with itself.
+
+    Args:
+        work: The run's workspace, where the URI is kept.
+        recipe: The recipe.
+        version: The candidate.
+    """
+    path = work / f"baseline-of-v{version.version}"
     now = baseline(recipe, fetch(version.base_digest))
     if now == version.uri and path.is_file():
         return path.read_text(encoding="utf-8")

@@ -12,16 +12,16 @@ from llmops.recipe.schema import Compare
 from llmops.records import Comparison
 
 OPTIONS = tuple(dict.fromkeys(("baseline", "candidate", "name", *Compare.model_fields)))
-"""What ``evaluator_config`` may hold."""
+"""Keys that ``evaluator_config`` may hold."""
 
 
 def evaluate(model: Any, dataset: Any, config: Mapping[str, Any]) -> Comparison:
-    """Compares a model with ``evaluator_config["baseline"]`` on an evaluation dataset.
+    """Compare a model with ``evaluator_config["baseline"]`` on an evaluation dataset.
 
     Args:
         model: The pyfunc that MLflow loaded; its logged model is what is compared.
         dataset: MLflow's evaluation dataset; its targets are the expected answers.
-        config: ``baseline``, and what ``compare`` takes besides.
+        config: ``baseline``, and any of ``OPTIONS``.
 
     Raises:
         UsageError: An unknown option, or a model that was not logged.
@@ -31,7 +31,7 @@ def evaluate(model: Any, dataset: Any, config: Mapping[str, Any]) -> Comparison:
         raise UsageError(
             f"evaluator_config: unknown {', '.join(unknown)}; allowed: {', '.join(OPTIONS)}"
         )
-    candidate = config.get("candidate") or _logged(model)
+    candidate = config.get("candidate") or _logged_model_uri(model)
     chosen = {name: config[name] for name in Compare.model_fields if name in config}
     chosen.pop("baseline", None)
     chosen.pop("scorers", None)
@@ -49,7 +49,7 @@ def evaluate(model: Any, dataset: Any, config: Mapping[str, Any]) -> Comparison:
 
 
 def metrics(comparison: Comparison) -> dict[str, float]:
-    """Mean score of the candidate, difference, interval and p-value of each scorer."""
+    """Return the candidate's mean, the difference, its interval and its p-value for each scorer."""
     return {
         name: float(value)
         for result in comparison.metrics
@@ -63,7 +63,7 @@ def metrics(comparison: Comparison) -> dict[str, float]:
     }
 
 
-def _logged(model: Any) -> str:
+def _logged_model_uri(model: Any) -> str:
     model_id = getattr(getattr(model, "metadata", None), "model_id", None)
     if not model_id:
         raise UsageError(

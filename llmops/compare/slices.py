@@ -1,4 +1,4 @@
-"""Results by slice: where in the suite a difference comes from. Warnings, which decide nothing.
+"""Results by slice: where in the suite a difference comes from. They warn, and decide nothing.
 
 A slice is all rows with one value of one tag (``slice.topic`` = billing). Many slices are looked at, so
 some will differ by chance: their p-values are adjusted together (Benjamini & Hochberg).
@@ -17,15 +17,15 @@ from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import DIGITS, units_of
 
 FEWEST = 10
-"""Rows of a slice that is tested: of ten prompts, six that differ must all be wins for p < 0.05."""
+"""Minimum rows for a test: with 10, all of 6 pairs that differ must be wins to reach p < 0.05."""
 
 
 class Slices(NamedTuple):
     """All slices of a suite.
 
     Attributes:
-        tested: In the order of key and value.
-        too_small: Likewise.
+        tested: Slices with a test, in the order of key and value.
+        too_small: Slices without one, in the same order.
     """
 
     tested: tuple[SliceResult, ...]
@@ -33,12 +33,12 @@ class Slices(NamedTuple):
 
 
 def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95) -> Slices:
-    """The difference of a metric on every slice.
+    """Test the difference of a metric on every slice.
 
     Args:
-        rows: Asked prompts; none is fine.
-        metric: One of the rows' scores.
-        confidence: Of each slice's own interval, which is not adjusted.
+        rows: Rows of the prompts that were asked; may be empty.
+        metric: Name of one of the rows' scores.
+        confidence: Confidence of each slice's own interval, which is not adjusted.
 
     Raises:
         KeyError: A row has no score of this metric.
@@ -46,10 +46,12 @@ def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95)
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
-    found = _by_slice(rows)
-    small = [SmallSlice(*name, len(own)) for name, own in found.items() if len(own) < FEWEST]
+    groups = _by_slice(rows)
+    small = [SmallSlice(*name, len(own)) for name, own in groups.items() if len(own) < FEWEST]
     tested = [
-        _result(*name, own, metric, confidence) for name, own in found.items() if len(own) >= FEWEST
+        _result(*name, own, metric, confidence)
+        for name, own in groups.items()
+        if len(own) >= FEWEST
     ]
     adjusted = benjamini_hochberg([result.p_value for result in tested])
     return Slices(
@@ -59,18 +61,18 @@ def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95)
 
 
 def _by_slice(rows: Sequence[Row]) -> Mapping[tuple[str, str], list[Row]]:
-    """Rows of each (key, value), sorted."""
-    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    """Return the rows of each (key, value), sorted."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         for name in row.example.slices.items():
-            found[name].append(row)
-    return {name: found[name] for name in sorted(found)}
+            groups[name].append(row)
+    return {name: groups[name] for name in sorted(groups)}
 
 
 def _result(
     key: str, value: str, rows: Sequence[Row], metric: str, confidence: float
 ) -> SliceResult:
-    """One slice, its p-value not yet adjusted."""
+    """Test one slice; its p-value is not yet adjusted."""
     gains = [
         round(row.candidate_scores[metric] - row.baseline_scores[metric], DIGITS) for row in rows
     ]

@@ -17,13 +17,13 @@ DIGITS = 12
 
 
 def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
-    """All sides of a sitting by the first metric, the best first.
+    """Rank all sides of one comparison by the first metric, the best first.
 
     P-values are Holm's over the candidates. Strengths are Bradley and Terry's from every pair of
     sides, prompt by prompt; there are none if some sides never win against others.
 
     Args:
-        comparisons: Of several candidates with one baseline, from ``compare_all``.
+        comparisons: Several candidates with one baseline, from ``compare_all``.
     """
     first = comparisons[0]
     metric = first.metrics[0].metric
@@ -34,37 +34,42 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
             *([row.candidate_scores[metric] for row in one.rows] for one in comparisons),
         ]
     )
-    strengths = _strengths(labels, scores) if _shared(comparisons, metric) else None
-    adjusted = holm([_p(one) for one in comparisons])
-    found = [
+    strengths = _strengths(labels, scores) if _has_one_baseline(comparisons, metric) else None
+    adjusted = holm([_p_value(one) for one in comparisons])
+    candidates = [
         Standing(
             side=one.candidate,
             score=one.metrics[0].candidate,
             result=one.metrics[0],
             p_holm=float(p),
-            strength=_of(strengths, one.candidate.label),
+            strength=_strength_of(one.candidate.label, strengths),
         )
         for one, p in zip(comparisons, adjusted, strict=True)
     ]
-    base = Standing(
-        first.baseline, first.metrics[0].baseline, None, None, _of(strengths, labels[0])
+    baseline = Standing(
+        side=first.baseline,
+        score=first.metrics[0].baseline,
+        result=None,
+        p_holm=None,
+        strength=_strength_of(labels[0], strengths),
     )
-    return tuple(sorted([base, *found], key=lambda one: -one.score))
+    return tuple(sorted([baseline, *candidates], key=lambda standing: -standing.score))
 
 
-def _shared(comparisons: Sequence[Comparison], metric: str) -> bool:
-    """Whether the baseline has one score a prompt: a judge of pairs gives it one for each pair."""
-    found = {tuple(row.baseline_scores[metric] for row in one.rows) for one in comparisons}
-    return len(found) == 1
+def _has_one_baseline(comparisons: Sequence[Comparison], metric: str) -> bool:
+    """Say whether the baseline has one score a prompt: a judge of pairs gives one for each pair."""
+    scores = {tuple(row.baseline_scores[metric] for row in one.rows) for one in comparisons}
+    return len(scores) == 1
 
 
-def _p(comparison: Comparison) -> float:
-    """O'Brien-Fleming's looks leave intervals and no p-value: nothing is claimed of it then."""
+def _p_value(comparison: Comparison) -> float:
+    """Return the p-value, and 1 where O'Brien-Fleming's looks leave an interval without one."""
     p = comparison.metrics[0].test.p_value
     return 1.0 if isnan(p) else p
 
 
 def _strengths(labels: Sequence[str], scores: np.ndarray) -> Strengths | None:
+    """Return Bradley-Terry strengths from scores of shape (sides, prompts), if they exist."""
     gaps = np.round(scores[:, None, :] - scores[None, :, :], DIGITS)
     ties = (gaps == 0).sum(axis=2)
     np.fill_diagonal(ties, 0)
@@ -74,7 +79,7 @@ def _strengths(labels: Sequence[str], scores: np.ndarray) -> Strengths | None:
         return None
 
 
-def _of(strengths: Strengths | None, label: str) -> tuple[float, float] | None:
+def _strength_of(label: str, strengths: Strengths | None) -> tuple[float, float] | None:
     if strengths is None:
         return None
     i = strengths.names.index(label)

@@ -1,4 +1,4 @@
-"""Asking a suite block by block, and stopping as soon as what was asked for is decided.
+"""Asking a suite block by block, and stopping as soon as every question is decided.
 
 Each question has a test of its own (``llmops.stats.sequential``), so its bounds hold although the
 number of prompts depends on the answers. ``fixed`` has one block.
@@ -19,7 +19,7 @@ from llmops.stats.result import Method
 from llmops.stats.sequential import SequentialTest
 
 Ask = Callable[[Sequence[int]], list[list[Row]]]
-"""Asks all sides the examples with these indices: rows of each candidate against the baseline."""
+"""Asks all sides the examples with these indices; returns the rows of each candidate."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Plan:
     Attributes:
         method: See ``llmops.stats.sequential``.
         block: Prompts between two looks; a cluster is never cut.
-        confidence: Of the two-sided intervals.
+        confidence: Confidence of the two-sided intervals.
         questions: What must be decided before it may stop; one that fails ends it as well.
-        min_prompts: It does not stop before.
-        seed: Of the order; see ``llmops.stats.plan``.
+        min_prompts: Number of prompts before which it does not stop.
+        seed: Seed of the order; see ``llmops.stats.plan``.
     """
 
     method: Method
@@ -43,12 +43,12 @@ class Plan:
     seed: int = 0
 
 
-class Looked(NamedTuple):
-    """What was asked of one candidate, and what it shows.
+class CandidateResult(NamedTuple):
+    """What one candidate was asked, and what that shows.
 
     Attributes:
-        rows: In the order of the suite.
-        metrics: Of the rows that count: not both sides failed.
+        rows: Every prompt that was asked, in the order of the suite.
+        metrics: Results over the rows that count (see ``comparable``).
         note: Where and why it stopped; ``None`` if every prompt was asked.
         available: Prompts that could be asked.
     """
@@ -59,37 +59,37 @@ class Looked(NamedTuple):
     available: int
 
 
-def look(
+def ask_until_decided(
     ask: Ask, examples: Sequence[Example], metrics: Sequence[str], plan: Plan, candidates: int = 1
-) -> list[Looked]:
-    """Asks until every question is decided, for every candidate.
+) -> list[CandidateResult]:
+    """Ask block by block until every question is decided for every candidate.
 
     Args:
-        ask: See ``Ask``.
-        examples: What can be asked.
-        metrics: What the rows are scored by.
+        ask: Answers and scores a block; see ``Ask``.
+        examples: Prompts that can be asked.
+        metrics: Names of the scores in the rows.
         plan: Method and questions.
-        candidates: How many are compared with the baseline; their intervals hold together.
+        candidates: Number of candidates; their intervals hold together.
 
     Returns:
-        What each candidate shows.
+        The result of each candidate.
     """
-    pairs = [_Pair(metrics, plan, examples, candidates) for _ in range(candidates)]
-    found: list[dict[int, Row]] = [{} for _ in pairs]
+    tests = [_CandidateTests(metrics, plan, examples, candidates) for _ in range(candidates)]
+    asked: list[dict[int, Row]] = [{} for _ in tests]
     for indices in _order(examples, plan):
-        for rows, pair, known in zip(ask(indices), pairs, found, strict=True):
+        for rows, candidate, known in zip(ask(indices), tests, asked, strict=True):
             known.update(zip(indices, rows, strict=True))
-            pair.update(rows)
-        if len(found[0]) >= plan.min_prompts and all(pair.decided for pair in pairs):
+            candidate.update(rows)
+        if len(asked[0]) >= plan.min_prompts and all(candidate.decided for candidate in tests):
             break
     return [
-        pair.looked(tuple(known[i] for i in sorted(known)), len(examples))
-        for pair, known in zip(pairs, found, strict=True)
+        candidate.result(tuple(known[i] for i in sorted(known)), len(examples))
+        for candidate, known in zip(tests, asked, strict=True)
     ]
 
 
-def counted(rows: Sequence[Row]) -> list[Row]:
-    """Rows that say something of the sides: not those where neither gave an answer."""
+def comparable(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that count: those where at least one side gave an answer."""
     return [row for row in rows if not row.failed]
 
 
@@ -102,8 +102,8 @@ def _order(examples: Sequence[Example], plan: Plan) -> Iterator[list[int]]:
         yield [int(i) for i in indices]
 
 
-class _Pair:
-    """The tests of one candidate against the baseline."""
+class _CandidateTests:
+    """The tests of one candidate against the baseline, one for each metric."""
 
     def __init__(
         self, metrics: Sequence[str], plan: Plan, examples: Sequence[Example], family: int
@@ -121,7 +121,7 @@ class _Pair:
                 largest_cluster=max(clusters.values()),
             )
 
-        self._metrics = [_Metric(name, plan, test) for name in metrics]
+        self._metrics = [_MetricTests(name, plan, test) for name in metrics]
 
     @property
     def decided(self) -> bool:
@@ -129,16 +129,17 @@ class _Pair:
         return False in answers or None not in answers
 
     def update(self, rows: Sequence[Row]) -> None:
-        told = counted(rows)
-        if told:
+        counting = comparable(rows)
+        if counting:
             for metric in self._metrics:
-                metric.update(told)
+                metric.update(counting)
 
-    def looked(self, rows: tuple[Row, ...], available: int) -> Looked:
-        told = counted(rows)
+    def result(self, rows: tuple[Row, ...], available: int) -> CandidateResult:
+        counting = comparable(rows)
         whole = len(rows) == available
-        metrics = tuple(metric.result(told, whole=whole) for metric in self._metrics)
-        return Looked(rows, metrics, None if whole else self._note(len(rows), available), available)
+        metrics = tuple(metric.result(counting, whole=whole) for metric in self._metrics)
+        note = None if whole else self._note(len(rows), available)
+        return CandidateResult(rows, metrics, note, available)
 
     def _note(self, asked: int, available: int) -> str:
         names = list(dict.fromkeys(question.metric for question in self._plan.questions))
@@ -149,8 +150,8 @@ class _Pair:
         )
 
 
-class _Metric:
-    """One metric: is the candidate better, is it worse, and what was asked about it."""
+class _MetricTests:
+    """The tests of one metric: better than zero, worse than zero, and each question about it."""
 
     def __init__(self, name: str, plan: Plan, test: Callable[[str, float], SequentialTest]) -> None:
         self.name, self._plan = name, plan
@@ -162,7 +163,7 @@ class _Metric:
 
     @property
     def answers(self) -> list[bool | None]:
-        """To the questions about this metric, so far."""
+        """Return the answers so far to the questions about this metric; ``None`` is undecided."""
         return [test.passed for test in self._asked]
 
     def update(self, rows: Sequence[Row]) -> None:
@@ -176,21 +177,21 @@ class _Metric:
         self._down.update([-gain for gain in gains], clusters, [1 - score for score in after])
 
     def result(self, rows: Sequence[Row], *, whole: bool) -> MetricResult:
-        """The metric over the rows, with bounds and p-value that hold under the method."""
+        """Return the metric over the rows, with bounds and p-value that hold under the method."""
         before = [row.baseline_scores[self.name] for row in rows]
         after = [row.candidate_scores[self.name] for row in rows]
         clusters = [row.example.cluster for row in rows]
         plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
         # Prompts that failed on both sides leave fewer than the cap: the last test is due anyway.
-        found = [test.finish() if whole else test.result() for test in (self._up, *self._asked)]
+        up, *asked = [t.finish() if whole else t.result() for t in (self._up, *self._asked)]
         down = self._down.finish() if whole else self._down.result()
-        chances = [p for p in (found[0].p_overall, down.p_overall) if p is not None]
-        low, high = max(one.low for one in found), min(one.high for one in found)
+        p_values = [p for p in (up.p_overall, down.p_overall) if p is not None]
+        low, high = max(t.low for t in (up, *asked)), min(t.high for t in (up, *asked))
         held = replace(
             plain,
             low=low,
             high=high,
-            p_value=min(1.0, 2 * min(chances)) if chances else float("nan"),
+            p_value=min(1.0, 2 * min(p_values)) if p_values else float("nan"),
             detectable=max(plain.detectable, detectable_with(low, high, plain.confidence)),
         )
         old, new = (sum(scores) / len(scores) for scores in (before, after))

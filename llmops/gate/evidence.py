@@ -11,7 +11,7 @@ import llmops
 from llmops.files import digest
 from llmops.recipe.schema import Gate
 from llmops.records import Check, Comparison, Decision, Side, Verdict
-from llmops.report import SIDE_BY_SIDE, card, publish, version_tags
+from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags
 from llmops.report.lineage import with_card
 from llmops.store import connection, registry, tags
 
@@ -21,7 +21,11 @@ SCHEMA_VERSION = 1
 def evidence_of(
     comparison: Comparison, policy: Gate, checks: tuple[Check, ...], verdict: Verdict, passed: bool
 ) -> dict[str, Any]:
-    """Digests of both sides, suite and policy, every statistic, and the outcome."""
+    """Build the evidence: digests of both sides, suite and policy, every statistic, the outcome.
+
+    Returns:
+        JSON types only. Its digest binds the verdict, so no key may change its meaning.
+    """
     policy_record = policy.model_dump(mode="json")
     return {
         "schema_version": SCHEMA_VERSION,
@@ -53,13 +57,17 @@ def _side(side: Side) -> dict[str, str | None]:
 
 
 def record(comparison: Comparison, decision: Decision) -> None:
-    """Writes report and evidence into the comparison's run, and the card onto the version.
+    """Write report and evidence into the comparison's run, and the card onto the version.
 
     The version comes last: a version that bears a verdict has its evidence in place.
+
+    Raises:
+        UsageError: The candidate is no registered version.
+        StoreError: MLflow refused.
     """
     name, version = registry.parse(comparison.candidate.uri)
     links = links_of(comparison)
-    text = card.evidence_card(comparison, decision, links)
+    text = evidence_card(comparison, decision, links)
     _write_run(comparison, decision, text)
     registry.redescribe(name, version, comparison.candidate.model_id, partial(with_card, card=text))
     registry.annotate_version(name, version, version_tags(comparison, decision))
@@ -67,7 +75,7 @@ def record(comparison: Comparison, decision: Decision) -> None:
 
 
 def links_of(comparison: Comparison) -> dict[str, str]:
-    """Pages of MLflow's UI, relative to the version page; keys are the words shown."""
+    """Return pages of MLflow's UI, relative to the version page; keys are the words shown."""
     experiment, run = comparison.experiment_id, comparison.run_id
     before, after = comparison.child_run_ids
     traces = f"{after}/traces?compareToRunUuid={before}"

@@ -16,7 +16,7 @@ from llmops.report import sentence
 
 
 def gate(comparison: Comparison, policy: Gate) -> Decision:
-    """Decides whether the candidate may be promoted.
+    """Decide whether the candidate may be promoted.
 
     Args:
         comparison: A finished comparison.
@@ -33,8 +33,7 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
     checks = tuple(_check(comparison, requirement, policy) for requirement in policy.require)
     passed = all(check.passed for check in checks)
     verdict = _overall(checks, passed)
-    leading = _leading(checks)
-    line = sentence(comparison, leading.metric, verdict)
+    line = sentence(comparison, _leading(checks).metric, verdict)
     evidence = evidence_of(comparison, policy, checks, verdict, passed)
     return Decision(
         verdict=verdict,
@@ -55,8 +54,8 @@ def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Ch
             f"gate.require: metric {requirement.metric!r} was not computed; available: {known}"
         ) from None
     if comparison.baseline.digest == comparison.candidate.digest:
-        improved = requirement.must != "improve"  # the same bytes are as good, and no better
-        verdict, passed = Verdict.NOT_WORSE, improved
+        # The same bytes are as good, and no better.
+        verdict, passed = Verdict.NOT_WORSE, requirement.must != "improve"
     elif test.n < policy.min_prompts:
         verdict, passed = Verdict.INCONCLUSIVE, None
     else:
@@ -65,7 +64,7 @@ def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Ch
 
 
 def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | None]:
-    """Verdict and outcome of one requirement, read off its interval."""
+    """Read verdict and outcome of one requirement off its interval."""
     improved = test.low > 0
     if requirement.must == "improve":
         if test.low > requirement.margin:
@@ -80,13 +79,13 @@ def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | 
 
 
 def _overall(checks: tuple[Check, ...], passed: bool) -> Verdict:
-    """The primary requirement's verdict if all passed, else that of the one that decided."""
+    """Return the first requirement's verdict if all passed, else that of the one that decided."""
     leading = _leading(checks)
     return leading.verdict if passed or leading.passed is False else Verdict.INCONCLUSIVE
 
 
 def _leading(checks: tuple[Check, ...]) -> Check:
-    """The requirement the sentence speaks of: one that failed, else an open one, else the first."""
+    """Return the requirement that decided: one that failed, else an open one, else the first."""
     failed = [check for check in checks if check.passed is False]
     undecided = [check for check in checks if check.passed is None]
     return [*failed, *undecided, *checks][0]

@@ -20,7 +20,7 @@ LOCK_SECONDS = 30
 
 
 def promote(uri: str, *, alias: str = "champion") -> str:
-    """Moves an alias to a version that has earned it.
+    """Move an alias to a version that has earned it.
 
     Args:
         uri: ``models:/name/version`` or ``models:/name@challenger``.
@@ -35,7 +35,7 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     """
     check_alias(alias)
     name, version = registry.parse(uri)
-    with _alone(name):
+    with _locked(name):
         found = versions.get_version(name, version)
         evidence = _evidence(name, version)
         _refuse_stale(evidence, found, alias)
@@ -49,8 +49,8 @@ def promote(uri: str, *, alias: str = "champion") -> str:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """One promotion of a model at a time on this machine: the second sees what the first did."""
+def _locked(name: str) -> Iterator[None]:
+    """Hold the only promotion of a model on this machine: a second one sees what the first did."""
     lock = FileLock(home.folder("locks") / f"promote-{name}", timeout=LOCK_SECONDS)
     try:
         lock.acquire()
@@ -66,7 +66,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _evidence(name: str, version: str) -> Mapping[str, Any]:
-    """The evidence of a version, its digest checked."""
+    """Read the evidence of a version and check its digest."""
     short = registry.version_tag(name, version, EVIDENCE)
     run_id = runs.run_with_tag(EVIDENCE, f"{short}%") if short else None
     if short is None or run_id is None:
@@ -83,7 +83,7 @@ def _evidence(name: str, version: str) -> Mapping[str, Any]:
 
 
 def _refuse_stale(evidence: Mapping[str, Any], found: ModelVersion, alias: str) -> None:
-    """The evidence must be about these bytes, and about the champion of this moment."""
+    """Refuse evidence about other bytes, or about another champion than today's."""
     again = f"llmops gate RECIPE --candidate {found.uri}"
     judged = evidence["candidate"]
     if (judged["adapter_digest"], judged["base_digest"]) != (

@@ -14,12 +14,14 @@ from llmops.records.answers import (
 )
 from llmops.records.comparison import (
     Comparison,
+    IntervalPoint,
     MetricResult,
     PairedTest,
     Row,
     SliceResult,
     SmallSlice,
     Standing,
+    Trajectory,
 )
 from llmops.records.data import (
     DataSplit,
@@ -50,6 +52,7 @@ __all__ = [
     "Decision",
     "Deployment",
     "Example",
+    "IntervalPoint",
     "Likelihood",
     "LoadOptions",
     "Message",
@@ -67,5 +70,6 @@ __all__ = [
     "Standing",
     "Suite",
     "TrainResult",
+    "Trajectory",
     "Verdict",
 ]

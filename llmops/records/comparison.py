@@ -52,6 +52,40 @@ class MetricResult:
 
 
 @dataclass(frozen=True)
+class IntervalPoint:
+    """The paired difference over the first prompts of a random order.
+
+    Attributes:
+        prompts: Number of prompts so far.
+        difference: Mean of candidate minus baseline, in [-1, 1].
+        low: Lower end of the two-sided interval of a suite fixed at this size.
+        high: Upper end.
+    """
+
+    prompts: int
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """How the interval of one metric narrows as prompts are added; it decides nothing.
+
+    Attributes:
+        metric: Name of the metric.
+        points: Up to 20 sizes in ascending order; the last holds every prompt that counts. Empty
+            if no prompt counts.
+        reported_is_wider: Whether the interval that is reported allows for more than a number of
+            prompts fixed ahead: for looks on the way, or for several candidates.
+    """
+
+    metric: str
+    points: tuple[IntervalPoint, ...]
+    reported_is_wider: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     """One prompt, both answers, all scores (metric → score in [0, 1])."""
 
@@ -63,7 +97,7 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """Whether neither side gave an answer, so that nothing can be compared."""
+        """Say whether neither side gave an answer, so that nothing can be compared."""
         return self.baseline.error is not None and self.candidate.error is not None
 
 
@@ -128,7 +162,10 @@ class Comparison:
         notes: What a reader must know: identical bytes, identical outputs, failed prompts.
         trained: Rows of prompts that a side was trained on: no part of the metrics.
         run_id: MLflow parent run of the comparison.
+        slices: Results by slice of the first metric, and the slices too small for one.
         traced: Whether each answer is a trace in MLflow.
+        trajectories: How the interval narrows, of each metric that a report leads with: the first
+            one, and the first that a question is about. No part of the evidence.
     """
 
     baseline: Side
@@ -148,9 +185,10 @@ class Comparison:
     trained: tuple[Row, ...] = ()
     slices: tuple[SliceResult | SmallSlice, ...] = ()
     traced: bool = True
+    trajectories: tuple[Trajectory, ...] = ()
 
     def metric(self, name: str) -> MetricResult:
-        """The result of one metric.
+        """Return the result of one metric.
 
         Raises:
             KeyError: The comparison did not compute it.
@@ -159,6 +197,11 @@ class Comparison:
             if result.metric == name:
                 return result
         raise KeyError(name)
+
+    def trajectory(self, metric: str) -> Trajectory:
+        """Return how the interval of one metric narrows; without points if it was not computed."""
+        found = (one for one in self.trajectories if one.metric == metric)
+        return next(found, Trajectory(metric, ()))
 
 
 @dataclass(frozen=True)

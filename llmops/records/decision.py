@@ -49,7 +49,7 @@ class Decision:
 
     @property
     def exit_code(self) -> int:
-        """0 passed, 3 rejected, 4 inconclusive."""
+        """Return 0 if it passed, 3 if rejected, 4 if inconclusive."""
         if self.passed:
             return errors.EXIT_OK
         if any(check.passed is False for check in self.checks):

@@ -13,7 +13,7 @@ SIDE_BY_SIDE = "rows.json"
 
 
 def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:
-    """Writes report and forest plot as artifacts of a run, in place of what is there.
+    """Write report and forest plot as artifacts of a run, in place of what is there.
 
     Args:
         run_id: The run.

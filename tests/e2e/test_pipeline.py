@@ -12,7 +12,6 @@ import pytest
 from llmops import pipeline
 from llmops.errors import UsageError
 from llmops.files import home
-from llmops.files.workspace import workspace
 from llmops.gate import promote
 from llmops.recipe.load import load_recipe
 from llmops.recipe.schema import Recipe
@@ -98,7 +97,7 @@ def test_promotion_needs_evidence_about_these_bytes_and_this_champion(
     store: str, own_recipe: Path
 ) -> None:
     recipe = load_recipe(own_recipe)
-    with workspace(recipe) as work:
+    with pipeline.workspace_of(recipe) as work:
         data, _, version = pipeline.fine_tune(recipe, work)
         suite = pipeline.test_suite(recipe, data)
         with pytest.raises(UsageError, match="has no evidence"):
@@ -136,9 +135,9 @@ def test_a_rejected_version_leaves_the_champion_alone(store: str, own_recipe: Pa
 def test_the_same_recipe_does_not_run_twice_at_once(store: str, own_recipe: Path) -> None:
     recipe = load_recipe(own_recipe)
     with (
-        workspace(recipe),
+        pipeline.workspace_of(recipe),
         pytest.raises(UsageError, match="another process runs it"),
-        workspace(recipe),
+        pipeline.workspace_of(recipe),
     ):
         pass
 

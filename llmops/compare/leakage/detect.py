@@ -1,29 +1,22 @@
-"""Which of a suite's prompts a version was trained on.
+"""Which prompts of a suite stand in training texts, word for word or nearly so.
 
 What is looked for, the limits and what they were measured on: ``docs/explanation/leakage.md``.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from llmops.files import jsonl
-from llmops.records import Example, ModelFiles
-from llmops.store import artifacts
-from llmops.store.connection import client, store_errors
-from llmops.store.tags import DATA_FOLDER, TRAIN_SPLIT
+from llmops.records import Example
 from llmops.texts.ngrams import Texts
 from llmops.texts.normalize import words
 from llmops.texts.overlap import Floats, Prompts, alike, contained
 
-"""Where ``llmops.train`` logs the training split."""
 LONG, BRIEF = 13, 8
 """Words in a row that two texts do not share by chance, of a long and of a short prompt; the range
 of Brown et al. 2020, arXiv:2005.14165, appendix C."""
@@ -34,8 +27,6 @@ CONTAINED = 0.7
 et al. 2022, arXiv:2204.02311, section 8. Any shared run would flag prompts of a like instruction."""
 ALIKE, PAIR, FEWEST = 0.7, 2, 6
 """Jaccard index of the sets of word pairs of near duplicates, where a prompt has six pairs or more."""
-LABEL = 40
-"""A completion of fewer characters is a label or a word, not a text that a prompt could be."""
 
 Kind = Literal["duplicate", "overlap", "near duplicate"]
 
@@ -47,53 +38,19 @@ class Leak:
     Attributes:
         kind: ``duplicate``: the same words; ``overlap``: most of its runs of 13 (8) words stand in
             one training text; ``near duplicate``: most of its pairs of words, and little else.
-        share: Of what they share, in (0, 1]; 1 for a duplicate.
+        share: Part of the prompt's runs or pairs that they share, in (0, 1]; 1 for a duplicate.
     """
 
     kind: Kind
     share: float
 
 
-def training_texts(files: ModelFiles) -> list[str] | None:
-    """Prompts a version was trained on, and completions long enough to hold one.
-
-    Returns:
-        ``None`` if its run kept no training split: it is a bare base, or was trained elsewhere.
-
-    Raises:
-        StoreError: The store refuses or does not answer.
-    """
-    if files.run_id is None or TRAIN_SPLIT not in _logged(files.run_id):
-        return None
-    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        path = artifacts.download(f"runs:/{files.run_id}/{TRAIN_SPLIT}", folder)
-        try:
-            rows = jsonl.read(Path(path))
-            completions = [row["completion"] for row in rows if len(row["completion"]) >= LABEL]
-            return [*(str(row["prompt"]) for row in rows), *map(str, completions)]
-        except (ValueError, KeyError, TypeError):
-            return None  # somebody else's file of this name
-
-
-def _logged(run_id: str) -> set[str]:
-    """Files of a run's data; none if the run is not there, as with a version copied between stores."""
-    from mlflow.exceptions import MlflowException
-
-    with store_errors(f"listing run {run_id}"):
-        try:
-            return {entry.path for entry in client().list_artifacts(run_id, DATA_FOLDER)}
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
-            return set()
-
-
 def leaked(training: Iterable[str], examples: Sequence[Example]) -> dict[str, Leak]:
-    """The examples that a version was trained on.
+    """Find the examples that stand in training texts.
 
     Args:
         training: Prompts, or prompts with their answers; read once.
-        examples: Of a suite. System messages are not looked at.
+        examples: Prompts of a suite; their system messages are not looked at.
 
     Returns:
         Example id → how it stands in the training data, in the order of the examples.
@@ -117,12 +74,12 @@ def leaked(training: Iterable[str], examples: Sequence[Example]) -> dict[str, Le
 
 
 def _prompt(example: Example) -> str:
-    """What the user and the assistant said; a system message is shared by many prompts."""
+    """Return what the user and the assistant said; a system message is shared by many prompts."""
     return "\n".join(turn["content"] for turn in example.messages if turn["role"] != "system")
 
 
 def _forms(prompts: Sequence[list[str]], examples: Sequence[Example]) -> list[tuple[str, ...]]:
-    """The words of each prompt, and of prompt and expected answer, as one text; none if it is empty."""
+    """Return the words of each prompt, and of prompt and answer, as one text; none if it is empty."""
     return [
         (" ".join(prompt), " ".join([*prompt, *words(example.expected or "")])) if prompt else ()
         for prompt, example in zip(prompts, examples, strict=True)
@@ -132,7 +89,7 @@ def _forms(prompts: Sequence[list[str]], examples: Sequence[Example]) -> list[tu
 def _read(
     training: Iterable[str], numbers: Mapping[str, int], forms: Sequence[tuple[str, ...]]
 ) -> tuple[Texts, set[str]]:
-    """The distinct training texts, and those of the forms that are among them.
+    """Return the distinct training texts, and those of the forms that are among them.
 
     Repeated rows are read once: else a prompt that was trained on often would be boilerplate.
     """
@@ -156,7 +113,7 @@ def _shares(
     numbers: Mapping[str, int],
     trained: Texts,
 ) -> tuple[Floats, Floats]:
-    """What ``CONTAINED`` and ``ALIKE`` are compared with, both of shape (examples,)."""
+    """Return what ``CONTAINED`` and ``ALIKE`` are compared with, both of shape (examples,)."""
     texts = Texts(numbers)
     for prompt in prompts:
         texts.add(prompt)

@@ -1,4 +1,4 @@
-"""What the scores are without the prompts that a version was trained on, and what is said of them."""
+"""What the scores are without the prompts that a version was trained on, and notes about them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class BothScores:
     """Mean scores over all prompts, and over those that were not trained on.
 
     Attributes:
-        n: Prompts.
-        kept: Those not trained on.
-        all: Means of (baseline, candidate), in [0, 1].
-        clean: The same of those kept; ``None`` if there are none.
+        n: Number of prompts.
+        kept: Number of prompts that were not trained on.
+        all: Mean scores of (baseline, candidate) over all prompts, in [0, 1].
+        clean: Mean scores over the prompts kept; ``None`` if there are none.
     """
 
     metric: str
@@ -31,10 +31,10 @@ class BothScores:
 
 
 def with_and_without(rows: Sequence[Row], flagged: Collection[str]) -> tuple[BothScores, ...]:
-    """Both scores of each metric: over all prompts, and without those that were trained on.
+    """Return both scores of each metric: over all prompts, and without those that were trained on.
 
     Args:
-        rows: One or more, each with the same metrics.
+        rows: One row or more, each with the same metrics.
         flagged: Ids of examples, such as the keys of what ``leaked`` returns.
     """
     kept = [row for row in rows if row.example.id not in flagged]
@@ -51,12 +51,12 @@ def with_and_without(rows: Sequence[Row], flagged: Collection[str]) -> tuple[Bot
 
 
 def leakage_note(uri: str, leaks: Mapping[str, Leak] | None, total: int) -> str:
-    """What a reader must know of the check, also if there was none.
+    """Describe the check for a reader, also where none was possible.
 
     Args:
-        uri: Of the version.
-        leaks: ``None`` if it says nothing of its training data.
-        total: Examples of the suite.
+        uri: The version.
+        leaks: Example id → leak; ``None`` if the version says nothing of its training data.
+        total: Number of examples in the suite.
     """
     if leaks is None:
         return (

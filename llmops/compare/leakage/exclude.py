@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from llmops.compare.leakage.detect import leaked, training_texts
 from llmops.compare.leakage.effect import leakage_note, with_and_without
+from llmops.compare.leakage.trained_on import TrainedOn
 from llmops.errors import DataError
-from llmops.records import Example, ModelFiles, Row, Side, Suite
+from llmops.records import Example, Row, Suite
 
 FEWEST = 2
 """Prompts that must be left."""
 
 
 @dataclass(frozen=True)
-class Split:
-    """A suite without what was trained on.
+class Exclusion:
+    """A suite, divided by whether any side was trained on the prompt.
 
     Attributes:
-        fresh: What no side was trained on.
-        trained: The rest.
+        fresh: Prompts that no side was trained on.
+        trained: The other prompts.
         notes: What was checked, and what was found.
     """
 
@@ -29,36 +29,34 @@ class Split:
     notes: tuple[str, ...]
 
 
-def split(sides: Sequence[Side], suite: Suite) -> Split:
-    """Sets aside what any side was trained on: a baseline that knows the answers is unfair too.
+def exclude_trained(checks: Iterable[TrainedOn], suite: Suite) -> Exclusion:
+    """Set aside what any side was trained on: a baseline that knows the answers is unfair too.
+
+    Args:
+        checks: What each side was trained on, from ``check_sides``.
+        suite: Prompts to ask.
 
     Raises:
         DataError: Hardly anything is left.
-        StoreError: The store refuses or does not answer.
     """
-    flagged: set[str] = set()
+    trained: set[str] = set()
     notes = []
-    versions = {
-        side.digest: side for side in sides if isinstance(side, ModelFiles) and side.adapter_digest
-    }
-    for side in versions.values():
-        texts = training_texts(side)
-        found = None if texts is None else leaked(texts, suite.examples)
-        flagged |= set(found or {})
-        if found is None or found:
-            notes.append(leakage_note(side.uri, found, len(suite.examples)))
-    fresh = tuple(one for one in suite.examples if one.id not in flagged)
-    if flagged and len(fresh) < FEWEST:
+    for check in checks:
+        trained |= set(check.leaks or {})
+        if check.leaks is None or check.leaks:
+            notes.append(leakage_note(check.uri, check.leaks, len(suite.examples)))
+    fresh = tuple(example for example in suite.examples if example.id not in trained)
+    if trained and len(fresh) < FEWEST:
         raise DataError(
             f"suite {suite.path or suite.name}: {notes[0]}; nothing is left to compare on",
             next_command="choose prompts that were held out, such as the test split of the recipe",
         )
-    rest = tuple(one for one in suite.examples if one.id in flagged)
-    return Split(fresh, rest, tuple(notes))
+    rest = tuple(example for example in suite.examples if example.id in trained)
+    return Exclusion(fresh, rest, tuple(notes))
 
 
-def both_scores(rows: Sequence[Row], trained: Sequence[Row]) -> tuple[str, ...]:
-    """The first metric with and without the prompts that were trained on."""
+def both_scores_notes(rows: Sequence[Row], trained: Sequence[Row]) -> tuple[str, ...]:
+    """Describe the first metric with and without the prompts that were trained on."""
     if not trained:
         return ()
     first = with_and_without([*rows, *trained], {row.example.id for row in trained})[0]

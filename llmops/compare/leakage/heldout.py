@@ -1,21 +1,22 @@
-"""Held-out prompts stay held out: a version is never judged on what it was trained on."""
+"""Held-out prompts stay held out: the gate judges no version on what it was trained on."""
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+from llmops.compare.leakage.trained_on import TrainedOn
 from llmops.errors import DataError, StoreError, UsageError
-from llmops.files import jsonl
 from llmops.records import ModelFiles, Suite
 from llmops.store import artifacts
-from llmops.store.tags import TEST_SPLIT, TRAIN_SPLIT
+from llmops.store.tags import TEST_SPLIT
 
 SHOWN = 3
+"""Ids that a message names."""
 
 
-def test_file(side: ModelFiles, folder: Path) -> Path:
-    """The test split that was written down when a version was trained.
+def download_test_split(side: ModelFiles, folder: Path) -> Path:
+    """Download the test split that was written down when a version was trained.
 
     Today's data may split differently: rows were added, or Python's library changed.
 
@@ -33,24 +34,17 @@ def test_file(side: ModelFiles, folder: Path) -> Path:
     )
 
 
-def refuse_contaminated(side: ModelFiles, suite: Suite) -> None:
-    """Refuses a suite that holds prompts the version was trained on.
+def refuse_verbatim(checks: Iterable[TrainedOn], suite: Suite) -> None:
+    """Refuse a suite that holds, word for word, prompts that a version was trained on.
 
     Raises:
         DataError: Prompts of the suite are in the training data.
     """
-    if side.run_id is None:
-        return
-    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        try:
-            path = artifacts.download(f"runs:/{side.run_id}/{TRAIN_SPLIT}", folder)
-        except (StoreError, OSError):
-            return  # not trained by us: there is nothing to compare with
-        trained = {str(row["prompt"]).strip() for row in jsonl.read(Path(path))}
-    seen = [e.id for e in suite.examples if e.messages[-1]["content"].strip() in trained]
-    if seen:
-        raise DataError(
-            f"suite {suite.path or suite.name}: {len(seen)} of {len(suite.examples)} prompts are in the training data"
-            f" of {side.uri}, such as {', '.join(map(repr, seen[:SHOWN]))}",
-            next_command=f"remove them, or leave --suite out: {side.uri} has a test split of its own",
-        )
+    for check in checks:
+        if check.verbatim:
+            raise DataError(
+                f"suite {suite.path or suite.name}: {len(check.verbatim)} of {len(suite.examples)}"
+                f" prompts are in the training data of {check.uri}, such as"
+                f" {', '.join(map(repr, check.verbatim[:SHOWN]))}",
+                next_command=f"remove them, or leave --suite out: {check.uri} has a test split of its own",
+            )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,57 +22,95 @@ DATASET_NAME = 15
 """Longer dataset names are cut in MLflow's model tables."""
 
 
-def log_comparisons(
+@contextmanager
+def comparison_runs(
     comparisons: Sequence[Comparison],
     suite: Suite,
-    settings: Mapping[str, object],
+    parameters: Mapping[str, object],
     *,
     traces: bool = True,
-) -> tuple[Comparison, ...]:
-    """Writes the runs of comparisons with one baseline: a parent, and a child for each side.
+) -> Iterator[tuple[Comparison, ...]]:
+    """Write the runs of comparisons with one baseline: a parent, and a child for each side.
+
+    The parent stays open for the block, which writes the reports: a run that is FINISHED has its
+    report.
 
     Args:
-        comparisons: All of one sitting.
-        suite: What was asked.
-        settings: How it was asked: parameters of the parent run.
+        comparisons: One for each candidate.
+        suite: The prompts that were asked.
+        parameters: How they were asked; parameters of the parent run.
         traces: Whether each answer becomes a trace too, which MLflow shows side by side.
 
-    Returns:
+    Yields:
         The comparisons with their run ids.
 
     Raises:
         StoreError: MLflow refused, or holds fewer rows than were written.
     """
-    import mlflow
-
     first = comparisons[0]
     title = f"{', '.join(one.candidate.label for one in comparisons)} vs {first.baseline.label}"
-    with connection.store_errors("logging the comparison"):
-        dataset = _dataset(suite)
-        within = mlflow.active_run() is not None  # such as that of `mlflow.models.evaluate`
-        with mlflow.start_run(
-            run_name=title[:TITLE], tags={tags.KIND: "ab"}, nested=within
-        ) as parent:
-            mlflow.log_input(dataset, context="evaluation")
-            mlflow.log_params({**settings, "suite_digest": suite.digest})
-            children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
-            baseline = _log_side(first, "baseline", dataset, traces=traces)
-            mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
-            _log_differences(comparisons, dataset, children)
-            _verify_rows(parent.info.run_id, SIDE_BY_SIDE, len(first.rows))
-            logged = tuple(
-                replace(
-                    one,
-                    run_id=parent.info.run_id,
-                    experiment_id=parent.info.experiment_id,
-                    child_run_ids=(baseline, child),
-                    traced=traces,
-                )
-                for one, child in zip(comparisons, children, strict=True)
+    with _open_run(title) as parent:
+        with connection.store_errors("logging the comparison"):
+            children = _log(comparisons, suite, parameters, parent.run_id, traces=traces)
+        yield tuple(
+            replace(
+                one,
+                run_id=parent.run_id,
+                experiment_id=parent.experiment_id,
+                child_run_ids=(children[0], child),
+                traced=traces,
             )
-            for one in logged:  # within the run: one that is FINISHED has its report
-                publish(one.run_id if len(logged) == 1 else one.child_run_ids[1], one)
-    return logged
+            for one, child in zip(comparisons, children[1:], strict=True)
+        )
+
+
+def publish_reports(comparisons: Sequence[Comparison]) -> None:
+    """Write the report of each comparison: of one, to the parent; of several, to each candidate's run.
+
+    Raises:
+        StoreError: MLflow refused.
+    """
+    for one in comparisons:
+        publish(one.run_id if len(comparisons) == 1 else one.child_run_ids[1], one)
+
+
+@contextmanager
+def _open_run(title: str) -> Iterator[Any]:
+    """Start the parent run, and end it: FINISHED with the block, FAILED if that raises."""
+    import mlflow
+
+    with connection.store_errors("logging the comparison"):
+        within = mlflow.active_run() is not None  # such as that of `mlflow.models.evaluate`
+        run = mlflow.start_run(run_name=title[:TITLE], tags={tags.KIND: "ab"}, nested=within)
+    status = "FAILED"
+    try:
+        yield run.info
+        status = "FINISHED"
+    finally:
+        with connection.store_errors("logging the comparison"):
+            mlflow.end_run(status)
+
+
+def _log(
+    comparisons: Sequence[Comparison],
+    suite: Suite,
+    parameters: Mapping[str, object],
+    run_id: str,
+    *,
+    traces: bool,
+) -> list[str]:
+    """Write everything but the reports; return the runs of the sides, the baseline's first."""
+    import mlflow
+
+    first, dataset = comparisons[0], _dataset(suite)
+    mlflow.log_input(dataset, context="evaluation")
+    mlflow.log_params({**parameters, "suite_digest": suite.digest})
+    children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
+    baseline = _log_side(first, "baseline", dataset, traces=traces)
+    mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
+    _log_differences(comparisons, dataset, children)
+    _verify_rows(run_id, SIDE_BY_SIDE, len(first.rows))
+    return [baseline, *children]
 
 
 def _dataset(suite: Suite) -> Any:
@@ -92,7 +131,7 @@ def _dataset(suite: Suite) -> Any:
 
 
 def _log_side(comparison: Comparison, which: str, dataset: Any, *, traces: bool) -> str:
-    """One child run: mean scores with their dataset and model, and every answer."""
+    """Write one side's run: mean scores with their dataset and model, and every answer."""
     import mlflow
 
     side: Side = getattr(comparison, which)
@@ -131,7 +170,7 @@ def _table(comparison: Comparison, which: str) -> dict[str, list[Any]]:
 
 
 def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
-    """One row a prompt, the largest loss of the first metric and candidate first."""
+    """Return a row for each prompt, the largest loss of the first candidate in the first metric first."""
     first = comparisons[0]
     metric = first.metrics[0].metric
     change = [row.candidate_scores[metric] - row.baseline_scores[metric] for row in first.rows]
@@ -154,7 +193,7 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
 def _log_differences(
     comparisons: Sequence[Comparison], dataset: Any, children: Sequence[str]
 ) -> None:
-    """Differences in the parent run; with several candidates, in the child run of each."""
+    """Write differences to the parent run; of several candidates, to the run of each."""
     import mlflow
 
     if len(comparisons) == 1:
@@ -171,7 +210,7 @@ def _log_differences(
 
 
 def _differences(comparison: Comparison) -> dict[str, float]:
-    """Difference, interval and p-value, statistic first: MLflow groups charts by what precedes ``/``."""
+    """Return difference, interval and p-value; MLflow groups charts by what precedes the ``/``."""
     return {
         f"{statistic}/{result.metric}": round(float(value), 6)
         for result in comparison.metrics
@@ -186,7 +225,7 @@ def _differences(comparison: Comparison) -> dict[str, float]:
 
 
 def _verify_rows(run_id: str, table: str, expected: int) -> None:
-    """MLflow has lost rows silently before: what was written is counted."""
+    """Count what was written: MLflow has lost rows without an error before."""
     import mlflow
 
     found = len(mlflow.load_table(table, run_ids=[run_id]))

@@ -25,18 +25,18 @@ TEXT_LIMIT = 100_000
 """Characters of an answer: a server refuses requests of some megabytes."""
 PREVIEW = 1_000
 
-Told = tuple[Example, Answer, Mapping[str, float]]
-"""An example, one side's answer to it, and its scores."""
+ScoredAnswer = tuple[Example, Answer, Mapping[str, float]]
+"""An example, one side's answer to it, and the answer's scores."""
 
 
-def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[Told]) -> None:
-    """Writes a trace for each answer of a side, with its scores and the expected answer.
+def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[ScoredAnswer]) -> None:
+    """Write a trace for each answer of a side, with its scores and the expected answer.
 
     Args:
         run_id: The side's run.
-        experiment_id: Of that run.
-        side: Whose answers they are.
-        rows: What it answered.
+        experiment_id: The experiment of that run.
+        side: The side that answered.
+        rows: Its answers.
 
     Raises:
         StoreError: MLflow holds another number than was written.
@@ -58,8 +58,8 @@ def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[Told]
         raise StoreError(f"run {run_id}: MLflow holds {found} traces, {len(rows)} were written")
 
 
-def _trace(run_id: str, experiment_id: str, side: Side, row: Told) -> tuple[Any, Any]:
-    """MLflow's record of a trace, and its only span."""
+def _trace(run_id: str, experiment_id: str, side: Side, row: ScoredAnswer) -> tuple[Any, Any]:
+    """Build MLflow's record of a trace, and its only span."""
     from mlflow.entities import TraceInfo, TraceLocation, TraceState
 
     example, answer, scores = row
@@ -81,7 +81,7 @@ def _trace(run_id: str, experiment_id: str, side: Side, row: Told) -> tuple[Any,
     return info, _span(number, now, side, row)
 
 
-def _span(number: int, now: int, side: Side, row: Told) -> Any:
+def _span(number: int, now: int, side: Side, row: ScoredAnswer) -> Any:
     from mlflow.entities import Span
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan
@@ -114,13 +114,13 @@ def _text(answer: Answer) -> str:
 
 
 def _outputs(answer: Answer) -> dict[str, Any]:
-    """In the shape that MLflow's tables show as plain text."""
+    """Return the answer in the shape that MLflow's tables show as plain text."""
     message = {"role": "assistant", "content": _text(answer)}
     return {"choices": [{"message": message, "finish_reason": answer.finish_reason}]}
 
 
 def _assessments(trace_id: str, example: Example, scores: Mapping[str, float]) -> list[Any]:
-    """In one write with the trace: one by one they would take five times as long."""
+    """Build what is written with the trace: one by one, scores would take five times as long."""
     from mlflow.entities import AssessmentSource, Expectation, Feedback
 
     source = AssessmentSource(source_type="CODE", source_id="llmops")

@@ -9,7 +9,7 @@ from llmops.report.html import examples
 from llmops.report.html.answers import answer_table
 from llmops.report.plots.forest import forest_svg
 from llmops.report.plots.histogram import histogram_svg
-from llmops.report.plots.narrowing import narrowing, narrowing_svg, reported_is_wider
+from llmops.report.plots.narrowing import narrowing_svg
 from llmops.report.plots.slices import slice_table
 from llmops.report.template import render
 from llmops.report.text import claim
@@ -98,12 +98,11 @@ def _figures(
         baseline=comparison.baseline.label,
         candidate=comparison.candidate.label,
     )
-    points = narrowing(comparison, result)
     return {
         "forest": forest_svg(comparison, decision),
         "histogram": histogram,
-        "narrowing": narrowing_svg(points, comparison, result, decision),
-        "reported_is_wider": reported_is_wider(points, result),
+        "narrowing": narrowing_svg(comparison, result, decision),
+        "reported_is_wider": comparison.trajectory(result.metric).reported_is_wider,
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llmops.compare.stopping import Ask, Looked, Plan, look
+from llmops.compare.stopping import Ask, CandidateResult, Plan, ask_until_decided
 from llmops.recipe.schema import Requirement
 from llmops.records import Answer, Example, Row, Suite
 from llmops.stats import paired_test
@@ -54,9 +54,9 @@ def looked(
     asked: list[int],
     questions: Sequence[Requirement] = (Requirement(metric="exact", must="improve"),),
     min_prompts: int = 0,
-) -> Looked:
+) -> CandidateResult:
     plan = Plan(method, 20, 0.95, tuple(questions), min_prompts, seed=1)  # type: ignore[arg-type]
-    (found,) = look(asking(gain, asked), SUITE.examples, ["exact"], plan)
+    (found,) = ask_until_decided(asking(gain, asked), SUITE.examples, ["exact"], plan)
     return found
 
 
@@ -153,7 +153,9 @@ def test_a_prompt_that_failed_on_both_sides_is_left_out_and_the_last_test_held()
 
     question = Requirement(metric="exact", must="improve")
     for method in ("fixed", "hybrid"):
-        (found,) = look(ask, SUITE.examples, ["exact"], Plan(method, 20, 0.95, (question,)))
+        (found,) = ask_until_decided(
+            ask, SUITE.examples, ["exact"], Plan(method, 20, 0.95, (question,))
+        )
         assert len(found.rows) == PROMPTS
         assert found.metrics[0].test.n == PROMPTS - 1
         assert -0.5 < found.metrics[0].test.low < 0 < found.metrics[0].test.high < 0.5

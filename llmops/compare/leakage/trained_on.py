@@ -1,0 +1,68 @@
+"""Which prompts of a suite a version was trained on: the one answer that gate and compare read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TypeGuard
+
+from llmops.compare.leakage.detect import Leak, leaked
+from llmops.compare.leakage.training import training_texts
+from llmops.records import ModelFiles, Side, Suite
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """Which prompts of a suite a version was trained on.
+
+    Attributes:
+        uri: The version.
+        leaks: Example id → how it stands in the training data; ``None`` if the version says
+            nothing of its training data.
+        verbatim: Ids of the leaks whose last message is a training prompt, character for
+            character but for space around it.
+    """
+
+    uri: str
+    leaks: Mapping[str, Leak] | None
+    verbatim: tuple[str, ...] = ()
+
+
+def check_sides(sides: Sequence[Side], suite: Suite) -> dict[str, TrainedOn]:
+    """Check a suite against the training data of every side, downloaded once for each version.
+
+    Returns:
+        Digest of a side → what it was trained on. A bare base and a model behind a URL are absent.
+
+    Raises:
+        StoreError: The store refuses or does not answer.
+    """
+    versions = {side.digest: side for side in sides if _is_trained(side)}
+    return {key: trained_on(side, suite) for key, side in versions.items()}
+
+
+def trained_on(side: ModelFiles, suite: Suite) -> TrainedOn:
+    """Find the prompts of a suite in the training data of a version.
+
+    Raises:
+        StoreError: The store refuses or does not answer.
+    """
+    texts = training_texts(side)
+    if texts is None:
+        return TrainedOn(side.uri, None)
+    leaks = leaked(chain(texts.prompts, texts.completions), suite.examples)
+    prompts = {prompt.strip() for prompt in texts.prompts}
+    verbatim = tuple(
+        example.id
+        for example in suite.examples
+        if example.id in leaks and example.messages[-1]["content"].strip() in prompts
+    )
+    return TrainedOn(side.uri, leaks, verbatim)
+
+
+def _is_trained(side: Side) -> TypeGuard[ModelFiles]:
+    """Say whether a side is a version that somebody trained: an adapter, or the model of a run."""
+    if not isinstance(side, ModelFiles):
+        return False
+    return side.adapter_digest is not None or side.run_id is not None

@@ -1,0 +1,139 @@
+"""What a comparison needs before anything is generated, checked: sides, scorers, suite, questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmops.compare import sides
+from llmops.compare.leakage.exclude import Exclusion, exclude_trained
+from llmops.compare.leakage.heldout import refuse_verbatim
+from llmops.compare.leakage.trained_on import check_sides
+from llmops.compare.scorers.load import load_scorers
+from llmops.compare.scorers.scoring import Scorer, require_expected
+from llmops.compare.stopping import Plan
+from llmops.compare.suite.load import load_suite
+from llmops.errors import UsageError
+from llmops.recipe.schema import Compare, Requirement
+from llmops.records import ModelFiles, Side, Suite
+from llmops.stats.plan import seed_of
+
+BLOCK = 32
+MOST_SIDES = 26
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller asks for besides the recipe's ``compare`` section; see ``compare``.
+
+    Attributes:
+        refuse_trained: Whether prompts that a candidate was trained on, word for word, refuse the
+            suite, instead of being set aside.
+    """
+
+    scorers: Sequence[str] | None = None
+    questions: Sequence[Requirement] = ()
+    min_prompts: int = 0
+    block: int = BLOCK
+    cache: bool = True
+    refuse_trained: bool = False
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A comparison that is ready to run.
+
+    Attributes:
+        sides: The baseline first; no two have the same label.
+        suite: All prompts.
+        exclusion: The prompts, divided by whether a side was trained on them.
+        plan: When to stop, and the questions that decide it.
+    """
+
+    sides: Sequence[Side]
+    suite: Suite
+    scorers: Sequence[Scorer]
+    exclusion: Exclusion
+    plan: Plan
+    config: Compare
+    cache: bool
+
+
+def set_up(
+    baseline: str | Side,
+    candidates: Sequence[str | Side],
+    suite: str | Path | Suite,
+    config: Compare,
+    options: Options,
+) -> Setup:
+    """Resolve sides, scorers and suite, and refuse what could not be compared.
+
+    Raises:
+        UsageError: See ``compare`` and ``compare_all``.
+        DataError: See ``compare``.
+    """
+    if not 1 <= len(candidates) < MOST_SIDES:
+        raise UsageError(f"{len(candidates)} candidates; allowed: 1 to {MOST_SIDES - 1}")
+    scorers = load_scorers(options.scorers or config.scorers, code=options.scorers is not None)
+    _require_scored(options.questions, scorers)
+    named = (baseline, *candidates)
+    chosen = sides.with_distinct_labels([sides.resolve_side(name) for name in named])
+    if len(candidates) > 1:
+        sides.require_different(chosen, named)
+    held_out = suite if isinstance(suite, Suite) else load_suite(suite)
+    require_expected(held_out.examples, scorers)
+    _require_weights(chosen, scorers, config)
+    exclusion = _without_trained(chosen, held_out, refuse=options.refuse_trained)
+    plan = _plan(chosen, held_out, scorers, config, options)
+    return Setup(chosen, held_out, scorers, exclusion, plan, config, options.cache)
+
+
+def _without_trained(chosen: Sequence[Side], suite: Suite, *, refuse: bool) -> Exclusion:
+    """Divide the suite by what the sides were trained on, or refuse it for a candidate's sake."""
+    checks = check_sides(chosen, suite)
+    if refuse:
+        digests = {side.digest for side in chosen[1:]}
+        refuse_verbatim([check for key, check in checks.items() if key in digests], suite)
+    return exclude_trained(checks.values(), suite)
+
+
+def _plan(
+    chosen: Sequence[Side],
+    suite: Suite,
+    scorers: Sequence[Scorer],
+    config: Compare,
+    options: Options,
+) -> Plan:
+    default = Requirement(metric=scorers[0].name, must="improve")
+    return Plan(
+        method=config.method,
+        block=options.block,
+        confidence=config.confidence,
+        questions=tuple(options.questions) or (default,),
+        min_prompts=options.min_prompts,
+        seed=seed_of(suite.digest, *(side.digest for side in chosen)),
+    )
+
+
+def _require_scored(questions: Sequence[Requirement], scorers: Sequence[Scorer]) -> None:
+    """Refuse a question that no scorer would answer."""
+    names = [scorer.name for scorer in scorers]
+    for question in questions:
+        if question.metric not in names:
+            raise UsageError(
+                f"question about {question.metric!r}: no scorer of this name; there are"
+                f" {', '.join(names)}"
+            )
+
+
+def _require_weights(chosen: Sequence[Side], scorers: Sequence[Scorer], config: Compare) -> None:
+    """Refuse a likelihood where a side gives only answers."""
+    absent = [side.uri for side in chosen if not isinstance(side, ModelFiles)]
+    absent += ["engine vllm"] if config.engine == "vllm" else []
+    if absent and any(scorer.is_likelihood for scorer in scorers):
+        others = [scorer.spec for scorer in scorers if not scorer.is_likelihood] or ["token_f1"]
+        raise UsageError(
+            f"scorer likelihood: {absent[0]} gives answers, not the likelihood of one",
+            next_command=" ".join(f"--scorer {spec}" for spec in others),
+        )
