@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from llmops.data import prepare, read_split
-from llmops.data.sources.stdlib import stdlib_docstrings
 from llmops.errors import DataError, NotFoundError
 from llmops.recipe.schema import Data
 
@@ -20,14 +19,6 @@ def write_csv(
 
 def own_rows(count: int) -> list[tuple[str, ...]]:
     return [(f"question {i}", f"answer {i}", f"user {i % 7}") for i in range(count)]
-
-
-def test_the_standard_library_has_several_hundred_pairs() -> None:
-    rows = stdlib_docstrings()
-    assert len(rows) > 450
-    assert len({row["group"] for row in rows}) > 80
-    assert all("\n" not in row["completion"] and row["completion"].endswith(".") for row in rows)
-    assert not any(row["id"].rpartition(".")[2].startswith("_") for row in rows)
 
 
 def test_splits_share_no_group_and_no_text(tmp_path: Path) -> None:
@@ -62,56 +53,9 @@ def test_a_group_column_keeps_users_together(tmp_path: Path) -> None:
     assert prepared.test.rows == 20
 
 
-@pytest.mark.parametrize("suffix", ["json", "jsonl", "parquet"])
-def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
-    import pandas as pd
-
-    frame = pd.DataFrame(
-        {"question": [f"q {i}" for i in range(20)], "answer": [f"a {i}" for i in range(20)]}
-    )
-    path = tmp_path / f"own.{suffix}"
-    if suffix == "parquet":
-        frame.to_parquet(path)
-    else:
-        frame.to_json(path, orient="records", lines=suffix == "jsonl")
-    prepared = prepare(
-        Data(path=path, prompt="question", completion="answer"), tmp_path / "out", name="o", seed=1
-    )
-    assert sum(split.rows for split in prepared.splits) == 20
-
-
 def test_limit_takes_that_many(tmp_path: Path) -> None:
     prepared = prepare(Data(source="stdlib_docstrings", limit=40), tmp_path, name="q", seed=7)
     assert sum(split.rows for split in prepared.splits) == 40
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"", "holds no rows"),
-        (b"prompt,completion\n", "holds no rows"),
-        (b"prompt,completion\nq,a\n", "1 distinct example(s), at least 10"),
-        (b"question,completion\nq,a\n", "no column 'prompt'"),
-        (b"prompt,completion\n" + b"q,a\n" * 30, "1 distinct example(s)"),
-        (b"prompt,completion\nq,\n", "'completion' is empty in row 1"),
-        (b"prompt,completion\nq\xff,a\n", "UTF-8"),
-    ],
-)
-def test_unusable_files_are_named_with_the_reason(
-    tmp_path: Path, content: bytes, says: str
-) -> None:
-    path = tmp_path / "own.csv"
-    path.write_bytes(content)
-    with pytest.raises(DataError) as caught:
-        prepare(Data(path=path), tmp_path / "out", name="own", seed=1)
-    assert says in str(caught.value)
-    assert str(path) in str(caught.value)
-
-
-def test_fields_beyond_the_header_are_refused(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "own.csv", [(f"p{i}", f"a{i}", f"x{i}") for i in range(20)], "q,a")
-    with pytest.raises(DataError, match="row 1: 3 fields, the header has 2"):
-        prepare(Data(path=path, prompt="q", completion="a"), tmp_path / "out", name="o", seed=1)
 
 
 def test_unicode_line_separators_stay_inside_their_row(tmp_path: Path) -> None:
@@ -129,14 +73,6 @@ def test_unicode_line_separators_stay_inside_their_row(tmp_path: Path) -> None:
     assert len(load_suite(prepared.test.path).examples) == prepared.test.rows
 
 
-def test_a_missing_file_and_an_unknown_format(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no such file"):
-        prepare(Data(path=tmp_path / "none.csv"), tmp_path, name="own", seed=1)
-    (tmp_path / "own.xlsx").write_bytes(b"PK")
-    with pytest.raises(DataError, match=r"allowed: \.csv"):
-        prepare(Data(path=tmp_path / "own.xlsx"), tmp_path, name="own", seed=1)
-
-
 def test_repeated_ids_are_refused(tmp_path: Path) -> None:
     rows = [{"id": i % 15, "prompt": f"q {i}", "completion": f"a {i}"} for i in range(20)]
     path = tmp_path / "own.jsonl"
@@ -149,3 +85,30 @@ def test_one_group_cannot_be_split(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "own.csv", [(f"q {i}", f"a {i}", "one") for i in range(20)])
     with pytest.raises(DataError, match=r"1 group\(s\) leave the validation split empty"):
         prepare(Data(path=path, group="user"), tmp_path / "out", name="own", seed=1)
+
+
+@pytest.mark.parametrize("rows", [1, 30])
+def test_too_few_distinct_examples_are_refused(tmp_path: Path, rows: int) -> None:
+    path = write_csv(tmp_path / "own.csv", [("q", "a", "u")] * rows)
+    with pytest.raises(DataError, match=r"own.csv: 1 distinct example\(s\), at least 10"):
+        prepare(Data(path=path), tmp_path / "out", name="own", seed=1)
+
+
+def test_a_missing_file_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such file"):
+        prepare(Data(path=tmp_path / "none.csv"), tmp_path / "out", name="own", seed=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_groups_that_share_a_text_take_the_name_of_the_earlier_text(tmp_path: Path) -> None:
+    # The names decide the splits, so they are part of what a seed promises.
+    groups = "abcdefghij"
+    rows = [(f"question {i}", f"answer {i}", groups[i % 10]) for i in range(40)]
+    rows += [("question 2", "other", "b"), ("question 40", "answer 0", "c"), ("new", "other", "z")]
+    path = write_csv(tmp_path / "own.csv", rows)
+    config = Data(path=path, group="user", test_fraction=0.3)
+    prepared = prepare(config, tmp_path / "out", name="own", seed=1)
+    group = {row["prompt"]: row["group"] for split in prepared.splits for row in read_split(split)}
+    joined = {group[f"question {i}"] for i in (0, 1, 2, 40)} | {group["new"]}
+    assert joined == {"a"}
+    assert set(group.values()) == {"a", *"defghij"}

@@ -30,6 +30,7 @@ def test_processes_that_open_a_new_store_at_once(
     assert [one.returncode for one in begun] == [0] * 3, told
 
 
+@pytest.mark.usefixtures("store")  # which puts the tracking URI back: MLflow exports it
 def test_a_database_that_is_none_is_told_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -74,6 +75,7 @@ def answering(reply: bytes) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "502 Bad Gateway"])
 def test_a_server_that_answers_anything_is_reached(status: str) -> None:
     with answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as address:
@@ -81,6 +83,7 @@ def test_a_server_that_answers_anything_is_reached(status: str) -> None:
         assert stores.connect() == address
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("reply", "reason"), [(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "illegal"), (b"", "disconnected")]
 )
@@ -91,6 +94,7 @@ def test_what_speaks_no_http_is_not_reachable(reply: bytes, reason: str) -> None
             stores.connect()
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://127.0.0.1:99999", "http://"])
 def test_an_address_without_a_server_is_not_reachable(address: str) -> None:
     mlflow.set_tracking_uri(address)
@@ -99,12 +103,14 @@ def test_an_address_without_a_server_is_not_reachable(address: str) -> None:
     assert "MLFLOW_TRACKING_URI" in str(refused.value.next_command)
 
 
+@pytest.mark.usefixtures("store")
 def test_a_server_is_asked_through_the_proxy_that_mlflow_uses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as proxy:
         monkeypatch.setenv("http_proxy", proxy)
-        monkeypatch.delenv("no_proxy", raising=False)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
         mlflow.set_tracking_uri("http://mlflow.invalid")
         assert stores.connect() == "http://mlflow.invalid"
     monkeypatch.setenv("http_proxy", "odd://127.0.0.1:1")

@@ -1,0 +1,80 @@
+"""A user's own file becomes rows, or is refused with the row that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llmops.data.sources.table import read_table
+from llmops.errors import DataError, NotFoundError
+from llmops.recipe.schema import Data
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
+def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"question": ["q 0", "q 1"], "answer": ["a 0", "a 1"], "id": [7, None]})
+    path = tmp_path / f"own.{suffix}"
+    if suffix == "parquet":
+        frame.to_parquet(path)
+    elif suffix == "csv":
+        frame.astype({"id": "Int64"}).to_csv(path, index=False)
+    else:
+        frame.astype({"id": "Int64"}).to_json(path, orient="records", lines=suffix == "jsonl")
+    rows = read_table(Data(path=path, prompt="question", completion="answer"))
+    first = "7.0" if suffix == "parquet" else "7"  # pandas has no missing integer
+    assert rows == [
+        {"id": first, "prompt": "q 0", "completion": "a 0", "group": first},
+        {"id": "row-2", "prompt": "q 1", "completion": "a 1", "group": "row-2"},
+    ]
+
+
+def test_a_group_column_names_the_groups(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("prompt,completion,user\nq,a,anna\nr,b,anna\n")
+    rows = read_table(Data(path=tmp_path / "own.csv", group="user"))
+    assert [row["group"] for row in rows] == ["anna", "anna"]
+    assert [row["id"] for row in rows] == ["row-1", "row-2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "holds no rows"),
+        (b"prompt,completion\n", "holds no rows"),
+        (b"question,completion\nq,a\n", "no column 'prompt'; it has 'question', 'completion'"),
+        (b"prompt,completion\nq,\n", "'completion' is empty in row 1"),
+        (
+            b"prompt,completion\n" + b" ,a\n" * 7,
+            "'prompt' is empty in row 1, 2, 3, 4, 5 and 2 more",
+        ),
+        (b"prompt,completion\nq\xff,a\n", "UTF-8"),
+        (b"prompt,completion\nq,a,b\n", "row 1: 3 fields, the header has 2"),
+    ],
+)
+def test_unusable_files_are_named_with_the_reason(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    path = tmp_path / "own.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_table(Data(path=path))
+    assert says in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_the_next_command_names_the_missing_columns_keys(tmp_path: Path) -> None:
+    (tmp_path / "own.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError) as caught:
+        read_table(Data(path=tmp_path / "own.csv", prompt="a", group="user"))
+    assert (
+        caught.value.next_command == "llmops data RECIPE data.completion=COLUMN data.group=COLUMN"
+    )
+
+
+def test_a_missing_file_and_an_unknown_format(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no such file"):
+        read_table(Data(path=tmp_path / "none.csv"))
+    (tmp_path / "own.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"allowed: \.csv"):
+        read_table(Data(path=tmp_path / "own.xlsx"))
