@@ -79,7 +79,7 @@ def _table(frame: Any) -> list[Any]:
         raise UsageError(
             f"the DataFrame needs a column `messages` or `prompt`, received {list(frame.columns)!r:.120}"
         )
-    return tables.rows(frame)
+    return tables.rows(frame[[name for name in frame.columns if name in tables.COLUMNS]])
 
 
 def _chat(row: Any) -> dict[str, Any]:

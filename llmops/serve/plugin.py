@@ -35,7 +35,8 @@ Options of create and run-local:
   engine  local (default): torch in the server's process
 
 An alias is resolved when the deployment is created. predict takes a JSON file with a chat body
-({"messages": [...], "max_tokens": 64}) or rows with a prompt ([{"prompt": "..."}, ...]).
+({"messages": [...], "max_tokens": 64}) or rows with a prompt or messages
+([{"prompt": "...", "max_tokens": 8}, ...]).
 State and log: LLMOPS_HOME/deployments/NAME/.
 """
 

@@ -10,17 +10,14 @@ from llmops.engine.openai.parameters import INTEGERS, NAMES, UNSUPPORTED
 from llmops.engine.openai.requests import TEXTS
 
 COLUMNS = frozenset({*TEXTS, *NAMES, *UNSUPPORTED})
+"""Names of columns that are part of a request; others are the caller's own."""
 
 
 def rows(frame: Any) -> list[dict[str, Any]]:
-    """Return the rows of a DataFrame as requests.
-
-    Columns that are no part of a request are the caller's own, and dropped; so are empty cells.
-    """
-    ours = [name for name in frame.columns if name in COLUMNS]
+    """Return the rows of a DataFrame as requests, without their empty cells."""
     return [
         {name: cell(name, value) for name, value in row.items() if not is_empty(value)}
-        for row in frame[ours].to_dict(orient="records")
+        for row in frame.to_dict(orient="records")
     ]
 
 

@@ -27,7 +27,7 @@ OPEN = Sampling(None)
         [{"messages": CHAT}],
         np.array(["hi"]),
         pd.Series(["hi"]),
-        pd.DataFrame({"prompt": ["hi"], "id": [7]}),
+        pd.DataFrame({"prompt": ["hi"], "id": [7], "topic": ["x"]}),
         pd.DataFrame({"messages": [CHAT]}),
         pd.DataFrame({0: ["hi"]}),
     ],

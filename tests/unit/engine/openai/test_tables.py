@@ -4,14 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from llmops.engine.openai.tables import cell, is_empty, plain, rows
+from llmops.engine.openai.tables import COLUMNS, cell, is_empty, plain, rows
 
 
-def test_rows_hold_what_is_part_of_a_request() -> None:
-    frame = pd.DataFrame(
-        {"prompt": ["a", "b"], "max_tokens": [3, None], "logprobs": [None, True], "topic": [1, 2]}
-    )
-    assert rows(frame) == [{"prompt": "a", "max_tokens": 3}, {"prompt": "b", "logprobs": True}]
+def test_rows_hold_what_is_there() -> None:
+    frame = pd.DataFrame({"prompt": ["a", "b"], "max_tokens": [3, None], "topic": [None, "x"]})
+    assert rows(frame) == [{"prompt": "a", "max_tokens": 3}, {"prompt": "b", "topic": "x"}]
+
+
+def test_columns_of_a_request() -> None:
+    assert {"messages", "prompt", "stop", "max_completion_tokens", "tools"} <= COLUMNS
+    assert not {"topic", "id", "model"} & COLUMNS
 
 
 def test_a_gap_in_a_column_makes_no_other_number_of_a_whole_one() -> None:
