@@ -130,7 +130,9 @@ def test_a_file_of_another_template_is_refused(tiny_model: Path, tmp_path: Path)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    with pytest.raises(IntegrityError, match=r"its chat template is not the model's: '\{\{ nothing"):
+    with pytest.raises(
+        IntegrityError, match=r"its chat template is not the model's: '\{\{ nothing"
+    ):
         gguf.convert(
             [str(converter)], tiny_model, tmp_path / "out.gguf", dtype="float16", name="bot"
         )
