@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import resource
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner
 from exports import adapter_logits, logits_of, names, special_adapter
 from filelock import FileLock
 from peft import AutoPeftModelForCausalLM
 from versions import log_version
 
-from llmops.cli.export import command as export_command
 from llmops.errors import LlmopsError, NotFoundError, UsageError
 from llmops.flavor.export.version import _reference, export
 from llmops.records import BaseModel, ModelVersion
@@ -101,30 +97,3 @@ def test_two_exports_to_one_place(version: ModelVersion, place: Path) -> None:
     ):
         export(version.uri, place / "bot", format="adapter")
     assert not (place / "bot").exists()
-
-
-def test_the_command_prints_what_serves_it(
-    version: ModelVersion, base: BaseModel, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(place)
-
-    def run(*arguments: str) -> str:
-        done = CliRunner().invoke(export_command, arguments, catch_exceptions=False)
-        assert done.exit_code == 0
-        return done.stdout
-
-    shown = run("models:/bot@champion", "my bot")
-    assert shown.startswith("models:/bot/1 is in my bot: merged, 0.")
-    assert shown.endswith("  Next: vllm serve 'my bot' --served-model-name 'my bot'\n")
-    record = json.loads(run(version.uri, "a", "--format", "adapter", "--output", "json"))
-    assert record["schema_version"] == 1
-    assert record["format"] == "adapter"
-    assert len(record["digest"]) == 64
-    first, then = (shlex.split(line) for line in record["next"])
-    assert first == ["llmops", "export", base.uri, "a-base"]
-    assert then[:3] == ["vllm", "serve", "a-base"]
-    assert then[-2:] == ["--lora-modules", "a=a"]
-    assert then[then.index("--max-loras") + 1] == "2", "the last slot of vLLM 0.32 on a CPU"
-    assert then[then.index("--max-lora-rank") + 1] == "8", "vLLM knows no rank of 4"
-    run(*first[2:])
-    assert (place / "a-base/model.safetensors").is_file()
