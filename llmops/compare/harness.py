@@ -15,7 +15,8 @@ from llmops.compare.cache import MEMORY, ResultCache
 from llmops.compare.leakage import exclude
 from llmops.compare.scorers.judge import scorer
 from llmops.compare.scorers.load import load_scorers
-from llmops.compare.scorers.scoring import Scorer, require_expected
+from llmops.compare.scorers.scorer import Scorer
+from llmops.compare.scorers.scoring import require_expected
 from llmops.compare.slices import slice_results
 from llmops.compare.stopping import Looked, Plan, counted, look
 from llmops.compare.suite.load import load_suite
