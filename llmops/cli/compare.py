@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmops.cli.options import emit, output_option
+from llmops.recipe import scorer_names
 from llmops.recipe.schema import Compare, Requirement
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 200
 """Bytes of a file's name: it is written under a longer one first."""
+SCORER_HELP = (
+    f"Scorer to use instead of the defaults ({', '.join(Compare().scorers)}). Repeatable."
+    f" One of: {', '.join(scorer_names.allowed())}."
+)
 
 
 @click.command("compare")
@@ -34,7 +39,7 @@ LONGEST_NAME = 200
     "scorers",
     multiple=True,
     metavar="[LABEL=]KIND[:ARGUMENT]",
-    help="What is scored, in place of token_f1, rouge_l, one_line and likelihood; again for more.",
+    help=SCORER_HELP,
 )
 @click.option(
     "--method",
@@ -96,18 +101,15 @@ def command(
     candidates: tuple[str, ...],
     suite: Path,
     scorers: tuple[str, ...],
-    method: Literal["hybrid", "fixed", "obf", "anytime"],
     margin: float | None,
-    engine: Literal["local", "vllm"],
-    max_tokens: int,
     temperature: float,
     repeats: int,
-    confidence: float,
     no_traces: bool,
     no_cache: bool,
     experiment: str,
     report: Path | None,
     output: str,
+    **settings: Any,  # options that have the name of a key of the recipe's `compare`
 ) -> None:
     """Compare each CANDIDATE with BASELINE on held-out prompts.
 
@@ -129,15 +131,7 @@ def command(
     held_out = load_suite(suite)
     connection.connect()
     connection.use_experiment(experiment)
-    config = Compare(
-        method=method,
-        engine=engine,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        repeats=repeats,
-        traces=not no_traces,
-        confidence=confidence,
-    )
+    config = Compare(temperature=temperature, repeats=repeats, traces=not no_traces, **settings)
     found = compare_all(
         baseline,
         candidates,
@@ -147,9 +141,7 @@ def command(
         questions=_questions(scorers or config.scorers, margin),
         cache=not no_cache,
     )
-    link = connection.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
-    text, record = _shown(found)
-    emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
+    _emit(output, found)
     if report:
         _write(report, found[0])
 
@@ -203,10 +195,16 @@ def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requiremen
     """What must be decided, if not whether the first scorer gains."""
     if margin is None:
         return ()
-    from llmops.recipe import scorer_names
-
     first = scorer_names.parse(scorers[0], code=True).label
     return (Requirement(metric=first, must="not_regress", margin=margin),)
+
+
+def _emit(output: str, found: Sequence[Comparison]) -> None:
+    from llmops.store import connection
+
+    link = connection.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
+    text, record = _shown(found)
+    emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
 
 
 def _shown(found: Sequence[Comparison]) -> tuple[str, dict[str, Any]]:

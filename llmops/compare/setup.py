@@ -11,7 +11,8 @@ from llmops.compare.leakage.exclude import Exclusion, exclude_trained
 from llmops.compare.leakage.heldout import refuse_verbatim
 from llmops.compare.leakage.trained_on import check_sides
 from llmops.compare.scorers.load import load_scorers
-from llmops.compare.scorers.scoring import Scorer, require_expected
+from llmops.compare.scorers.scorer import Scorer
+from llmops.compare.scorers.scoring import require_expected
 from llmops.compare.stopping import Plan
 from llmops.compare.suite.load import load_suite
 from llmops.errors import UsageError

@@ -28,8 +28,8 @@ def folder(name: str) -> Path:
     Args:
         name: ``models`` and ``adapters`` (addressed by content), ``staging`` (work in progress),
             ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (what
-            was found to be whole or converted already), ``logs`` (of engines), ``locks`` or
-            ``deployments``.
+            was found to be whole or converted already), ``logs`` (of engines), ``metrics``
+            (``evaluate`` modules), ``locks`` or ``deployments``.
     """
     path = home() / name
     try:

@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from llmops.errors import ConfigError, NotFoundError
+from llmops.recipe import scorer_names
 from llmops.recipe.schema import Recipe, Section
 
 
@@ -99,9 +100,10 @@ def _anchored(path: str, folder: Path) -> str:
 
 
 def _anchored_scorer(name: Any, folder: Path) -> Any:
-    """A scorer whose argument is a file; its label stays what the file's name makes it."""
-    head, found, file = name.partition("json_schema:") if isinstance(name, str) else (name, "", "")
-    return f"{head}{found}{_anchored(file, folder)}" if found and file else name
+    """Return a scorer whose file is found from anywhere; its label stays as it was."""
+    if not isinstance(name, str):
+        return name
+    return scorer_names.with_file(name, lambda path: _anchored(path, folder))
 
 
 def _refuse_aliases(path: Path, text: str) -> None:

@@ -1,26 +1,20 @@
 """How scorers are named: ``[LABEL=]KIND[:ARGUMENT]``, and which names a recipe may hold.
 
-A recipe executes no code, so it may name the built-in scorers and those that take data (a
-pattern, a schema). Kinds that import a module are for the command line and Python alone.
+A recipe executes no code, so it may name every built-in scorer but those that import a module;
+these are for the command line and Python alone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from llmops.errors import UsageError
+from llmops.recipe.built_in_scorers import BUILT_IN, BY_NAME, FILE
 
-PLAIN = ("exact", "token_f1", "rouge_l", "chrf", "one_line", "json_fields", "likelihood")
+PLAIN = tuple(scorer.name for scorer in BUILT_IN if not scorer.argument)
 """Scorers without an argument."""
-DATA_KINDS = {"regex": "PATTERN", "extract": "PATTERN", "json_schema": "FILE"}
-"""Scorers whose argument is data, and what it is."""
-MODEL_KINDS = {"judge": "MODEL"}
-"""Scorers whose argument is a model: ``openai:URL#MODEL`` or ``models:/NAME/VERSION``."""
-CODE_KINDS = {"evaluate": "NAME_OR_PATH[:KEY]", "mlflow": "MODULE:FUNCTION"}
-"""Scorers whose argument is code."""
 RESERVED = (*PLAIN, "nll")
 """Names in MLflow that no label may take."""
 
@@ -33,7 +27,7 @@ class ScorerName:
 
     Attributes:
         label: Its name in tables, tags and MLflow: letters, digits and ``_``.
-        kind: One of ``PLAIN``, ``DATA_KINDS``, ``MODEL_KINDS`` or ``CODE_KINDS``.
+        kind: Name of a built-in scorer.
         argument: What follows the kind's colon, empty for a plain scorer.
     """
 
@@ -48,37 +42,36 @@ class ScorerName:
 
 
 def parse(text: str, *, code: bool = True) -> ScorerName:
-    """Reads one name.
+    """Read one name.
 
     Args:
         text: Such as ``token_f1``, ``regex:^yes`` or ``dated=regex:[0-9]{4}``.
-        code: Whether kinds that import a module are allowed; a recipe says no.
+        code: Whether scorers that import a module are allowed; a recipe says no.
 
     Raises:
         UsageError: Unknown, without its argument, not allowed here, or the label is taken.
     """
-    labelled = _LABELLED.fullmatch(text)
-    label, spec = labelled.groups() if labelled else ("", text)
+    label, spec = _split(text)
     kind, colon, argument = spec.partition(":")
-    wanted = {**DATA_KINDS, **MODEL_KINDS, **CODE_KINDS}.get(kind)
-    if kind not in PLAIN and wanted is None:
+    scorer = BY_NAME.get(kind)
+    if scorer is None:
         raise UsageError(f"scorer {text!r}: unknown; allowed: {', '.join(allowed(code=code))}")
-    if kind in CODE_KINDS and not code:
+    if scorer.runs_code and not code:
         raise UsageError(
             f"scorer {text!r}: a recipe executes no code; allowed: {', '.join(allowed(code=False))}",
             next_command=f"llmops compare BASELINE CANDIDATE --suite FILE --scorer {text}",
         )
-    if kind in PLAIN and colon:
+    if colon and not scorer.argument:
         raise UsageError(f"scorer {text!r}: {kind} takes no argument")
-    if kind not in PLAIN and not argument:
-        raise UsageError(f"scorer {text!r}: needs its argument, {kind}:{wanted}")
+    if scorer.argument and not argument:
+        raise UsageError(f"scorer {text!r}: needs its argument, {scorer.form}")
     if label in RESERVED:
         raise UsageError(f"scorer {text!r}: the label {label!r} is taken; choose another")
-    return ScorerName(label or _default_label(kind, argument), kind, argument)
+    return ScorerName(label or _default_label(kind, scorer.detail(argument)), kind, argument)
 
 
 def parse_all(texts: Iterable[str], *, code: bool = True) -> tuple[ScorerName, ...]:
-    """Reads several names, whose labels must differ.
+    """Read several names, whose labels must differ.
 
     Raises:
         UsageError: See ``parse``; or two scorers have one label.
@@ -95,21 +88,30 @@ def parse_all(texts: Iterable[str], *, code: bool = True) -> tuple[ScorerName, .
 
 
 def allowed(*, code: bool = True) -> tuple[str, ...]:
-    """The forms that a name may have."""
-    kinds = {**DATA_KINDS, **MODEL_KINDS, **(CODE_KINDS if code else {})}
-    return (*PLAIN, *(f"{kind}:{argument}" for kind, argument in kinds.items()))
+    """Return the forms that a name may have."""
+    return tuple(scorer.form for scorer in BUILT_IN if code or not scorer.runs_code)
 
 
-def _default_label(kind: str, argument: str) -> str:
-    """A label that MLflow accepts in a metric's name; patterns are no part of it."""
-    if kind == "json_schema":
-        detail = PurePath(argument).stem
-    elif kind == "evaluate":
-        detail = "_".join(PurePath(part).stem for part in argument.split(":"))
-    elif kind == "judge":
-        detail = re.split("[#/:]", argument.removeprefix("models:/"))[-1 if "#" in argument else 0]
-    elif kind == "mlflow":
-        detail = argument.rpartition(":")[2]
-    else:
-        detail = ""
+def with_file(text: str, place: Callable[[str], str]) -> str:
+    """Return a name with the path in it replaced; a name without a file is returned as it is.
+
+    Args:
+        text: What may be a name.
+        place: Path as written → path to put in its place.
+    """
+    _, spec = _split(text)
+    kind, _, argument = spec.partition(":")
+    if not argument or kind not in BY_NAME or BY_NAME[kind].argument != FILE:
+        return text
+    return text.removesuffix(argument) + place(argument)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the label, empty if there is none, and the rest."""
+    labelled = _LABELLED.fullmatch(text)
+    return (labelled[1], labelled[2]) if labelled else ("", text)
+
+
+def _default_label(kind: str, detail: str) -> str:
+    """Return a label that MLflow accepts in a metric's name; patterns are no part of it."""
     return "_".join(part for part in (kind, re.sub(r"\W+", "_", detail, flags=re.ASCII)) if part)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llmops import errors
+from llmops.recipe.built_in_scorers import BUILT_IN
 from llmops.records import (
     Check,
     Comparison,
@@ -19,12 +20,7 @@ from llmops.records import (
     Verdict,
 )
 
-METRIC_NAMES = {
-    "token_f1": "token F1",
-    "rouge_l": "ROUGE-L",
-    "one_line": "one line",
-    "likelihood": "likelihood",
-}
+TITLES = {scorer.name: scorer.title for scorer in BUILT_IN if scorer.title}
 BARE_BASE = "base"
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "…"
@@ -121,8 +117,8 @@ def demand(check: Check) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """Return a metric's title."""
-    return METRIC_NAMES.get(metric) or clean(metric.replace("_", " "), 32) or "unnamed"
+    """Return a metric's title: that of its scorer, or its label with spaces."""
+    return TITLES.get(metric) or clean(metric.replace("_", " "), 32) or "unnamed"
 
 
 def side_name(side: Side) -> str:

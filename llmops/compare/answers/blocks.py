@@ -10,7 +10,8 @@ from llmops.compare.answers.cached import answers, likelihoods
 from llmops.compare.answers.engines import Asked, Engines
 from llmops.compare.cache import ResultCache
 from llmops.compare.scorers.judge.scorer import pairwise
-from llmops.compare.scorers.scoring import Failure, Scorer, Scores, score
+from llmops.compare.scorers.scorer import Scorer
+from llmops.compare.scorers.scoring import Failure, Scores, score
 from llmops.engine.requests import Turn
 from llmops.errors import LlmopsError, UsageError
 from llmops.recipe.schema import Compare

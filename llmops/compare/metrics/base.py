@@ -6,53 +6,42 @@ among a module's names.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, ClassVar
 
 import datasets
 import evaluate
 
-ANSWERS = "predictions (list of str): answers."
-WANTED = "references (list of str): wanted answers, in the same order."
+from llmops.compare.scorers.load import implementation
+from llmops.recipe.built_in_scorers import BY_NAME
 
-
-@dataclass(frozen=True)
-class About:
-    """A metric: mean over the examples of what ``score`` says of each.
-
-    Attributes:
-        name: Key of the result.
-        score: Of a prediction, and of its reference if there are any; in [0, 1].
-        has_references: Whether ``score`` reads references.
-    """
-
-    name: str
-    score: Callable[..., float]
-    description: str
-    citation: str
-    url: str
-    has_references: bool = True
+COLUMNS = {
+    "predictions": "predictions (list of str): answers.",
+    "references": "references (list of str): expected answers, in the same order.",
+}
 
 
 class MeanMetric(evaluate.Metric):  # type: ignore[misc]
-    """Mean of a score of each example."""
+    """Mean of a scorer over the examples.
 
-    about: ClassVar[About]
+    Attributes:
+        scorer: Name of a built-in scorer of texts; also the key of the result.
+    """
+
+    scorer: ClassVar[str]
 
     def _info(self) -> evaluate.MetricInfo:
-        about = self.about
-        columns = ["predictions", *(["references"] if about.has_references else [])]
-        told = [ANSWERS, WANTED][: len(columns)]
+        scorer, source = BY_NAME[self.scorer], vars(implementation(self.scorer))
+        columns = list(COLUMNS) if scorer.needs_expected else ["predictions"]
+        arguments = "\n    ".join(["Args:", *(COLUMNS[column] for column in columns)])
         return evaluate.MetricInfo(
-            description=about.description,
-            citation=about.citation,
-            inputs_description="\n    ".join(["Args:", *told])
-            + f"\n\nReturns:\n    {about.name} (float): mean in [0, 1].\n",
+            description=f"Mean over the examples of {scorer.name}: {scorer.meaning}.",
+            citation=source.get("CITATION", ""),
+            inputs_description=f"{arguments}\n\nReturns:\n    {scorer.name} (float): in [0, 1].\n",
             features=datasets.Features(dict.fromkeys(columns, datasets.Value("string"))),
-            reference_urls=[about.url],
+            reference_urls=[source["URL"]] if "URL" in source else [],
         )
 
     def _compute(self, **columns: Any) -> dict[str, float]:
-        return {self.about.name: fmean(map(self.about.score, *columns.values()))}
+        score = implementation(self.scorer).score
+        return {self.scorer: fmean(map(score, *columns.values()))}

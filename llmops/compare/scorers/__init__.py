@@ -1,1 +1,6 @@
-"""Scorers: what each answer is worth, between 0 and 1."""
+"""Scorers: a number in [0, 1] for each answer. Each built-in one is a file and a table entry."""
+
+from llmops.compare.scorers.load import load_scorers
+from llmops.compare.scorers.scoring import require_expected, score
+
+__all__ = ["load_scorers", "require_expected", "score"]

@@ -10,7 +10,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
-from llmops.compare.scorers.scoring import Scorer, named_scorer
+from llmops.compare.scorers.scorer import Scorer, named_scorer
 from llmops.errors import NotFoundError, UsageError
 from llmops.recipe.scorer_names import ScorerName
 from llmops.records import Example
@@ -19,8 +19,8 @@ INPUTS = ("predictions", "references")
 _KEYED = re.compile(r"(.+?):((?:1-)?[A-Za-z_][A-Za-z0-9_.-]*)")
 
 
-def evaluate_scorer(name: ScorerName, folder: Path) -> Scorer:
-    """A scorer of ``evaluate:NAME_OR_PATH[:KEY]``.
+def load(name: ScorerName, folder: Path) -> Scorer:
+    """Return the scorer of ``evaluate:NAME_OR_PATH[:KEY]``.
 
     A path (to a folder, or to its file of the same name) is read from disk alone. A name is
     looked up in ``evaluate``'s cache and, unless ``HF_EVALUATE_OFFLINE`` is set, on the hub.

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llmops.compare.scorers.scoring import Scorer, Unscored, named_scorer
+from llmops.compare.scorers.scorer import Scorer, Unscored, named_scorer
 from llmops.errors import NotFoundError, UsageError
 from llmops.recipe.scorer_names import ScorerName
 from llmops.records import Example
@@ -21,8 +21,8 @@ TRACED = ("trace", "session")
 """Parameters that need MLflow's own evaluation loop."""
 
 
-def mlflow_scorer(name: ScorerName, folder: Path) -> Scorer:
-    """A scorer of ``mlflow:MODULE:NAME``.
+def load(name: ScorerName, folder: Path) -> Scorer:
+    """Return the scorer of ``mlflow:MODULE:NAME``.
 
     It is called with ``inputs`` = ``{"messages": […]}``, ``outputs`` = the answer's text and
     ``expectations`` = ``{"expected_response": …}``, as many of them as it takes. True, ``yes``

@@ -4,70 +4,19 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 
-from llmops.compare.scorers.judge.askers import Asker
-from llmops.compare.scorers.text import likelihood
+from llmops.compare.scorers.likelihood import per_token
+from llmops.compare.scorers.scorer import Scorer, Unscored
 from llmops.errors import DataError, UsageError
-from llmops.files import digest
-from llmops.recipe.scorer_names import ScorerName
 from llmops.records import Answer, Example, Likelihood
 
 WORST = 0.0
 SHOWN = 3
 ROUNDING = 1e-9
 """How far outside [0, 1] a score may lie because of floating-point sums."""
-
-Judge = Callable[[Example, str], float]
-
-
-class Unscored(Exception):
-    """Raised by a scorer that cannot judge an answer; it counts as the worst score."""
-
-
-@dataclass(frozen=True)
-class Scorer:
-    """A number in [0, 1] for each example; higher is better, always.
-
-    Attributes:
-        name: What tables, tags and MLflow call it.
-        spec: ``KIND[:ARGUMENT]``, as a recipe or a command line names it.
-        needs_expected: Whether it reads the example's expected answer.
-        digest: SHA-256 of what defines it: its spec, and the schema or module it loads.
-        judge: Example and answer → score. NaN or ``Unscored`` where it cannot judge; ``None``
-            for ``likelihood``, which the engine computes, and for a judge of pairs.
-        asker: Who is asked which of two answers is better; ``None`` for all other scorers.
-    """
-
-    name: str
-    spec: str
-    needs_expected: bool
-    digest: str
-    judge: Judge | None
-    asker: Asker | None = None
-
-    @property
-    def is_likelihood(self) -> bool:
-        """Whether the engine computes it."""
-        return self.judge is None and self.asker is None
-
-
-def named_scorer(
-    name: ScorerName, judge: Judge | None, *, needs_expected: bool = True, source: str = ""
-) -> Scorer:
-    """A scorer under its user's name.
-
-    Args:
-        name: As the user wrote it.
-        judge: See ``Scorer``.
-        needs_expected: See ``Scorer``.
-        source: Text of the schema or module that it loads; in its place the argument's path is
-            no part of the digest.
-    """
-    defined = [name.kind, source or name.argument]
-    return Scorer(name.label, name.spec, needs_expected, digest.of_record(defined), judge)
 
 
 @dataclass(frozen=True)
@@ -177,4 +126,4 @@ def _judged(
 def _likely(likelihoods: Likelihood | None) -> float:
     if likelihoods is None:
         raise Unscored("prompt and expected answer do not fit the context")
-    return likelihood(*likelihoods)
+    return per_token(*likelihoods)

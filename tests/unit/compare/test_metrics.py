@@ -4,18 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import pytest
+from scorer_records import scored
 
 import llmops
 from llmops.compare import metrics
-from llmops.compare.scorers.text import TEXT_SCORERS
+from llmops.errors import LlmopsError
+from llmops.recipe.built_in_scorers import BUILT_IN
 
 ROOT = Path(llmops.__file__).parents[1]
-NAMES = sorted(TEXT_SCORERS)
+NAMES = [scorer.name for scorer in BUILT_IN if scorer.is_of_texts]
 # JSON texts, so that json_fields can read the references; to the others they are quoted sentences.
 PREDICTIONS = ['"Return the name."', '"Return a name\nof it"', ""]
 REFERENCES = ['"Return the name."', '"Return the name."', '"Open it."']
@@ -37,6 +40,8 @@ texts = {"predictions": predictions, "references": references}
 loaded = {name: evaluate.load(metrics.path(name)) for name in names}
 result = {"alone": {name: metric.compute(**texts) for name, metric in loaded.items()}}
 result["named"] = {name: metric.name for name, metric in loaded.items()}
+keys = ("description", "citation", "inputs_description", "reference_urls")
+result["about"] = {name: {key: getattr(m, key) for key in keys} for name, m in loaded.items()}
 result["cited"] = {name: bool(m.citation and m.description) for name, m in loaded.items()}
 for name, metric in loaded.items():
     for prediction, reference in zip(predictions, references):
@@ -72,7 +77,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_metric_loads_offline_and_is_the_mean_of_its_scorer(
     result: dict[str, Any], name: str
 ) -> None:
-    mean = fmean(map(TEXT_SCORERS[name], PREDICTIONS, REFERENCES))
+    mean = fmean(scored(name, *zip(PREDICTIONS, REFERENCES, strict=True)))
     assert 0 < mean < 1
     assert result["alone"][name] == {name: pytest.approx(mean)}
     assert result["added"][name] == result["alone"][name]
@@ -92,9 +97,43 @@ def test_the_mean_of_nothing_is_refused(result: dict[str, Any]) -> None:
     assert "at least one data point" in result["empty"]
 
 
-def test_every_text_scorer_is_a_metric_and_the_other_way_round() -> None:
-    folder = Path(metrics.__file__).parent
-    found = {path.stem for path in folder.glob("*/*.py") if path.stem == path.parent.name}
-    assert found == set(NAMES)
-    with pytest.raises(KeyError, match="bleu"):
-        metrics.path("bleu")
+def test_a_metric_says_what_it_is_and_where_it_comes_from(result: dict[str, Any]) -> None:
+    about = result["about"]["one_line"]
+    assert about["description"].startswith("Mean over the examples of one_line: form, not content")
+    assert about["citation"].strip().startswith("@misc{pep257,")
+    assert about["reference_urls"] == ["https://peps.python.org/pep-0257/"]
+    assert "references" not in about["inputs_description"]
+    assert "references" in result["about"]["exact"]["inputs_description"]
+
+
+def test_scorers_that_take_more_than_texts_are_no_metrics() -> None:
+    for name in ("bleu", "likelihood", "regex", "judge"):
+        with pytest.raises(KeyError, match=name):
+            metrics.path(name)
+
+
+def test_a_module_lies_in_the_home_and_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path))
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(metrics.path, ["chrf"] * 40)) == {str(tmp_path / "metrics" / "chrf")}
+    (file,) = (tmp_path / "metrics" / "chrf").iterdir()
+    text = file.read_text()
+    assert file.name == "chrf.py"
+    assert str(tmp_path) not in text, "the same on every machine"
+    file.write_text("# of another version")
+    metrics.path("chrf")
+    assert file.read_text() == text
+    before = file.stat().st_mtime_ns
+    metrics.path("chrf")
+    assert file.stat().st_mtime_ns == before, "a module that is there is only read"
+
+
+def test_a_home_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("a file")
+    monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
+    with pytest.raises(LlmopsError, match=r"LLMOPS_HOME: .* cannot be made"):
+        metrics.path("chrf")

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from llmops.errors import UsageError
-from llmops.recipe.scorer_names import PLAIN, ScorerName, allowed, parse, parse_all
+from llmops.recipe.scorer_names import PLAIN, ScorerName, allowed, parse, parse_all, with_file
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,18 @@ def test_labels_are_names_that_mlflow_takes() -> None:
         label = parse(text).label
         assert re.fullmatch(r"[A-Za-z0-9_]+", label), label
         _validate_metric_name(f"delta/{label}")
+
+
+@pytest.mark.parametrize(
+    ("text", "placed"),
+    [
+        ("json_schema:order.json", "json_schema:/there/order.json"),
+        ("x=json_schema:order.json", "x=json_schema:/there/order.json"),
+        ("regex:json_schema:order.json", "regex:json_schema:order.json"),  # a pattern, no file
+        ("exact", "exact"),
+        ("json_schema:", "json_schema:"),
+        ("nonsense:order.json", "nonsense:order.json"),
+    ],
+)
+def test_the_file_in_a_name_is_placed(text: str, placed: str) -> None:
+    assert with_file(text, lambda path: f"/there/{path}") == placed

@@ -9,7 +9,7 @@ from llmops.compare.cache import ResultCache
 from llmops.compare.scorers.judge.askers import Asker, LocalJudge
 from llmops.compare.scorers.judge.controls import controls
 from llmops.compare.scorers.judge.pairs import Judged, Kind, Outcome, compare_pairs
-from llmops.compare.scorers.scoring import Scorer
+from llmops.compare.scorers.scorer import Scorer
 from llmops.errors import UsageError
 from llmops.records import Answer, Example, ModelFiles, RemoteModel, Side
 from llmops.stats.length import length_adjusted

@@ -1,0 +1,16 @@
+"""``judge:MODEL``: a model that says which of two answers is better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from llmops.compare.scorers.judge.askers import load_judge
+from llmops.compare.scorers.scorer import Scorer, named_scorer
+from llmops.recipe.scorer_names import ScorerName
+
+
+def load(name: ScorerName, folder: Path) -> Scorer:
+    """Return a scorer that asks the model; see ``load_judge`` for what it refuses."""
+    asker = load_judge(name.argument)
+    return replace(named_scorer(name, None, source=asker.digest), asker=asker)

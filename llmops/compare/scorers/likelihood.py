@@ -1,0 +1,32 @@
+"""``likelihood``: how likely a model finds the expected answer. The engine computes the sums."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from llmops.compare.scorers.scorer import Scorer, named_scorer
+from llmops.recipe.scorer_names import ScorerName
+
+
+def load(name: ScorerName, folder: Path) -> Scorer:
+    """Return the scorer; it has no function of its own."""
+    return named_scorer(name, None)
+
+
+def per_token(log_probability_sum: float, tokens: int) -> float:
+    """Return how likely a text is, per token.
+
+    Args:
+        log_probability_sum: Sum of the natural logarithms of the tokens' probabilities.
+        tokens: How many tokens were summed.
+
+    Returns:
+        The geometric mean of the probabilities, exp(sum / tokens).
+
+    Raises:
+        ValueError: No tokens, or a sum that is NaN or positive.
+    """
+    if tokens < 1 or not log_probability_sum <= 0:
+        raise ValueError(f"no log-probability: sum {log_probability_sum} over {tokens} tokens")
+    return math.exp(log_probability_sum / tokens)
