@@ -78,8 +78,8 @@ characteristics: $(VENV)/development  ## Simulate how often each method of compa
 seeds: install  ## Run quickstart on three seeds and print the figures behind expected.json (20 min)
 	$(BIN)/python tests/benchmarks/quickstart_seeds.py
 
-docs: $(VENV)/development  ## Regenerate the command line reference
-	$(BIN)/python docs/generate.py
+docs: $(VENV)/development  ## Regenerate the reference pages
+	PYTHONPATH=docs $(BIN)/python -m generator
 
 wheel: $(VENV)/development  ## Build dist/*.whl
 	rm -rf dist

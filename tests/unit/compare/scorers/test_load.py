@@ -37,7 +37,7 @@ NEW_LINE = (
 
 # A process of its own, in which the copied package is the only llmops.
 SEE = """
-import importlib.util, json, sys
+import json, sys
 import evaluate
 from click.testing import CliRunner
 
@@ -62,10 +62,9 @@ try:
     load_scorers(["bleu"])
 except UsageError as error:
     found["error"] = error.message
-spec = importlib.util.spec_from_file_location("generate", sys.argv[1])
-generate = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(generate)
-found["docs"] = generate.metrics_page(generate.METRICS.read_text(encoding="utf-8"))
+sys.path.append(sys.argv[1])
+from generator import REFERENCE, scorers
+found["docs"] = scorers.page((REFERENCE / "metrics.md").read_text(encoding="utf-8"))
 print(json.dumps(found))
 """
 
@@ -82,7 +81,7 @@ def with_a_new_scorer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     begin, found, rest = table.read_text(encoding="utf-8").partition("BUILT_IN = (\n")
     table.write_text(f"{begin}{found}    {NEW_LINE}\n{rest}", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", SEE, str(ROOT / "docs" / "generate.py")],
+        [sys.executable, "-c", SEE, str(ROOT / "docs")],
         env={**os.environ, "PYTHONPATH": str(folder), "HF_EVALUATE_OFFLINE": "1"},
         cwd=folder,
         capture_output=True,
