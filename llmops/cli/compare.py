@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from llmops.cli.options import emit, output_option
+from llmops.recipe import engine_names
 from llmops.recipe.schema import Compare, Requirement
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ LONGEST_NAME = 200
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local", "vllm"]),
+    type=click.Choice(engine_names.selectable()),
     default="local",
     show_default=True,
     help="What generates: this process, or a vLLM server that is started and stopped.",
@@ -98,7 +99,7 @@ def command(
     scorers: tuple[str, ...],
     method: Literal["hybrid", "fixed", "obf", "anytime"],
     margin: float | None,
-    engine: Literal["local", "vllm"],
+    engine: str,
     max_tokens: int,
     temperature: float,
     repeats: int,

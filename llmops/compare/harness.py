@@ -21,6 +21,7 @@ from llmops.compare.stopping import Looked, Plan, counted, look
 from llmops.compare.suite.load import load_suite
 from llmops.compare.tracking.runs import log_comparisons
 from llmops.errors import IntegrityError, UsageError
+from llmops.recipe.engine_names import ENGINES
 from llmops.recipe.schema import Compare, Requirement
 from llmops.records import Comparison, Likelihood, ModelFiles, Row, Side, Suite
 from llmops.stats.plan import seed_of
@@ -213,7 +214,7 @@ def _require_scored(questions: Sequence[Requirement], judges: Sequence[Scorer]) 
 def _require_weights(chosen: Sequence[Side], judges: Sequence[Scorer], config: Compare) -> None:
     """Refuses a likelihood where only answers can be had."""
     absent = [one.uri for one in chosen if not isinstance(one, ModelFiles)]
-    absent += ["engine vllm"] if config.engine == "vllm" else []
+    absent += [] if ENGINES[config.engine].likelihood else [f"engine {config.engine}"]
     if absent and any(judge.is_likelihood for judge in judges):
         others = [judge.spec for judge in judges if not judge.is_likelihood] or ["token_f1"]
         raise UsageError(

@@ -97,7 +97,7 @@ class _Api:
         asked = parse(await _body(http), chat=chat, names=self._names)
         reply = Reply(self._model, chat=chat)
         try:
-            job = self._engine.submit(asked.prompt, asked.sampling, limited=asked.limited)
+            job = self._engine.submit(asked.prompt, asked.sampling)
             piece = await job.next()  # a prompt that is refused is refused before any header
             if asked.stream:
                 events = _events(job, piece, reply, usage=asked.include_usage)

@@ -70,12 +70,11 @@ class Request:
 
     Attributes:
         prompt: Messages of a chat, or the text that a completion continues.
-        limited: The client said how long the answer may be; else the context decides.
+        sampling: Its ``max_tokens`` is ``None`` if the client named no limit.
     """
 
     prompt: list[Message] | str
     sampling: Sampling
-    limited: bool
     stream: bool
     include_usage: bool
 
@@ -104,7 +103,6 @@ def parse(raw: bytes, *, chat: bool, names: Collection[str]) -> Request:
     return Request(
         prompt=_messages(body) if chat else _prompt(body),
         sampling=_sampling(body, limit),
-        limited=limit in body,
         stream=stream,
         include_usage=_include_usage(body, stream),
     )
@@ -137,7 +135,9 @@ def _sampling(body: Mapping[str, Any], limit: str) -> Sampling:
     if top_p == 0:
         raise _bad("top_p: must be above 0; temperature 0 is what makes answers greedy", "top_p")
     return Sampling(
-        max_tokens=int(_number(body, limit, default.max_tokens, low=1, whole=True) or 1),
+        max_tokens=None
+        if limit not in body
+        else int(_number(body, limit, 1, low=1, whole=True) or 1),
         temperature=float(_number(body, "temperature", default.temperature, low=0, high=2) or 0),
         top_p=float(top_p or 1),
         seed=None if seed is None else int(seed),

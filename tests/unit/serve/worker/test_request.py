@@ -19,9 +19,9 @@ def ask(chat: bool = True, **fields: Any):
 
 def test_defaults_are_those_that_comparisons_use() -> None:
     asked = ask()
-    assert asked.sampling == Sampling()
+    assert asked.sampling == Sampling(max_tokens=None)
     assert asked.prompt == HI
-    assert (asked.limited, asked.stream, asked.include_usage) == (False, False, False)
+    assert (asked.stream, asked.include_usage) == (False, False)
 
 
 def test_every_parameter_arrives() -> None:
@@ -37,7 +37,6 @@ def test_every_parameter_arrives() -> None:
         user="someone",
     )
     assert asked.sampling == Sampling(9, 0.5, 0.9, 4, ("a", "b"))
-    assert asked.limited
     assert asked.stream
     assert asked.include_usage
 
@@ -45,7 +44,7 @@ def test_every_parameter_arrives() -> None:
 def test_spellings_that_mean_the_same() -> None:
     assert ask(stop="END").sampling.stop == ("END",)
     assert ask(max_completion_tokens=5).sampling.max_tokens == 5
-    assert ask(tools=None, seed=None, stop=None).sampling == Sampling()
+    assert ask(tools=None, seed=None, stop=None).sampling == Sampling(max_tokens=None)
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     assert ask(messages=[{"role": "user", "content": parts}]).prompt[0]["content"] == "ab"
 
