@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmops.cli.options import emit, output_option
-from llmops.recipe import scorer_names
+from llmops.recipe import engine_names, scorer_names
 from llmops.recipe.schema import Compare, Requirement
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ SCORER_HELP = (
 )
 @click.option(
     "--engine",
-    type=click.Choice(["local", "vllm"]),
+    type=click.Choice(engine_names.selectable()),
     default="local",
     show_default=True,
     help="What generates: this process, or a vLLM server that is started and stopped.",

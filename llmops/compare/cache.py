@@ -27,7 +27,7 @@ SECONDS_A_DAY = 86_400.0
 
 
 class ResultCache:
-    """A key-value store in one SQLite file; every ``put`` is durable when it returns.
+    """A key-value store in one SQLite file; every ``put`` survives the end of this process.
 
     Args:
         path: The file; by default ``LLMOPS_HOME/cache/results.sqlite``.
@@ -122,6 +122,7 @@ def _open(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=30)
     try:
         db.execute("pragma journal_mode=wal")
+        db.execute("pragma synchronous=normal")  # a power cut may take the last results: a cache
         db.execute("create table if not exists result (key text primary key, value text not null)")
         columns = {row[1] for row in db.execute("pragma table_info(result)")}
         if not {"key", "value"} <= columns:

@@ -16,6 +16,7 @@ from llmops.compare.scorers.scoring import require_expected
 from llmops.compare.stopping import Plan
 from llmops.compare.suite.load import load_suite
 from llmops.errors import UsageError
+from llmops.recipe.engine_names import ENGINES
 from llmops.recipe.schema import Compare, Requirement
 from llmops.records import ModelFiles, Side, Suite
 from llmops.stats.plan import seed_of
@@ -131,7 +132,7 @@ def _require_scored(questions: Sequence[Requirement], scorers: Sequence[Scorer])
 def _require_weights(chosen: Sequence[Side], scorers: Sequence[Scorer], config: Compare) -> None:
     """Refuse a likelihood where a side gives only answers."""
     absent = [side.uri for side in chosen if not isinstance(side, ModelFiles)]
-    absent += ["engine vllm"] if config.engine == "vllm" else []
+    absent += [] if ENGINES[config.engine].likelihood else [f"engine {config.engine}"]
     if absent and any(scorer.is_likelihood for scorer in scorers):
         others = [scorer.spec for scorer in scorers if not scorer.is_likelihood] or ["token_f1"]
         raise UsageError(

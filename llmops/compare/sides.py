@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llmops.engine.openai.engine import PREFIX, parse_endpoint
+from llmops.engine.openai.endpoint import PREFIX, remote_model
 from llmops.errors import UsageError
-from llmops.files import digest
 from llmops.models.resolve import resolve
 from llmops.records import ModelFiles, RemoteModel, Row, Side
 from llmops.store import connection
@@ -30,8 +29,7 @@ def resolve_side(side: str | Side) -> Side:
     if not isinstance(side, str):
         return side
     if side.startswith(PREFIX):
-        model = parse_endpoint(side).model
-        return RemoteModel(label=model, uri=side, digest=digest.of_bytes(side.encode()))
+        return remote_model(side)
     connection.connect()
     return resolve(side)
 

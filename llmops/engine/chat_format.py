@@ -20,7 +20,7 @@ TEMPLATE = "chat_template.jinja"
 TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
 
 
-class Voice:
+class ChatFormat:
     """A tokenizer with its chat template, and the model's generation settings.
 
     Args:
@@ -39,12 +39,12 @@ class Voice:
         return int(next((i for i in (pad, end) if i is not None), 0))
 
     @classmethod
-    def of(cls, side: ModelFiles) -> Voice:
+    def of(cls, side: ModelFiles) -> ChatFormat:
         """What a side brings, over what its base has."""
         return cls.of_folders(side.tokenizer_dir, side.base.directory)
 
     @classmethod
-    def of_folders(cls, own: Path | None, base: Path) -> Voice:
+    def of_folders(cls, own: Path | None, base: Path) -> ChatFormat:
         """See ``of``.
 
         Args:

@@ -1,12 +1,13 @@
 """The seam between everything that needs text and whatever generates it.
 
 ``compare``, ``serve`` and ``flavor`` are typed against ``Engine`` and name no implementation. A
-result carries the key of its request, so results may come in any order.
+result carries the key of its request, so results may come in any order. Results are generators:
+closing one ends the work behind it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,7 +43,7 @@ class Engine(Protocol):
 
     def answer(
         self, requests: Sequence[Request], *, batch_size: int | None = None
-    ) -> Iterator[tuple[Key, Answer]]:
+    ) -> Generator[tuple[Key, Answer]]:
         """Answer requests to one side or several, each as soon as it is done.
 
         Args:
@@ -55,22 +56,25 @@ class Engine(Protocol):
             come first where they are known before anything is generated.
 
         Raises:
-            UsageError: A sampling is invalid, or a side is not loaded.
+            UsageError: A sampling is invalid, two requests have the same key, or a side is not
+                loaded.
             LlmopsError: The engine cannot go on; what was yielded stays valid.
         """
         ...
 
-    def stream(self, request: Request) -> Iterator[str | Answer]:
+    def stream(self, request: Request) -> Generator[str | Answer]:
         """Yield pieces of text while they are generated, then the whole ``Answer``.
 
-        The pieces together are the answer's text. Closing the iterator ends the generation.
+        The pieces together are the answer's text. Nothing begins before the first piece is asked
+        for; closing the generator ends the generation.
 
         Raises:
             UsageError: The request cannot be answered, or the engine does not stream.
+            LlmopsError: The generation failed.
         """
         ...
 
-    def likelihood(self, turns: Sequence[Turn]) -> Iterator[tuple[Key, Likelihood | None]]:
+    def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
         """Compute the log-likelihood of given answers, end of turn included.
 
         Args:
@@ -86,5 +90,5 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the engine holds; a closed engine answers no more."""
+        """Release what the engine holds; a closed engine raises ``UsageError`` when asked."""
         ...

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from llmops.engine.local.engine import LocalEngine
+from llmops.engine import Engine, Key, Request, open_engine
+from llmops.engine.chat_format import Messages
 from llmops.engine.openai.replies import Reply
+from llmops.errors import UsageError
 from llmops.flavor import rows
 from llmops.models import load_options
 from llmops.models.resolve import resolve
-from llmops.records import Answer, Message, ModelFiles, Sampling
+from llmops.records import Answer, ModelFiles, Sampling
 
 
 @dataclass(frozen=True)
@@ -24,22 +27,39 @@ class LoadedModel:
     """
 
     files: ModelFiles
-    engine: LocalEngine
+    engine: Engine
 
     def generate(
-        self, conversations: Sequence[list[Message]], sampling: Sampling | Sequence[Sampling]
+        self, conversations: Sequence[Messages | str], sampling: Sampling | Sequence[Sampling]
     ) -> list[Answer]:
-        """Answers conversations in batches.
+        """Answer conversations in batches.
 
         Args:
-            conversations: Messages with ``role`` and ``content``.
+            conversations: Messages with ``role`` and ``content``, or texts to continue.
             sampling: One for all, or one for each.
-        """
-        return self.engine.generate(self.files, conversations, sampling)
 
-    def stream(self, messages: list[Message], sampling: Sampling) -> Iterator[str | Answer]:
-        """Yields pieces of text, then the whole answer."""
-        return self.engine.stream(self.files, messages, sampling)
+        Raises:
+            UsageError: A conversation does not fit the model; nothing is generated then.
+        """
+        if isinstance(sampling, Sampling):
+            sampling = [sampling] * len(conversations)
+        if len(sampling) != len(conversations):
+            raise UsageError(f"{len(sampling)} samplings for {len(conversations)} conversations")
+        requests = [
+            Request(self.files, messages, one, key)
+            for key, (messages, one) in enumerate(zip(conversations, sampling, strict=True))
+        ]
+        answers: dict[Key, Answer] = {}
+        with closing(self.engine.answer(requests)) as done:
+            for key, answer in done:
+                if answer.error is not None:
+                    raise UsageError(answer.error)
+                answers[key] = answer
+        return [answers[request.key] for request in requests]
+
+    def stream(self, messages: Messages | str, sampling: Sampling) -> Generator[str | Answer]:
+        """Yield pieces of text, then the whole answer."""
+        return self.engine.stream(Request(self.files, messages, sampling))
 
     def predict(
         self, data: Any, params: Mapping[str, Any] | None = None
@@ -115,5 +135,5 @@ def load_models(model_uris: Sequence[str], **options: Any) -> list[LoadedModel]:
     """
     chosen = load_options.read(options, "load_model")
     sides = [resolve(uri, chosen) for uri in model_uris]
-    engine = LocalEngine(sides, options=chosen)
+    engine = open_engine("local", sides, chosen)
     return [LoadedModel(side, engine) for side in sides]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llmops.engine.local.engine import LocalEngine
+from llmops.engine import open_engine
 from llmops.errors import UsageError
 from llmops.flavor.load import LoadedModel
 from llmops.models import load_options
@@ -62,4 +62,4 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Py
     """Called by MLflow with the model's directory and what ``model_config`` came to."""
     options = load_options.read(model_config or {}, "model_config")
     files = of_model_dir(Path(path), options)
-    return PyfuncModel(LoadedModel(files, LocalEngine([files], options=options)))
+    return PyfuncModel(LoadedModel(files, open_engine("local", [files], options)))

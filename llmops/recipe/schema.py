@@ -16,12 +16,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     model_validator,
 )
 
 from llmops.errors import UsageError
 from llmops.files import digest
-from llmops.recipe import scorer_names
+from llmops.recipe import engine_names, scorer_names
 from llmops.records.names import ALIAS, MODEL_NAME, RESERVED_ALIAS
 
 ModelName = Annotated[str, StringConstraints(pattern=rf"^{MODEL_NAME.pattern}$")]
@@ -49,6 +50,22 @@ def _scorer(text: str) -> str:
 
 
 Scorer = Annotated[str, AfterValidator(_scorer)]
+
+
+def _engine(name: str) -> str:
+    """An engine that loads the files of a version: see ``llmops.recipe.engine_names``."""
+    try:
+        engine_names.check(name)
+    except UsageError as error:
+        raise ValueError(error.message) from error
+    return name
+
+
+EngineName = Annotated[
+    str,
+    AfterValidator(_engine),
+    WithJsonSchema({"type": "string", "enum": engine_names.selectable()}),
+]
 
 
 class Section(BaseModel):
@@ -149,7 +166,7 @@ class Compare(Section):
     method: Literal["hybrid", "fixed", "obf", "anytime"] = "hybrid"
     """``fixed`` asks every prompt; the others stop once the gate's demands are decided; see
     [operating characteristics](../explanation/operating-characteristics.md)."""
-    engine: Literal["local", "vllm"] = "local"
+    engine: EngineName = "local"
     """What generates: this process, or a vLLM server that is started and stopped; see
     [compare with vLLM](../how-to/compare-with-vllm.md)."""
     max_tokens: int = Field(default=64, ge=1, le=4096)

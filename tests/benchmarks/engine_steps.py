@@ -52,6 +52,14 @@ def engine(sides: list[Any]) -> Any:
     return LocalEngine(sides, options=LoadOptions(dtype="float32", device="cpu"))
 
 
+def answered(ours: Any, one: Any, asked: list[Any], sampling: Any) -> list[Any]:
+    """Answers of one side."""
+    from llmops.engine import Request
+
+    requests = [Request(one, messages, sampling, i) for i, messages in enumerate(asked)]
+    return [answer for _, answer in ours.answer(requests)]
+
+
 def rounds(rivals: dict[str, Callable[[], object]], n: int) -> dict[str, list[float]]:
     """Seconds of each rival in each round."""
     seconds: dict[str, list[float]] = {name: [] for name in rivals}
@@ -92,8 +100,8 @@ def throughput(base: str, prompts: str, n: str) -> dict[str, Any]:
     rivals: dict[str, Callable[[], object]] = {
         f"static {rows}": lambda rows=rows: static(model, tokenizer, texts, rows) for rows in STATIC
     }
-    rivals["ours"] = lambda: ours.generate(bare, asked, Sampling(max_tokens=TOKENS))
-    answers = ours.generate(bare, asked, Sampling(max_tokens=TOKENS))
+    rivals["ours"] = lambda: answered(ours, bare, asked, Sampling(max_tokens=TOKENS))
+    answers = answered(ours, bare, asked, Sampling(max_tokens=TOKENS))
     told = {"ours": sum(answer.tokens for answer in answers)}
     told["static"] = static(model, tokenizer, texts, STATIC[0])
     return {"seconds": rounds(rivals, int(n)), "tokens": told}
@@ -107,12 +115,16 @@ def versions(base: str, adapters: str, prompts: str, n: str) -> dict[str, Any]:
     asked, sampling = conversations(int(prompts)), Sampling(max_tokens=TOKENS)
     sides = [side(base, adapter or None) for adapter in adapters.split(",")]
     ours = engine(sides)
-    requests = [Request(one, messages, sampling) for one in sides for messages in asked]
+    requests = [
+        Request(one, messages, sampling, (one.digest, i))
+        for one in sides
+        for i, messages in enumerate(asked)
+    ]
 
     def apart() -> list[Any]:
-        return [a for one in sides for a in ours.generate(one, asked, sampling)]
+        return [a for one in sides for a in answered(ours, one, asked, sampling)]
 
-    rivals = {"together": lambda: ours.generate_many(requests), "one at a time": apart}
+    rivals = {"together": lambda: list(ours.answer(requests)), "one at a time": apart}
     return {"seconds": rounds(rivals, int(n))}
 
 
@@ -124,12 +136,12 @@ def invariance(base: str, adapters: str, prompts: str) -> dict[str, Any]:
     sides = [side(base, adapter or None) for adapter in adapters.split(",")]
     ours = engine(sides)
     asked = [
-        Request(one, messages, Sampling(max_tokens=TOKENS))
+        Request(one, messages, Sampling(max_tokens=TOKENS), (one.digest, i))
         for one in sides
-        for messages in conversations(int(prompts))
+        for i, messages in enumerate(conversations(int(prompts)))
     ]
-    together, alone = (ours.generate_many(asked, batch_size=size) for size in (64, 1))
-    differing = sum(a != b for a, b in zip(together, alone, strict=True))
+    together, alone = (dict(ours.answer(asked, batch_size=size)) for size in (64, 1))
+    differing = sum(together[key] != alone[key] for key in alone)
     return {"answers": len(asked), "differing": differing}
 
 
@@ -139,7 +151,7 @@ def memory(base: str, adapters: str) -> dict[str, Any]:
 
     sides = [side(base, adapter) for adapter in adapters.split(",")]
     ours = engine(sides)
-    ours.generate(sides[0], conversations(8), Sampling(max_tokens=8))
+    answered(ours, sides[0], conversations(8), Sampling(max_tokens=8))
     return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from llmops.compare.scorers.judge.askers import HttpJudge
-from llmops.engine.openai.engine import GREETING, Endpoint, HttpEngine
+from llmops.engine.openai.client import GREETING
+from llmops.engine.openai.endpoint import Endpoint
+from llmops.engine.openai.engine import HttpEngine
 from llmops.records import Answer, Example
 
 Says = Callable[[str], str | None]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from llmops.engine import Engine, Key, Request, Turn
+from llmops.engine.chat_format import Messages
 from llmops.files import digest
-from llmops.records import Answer, BaseModel, ModelFiles, Sampling
+from llmops.records import Answer, BaseModel, Likelihood, ModelFiles, Sampling, Side
 
 PROMPTS = [
     "def wrap(text, width=70):",
@@ -34,6 +38,45 @@ def side_of(
         adapter_digest=None if adapter is None else digest.of_model(adapter),
         model_id=None,
         tokenizer_dir=tokenizer_dir,
+    )
+
+
+def answer_all(
+    engine: Engine, requests: Sequence[Request], *, batch_size: int | None = None
+) -> list[Answer]:
+    """Answers in the order of the requests, whose own keys are not used."""
+    keyed = [replace(request, key=i) for i, request in enumerate(requests)]
+    given: dict[Key, Answer] = dict(engine.answer(keyed, batch_size=batch_size))
+    return [given[i] for i in range(len(requests))]
+
+
+def generate(
+    engine: Engine,
+    side: Side,
+    conversations: Sequence[Messages | str],
+    sampling: Sampling | Sequence[Sampling],
+    *,
+    batch_size: int | None = None,
+) -> list[Answer]:
+    """Answers of one side, in the order of the conversations."""
+    samplings = [sampling] * len(conversations) if isinstance(sampling, Sampling) else sampling
+    requests = [Request(side, *row) for row in zip(conversations, samplings, strict=True)]
+    return answer_all(engine, requests, batch_size=batch_size)
+
+
+def score_all(engine: Engine, turns: Sequence[Turn]) -> list[Likelihood | None]:
+    """Likelihoods in the order of the turns, whose own keys are not used."""
+    keyed = [replace(turn, key=i) for i, turn in enumerate(turns)]
+    given: dict[Key, Likelihood | None] = dict(engine.likelihood(keyed))
+    return [given[i] for i in range(len(turns))]
+
+
+def score(
+    engine: Engine, side: ModelFiles, conversations: Sequence[Messages], responses: Sequence[str]
+) -> list[Likelihood | None]:
+    """Likelihoods under one side, in the order of the conversations."""
+    return score_all(
+        engine, [Turn(side, *row) for row in zip(conversations, responses, strict=True)]
     )
 
 

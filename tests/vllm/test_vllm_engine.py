@@ -6,20 +6,22 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
-from sides import CONVERSATIONS, GREEDY, side_of, write_adapter
+from engine_contract import CASES, Subject, counted, whole
+from sides import CONVERSATIONS, GREEDY, answer_all, generate, side_of, write_adapter
 
+from llmops.engine import Request
 from llmops.engine.local.engine import LocalEngine
-from llmops.engine.openai.engine import Endpoint, HttpEngine
-from llmops.engine.requests import Request
+from llmops.engine.openai.endpoint import Endpoint, remote_model
+from llmops.engine.openai.engine import HttpEngine
 from llmops.engine.vllm.engine import VllmEngine
 from llmops.errors import LlmopsError, ServeError, UsageError
-from llmops.records import Answer, LoadOptions, ModelFiles, Sampling
+from llmops.records import LoadOptions, ModelFiles, Sampling
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(400)]
 
@@ -27,7 +29,7 @@ OWNER = """
 import sys
 from pathlib import Path
 from sides import side_of
-from llmops.engine.vllm import VllmEngine
+from llmops.engine.vllm.engine import VllmEngine
 python, base = map(Path, sys.argv[1:])
 VllmEngine([side_of(base)], python)
 """
@@ -66,11 +68,6 @@ def processes(engine: VllmEngine) -> list[psutil.Process]:
     return [guard, *guard.children(recursive=True)]
 
 
-def whole(answer: Answer) -> str:
-    """Without the half characters at its end: vLLM leaves them out, transformers shows a mark."""
-    return answer.text.rstrip("\N{REPLACEMENT CHARACTER}")
-
-
 def asked_of(sides: list[ModelFiles], sampling: Sampling = GREEDY) -> list[Request]:
     """Every conversation of every side, those of one side never together."""
     return [Request(side, messages, sampling) for messages in CONVERSATIONS for side in sides]
@@ -83,14 +80,8 @@ def test_sides_in_one_batch_answer_like_the_local_engine(
     engine.load_adapter(sides[3])
     print(f"\nan adapter loaded in {time.monotonic() - began:.2f} s")
     asked = asked_of(sides)
-    told: dict[int, Answer] = {}
-
-    def keep(indices: list[int], answers: list[Answer]) -> None:
-        told.update(zip(indices, answers, strict=True))
-
-    answers = engine.generate_many(asked, on_batch=keep)
-    expected = local.generate_many(asked)
-    assert [told[i] for i in range(len(asked))] == answers
+    answers = answer_all(engine, asked)
+    expected = answer_all(local, asked)
     same = sum(whole(ours) == whole(theirs) for ours, theirs in zip(answers, expected, strict=True))
     print(f"greedy float32 answers that are the same: {same} of {len(asked)}")
     assert same >= 0.9 * len(asked)
@@ -98,34 +89,27 @@ def test_sides_in_one_batch_answer_like_the_local_engine(
     for ours, theirs in zip(answers, expected, strict=True):
         assert ours.prompt_tokens == theirs.prompt_tokens
         assert ours.error is None
-    assert engine.generate_many(asked, batch_size=1) == answers
+    assert answer_all(engine, asked, batch_size=1) == answers
 
 
-def test_sampling_is_passed_on(
-    engine: VllmEngine, local: LocalEngine, sides: list[ModelFiles]
-) -> None:
-    drawn = asked_of(sides[:3], Sampling(max_tokens=12, temperature=1.0, seed=4))
-    assert engine.generate_many(drawn) == engine.generate_many(drawn)
-    request = Request(sides[1], CONVERSATIONS[0], GREEDY)
-    (answer,) = engine.generate_many([request])
-    stop = answer.text[3:5]
-    stopped = Request(sides[1], CONVERSATIONS[0], Sampling(max_tokens=16, stop=(stop,)))
-    (cut,) = engine.generate_many([stopped])
-    assert (cut.text, cut.finish_reason) == (answer.text[: answer.text.index(stop)], "stop")
-
-
-def test_what_cannot_be_answered_is_told(engine: VllmEngine, sides: list[ModelFiles]) -> None:
-    long = [{"role": "user", "content": "word " * 600}]
-    refused, fine = engine.generate_many(
-        [Request(sides[0], long, GREEDY), Request(sides[0], CONVERSATIONS[0], GREEDY)]
+@pytest.fixture(scope="module")
+def subject(
+    engine: VllmEngine, local: LocalEngine, sides: list[ModelFiles], python: Path
+) -> Subject:
+    return Subject(
+        engine=engine,
+        side=sides[1],
+        files=sides[1],
+        reference=local,
+        fresh=lambda: VllmEngine([sides[1]], python),
+        count=counted(engine, "_ask", lambda _: 1),
+        agreement=0.9,
     )
-    assert (refused.text, refused.finish_reason) == ("", "error")
-    assert "512" in str(refused.error)
-    assert fine.error is None
-    with pytest.raises(UsageError, match="not to continue a text"):
-        engine.generate_many([Request(sides[0], "def ", GREEDY)])
-    with pytest.raises(UsageError, match="max_tokens is 0"):
-        engine.generate_many([Request(sides[0], CONVERSATIONS[0], Sampling(max_tokens=0))])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+def test_the_contract(subject: Subject, case: Callable[[Subject], None]) -> None:
+    case(subject)
 
 
 def test_adapters_that_cannot_come_later(
@@ -142,7 +126,7 @@ def test_adapters_that_cannot_come_later(
     with pytest.raises(UsageError, match="different base models"):
         engine.load_adapter(other)
     with pytest.raises(UsageError, match="has not loaded it"):
-        engine.generate_many([Request(fourth, CONVERSATIONS[0], GREEDY)])
+        answer_all(engine, [Request(fourth, CONVERSATIONS[0], GREEDY)])
     engine._room = 1
     missing = replace(fourth, adapter_digest="1" * 64)
     (tmp_path / "fourth" / "adapter_model.safetensors").unlink()
@@ -152,8 +136,9 @@ def test_adapters_that_cannot_come_later(
 
 def test_nobody_else_on_this_machine_is_answered(engine: VllmEngine) -> None:
     stranger = HttpEngine(Endpoint(f"{engine._server.address}/v1", "any"), key="wrong")
+    side = remote_model(stranger.endpoint.uri)
     with pytest.raises(UsageError, match=r"refuses the key \(401\)"):
-        stranger.generate(CONVERSATIONS[:1], GREEDY)
+        generate(stranger, side, CONVERSATIONS[:1], GREEDY)
     listening = {
         connection.laddr.ip
         for one in processes(engine)

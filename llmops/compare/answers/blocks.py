@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from llmops.compare.answers.cached import answers, likelihoods
-from llmops.compare.answers.engines import Asked, Engines
+from llmops.compare.answers.engines import Engines
 from llmops.compare.cache import ResultCache
 from llmops.compare.scorers.judge.scorer import pairwise
 from llmops.compare.scorers.scorer import Scorer
 from llmops.compare.scorers.scoring import Failure, Scores, score
-from llmops.engine.requests import Turn
+from llmops.engine import Request, Turn
 from llmops.errors import LlmopsError, UsageError
 from llmops.recipe.schema import Compare
 from llmops.records import Answer, Example, Likelihood, Row, Sampling, Side
@@ -25,17 +25,17 @@ EARLY = 16
 """So many failures and no answer: a server that is down need not be asked everything."""
 
 
-class Try(NamedTuple):
+class Repeat(NamedTuple):
     """A prompt, asked for the n-th time."""
 
     example: Example
     repeat: int
 
 
-def repeated(examples: Sequence[Example], repeats: int) -> list[Try]:
+def repeated(examples: Sequence[Example], repeats: int) -> list[Repeat]:
     """Each prompt so many times, under an id of its own; its answers are one cluster."""
     return [
-        Try(replace(one, id=f"{one.id}~{repeat + 1}") if repeat else one, repeat)
+        Repeat(replace(one, id=f"{one.id}~{repeat + 1}") if repeat else one, repeat)
         for repeat in range(repeats)
         for one in examples
     ]
@@ -55,14 +55,14 @@ class Asking:
         likelihoods: Of the expected answers that were asked so far, for each side whose weights
             are here.
         failures: What could not be judged, for each side.
-        said: Answers so far, for each side.
+        answers: Answers so far, for each side.
         pairwise: Judges of pairs, for each candidate.
     """
 
     def __init__(
         self,
         sides: Sequence[Side],
-        prompts: Sequence[Try],
+        prompts: Sequence[Repeat],
         judges: Sequence[Scorer],
         config: Compare,
         cache: ResultCache,
@@ -74,7 +74,7 @@ class Asking:
         self._engines = Engines(sides, config.batch_size, config.engine)
         self.likelihoods: list[list[Likelihood | None]] = [[] for _ in sides]
         self.failures: list[list[Failure]] = [[] for _ in sides]
-        self.said: list[list[Answer]] = [[] for _ in sides]
+        self.answers: list[list[Answer]] = [[] for _ in sides]
 
     def ask(self, indices: Sequence[int]) -> list[list[Row]]:
         """Rows of the examples with these indices, in their order, for each candidate.
@@ -86,7 +86,7 @@ class Asking:
         block = [self._prompts[i].example for i in indices]
         said = self._answers(indices)
         for which, answered in enumerate(said):
-            self.said[which].extend(answered)
+            self.answers[which].extend(answered)
         self._refuse_silent()
         scored = self._scored(block, said)
         return [
@@ -120,14 +120,16 @@ class Asking:
 
     def _answers(self, indices: Sequence[int]) -> list[list[Answer]]:
         """Of each side, to each example; a prompt's sides are neighbours, which go well together."""
-        asked = [
-            Asked(side, self._prompts[i].example.messages, self._sampling(self._prompts[i].repeat))
+        requests = [
+            Request(
+                side, self._prompts[i].example.messages, self._sampling(self._prompts[i].repeat)
+            )
             for i in indices
             for side in self._sides
         ]
         kind = "answer" if self._config.engine == "local" else f"answer-{self._config.engine}"
-        found = answers(self._engines, asked, self._cache, kind=kind)
-        return [found[which :: len(self._sides)] for which in range(len(self._sides))]
+        given = answers(self._engines, requests, self._cache, kind=kind)
+        return [given[which :: len(self._sides)] for which in range(len(self._sides))]
 
     def _sampling(self, repeat: int) -> Sampling:
         """A repeat differs by its seed, so that the cache keeps it apart."""
@@ -199,7 +201,7 @@ class Asking:
         Raises:
             LlmopsError: Too many to compare the rest.
         """
-        said = [(self._sides[which].label, self.said[which]) for which in pair]
+        said = [(self._sides[which].label, self.answers[which]) for which in pair]
         asked = len(said[0][1])
         lost = [
             a for a, b in zip(*(answers for _, answers in said), strict=True) if a.error and b.error
@@ -222,7 +224,7 @@ class Asking:
 
     def _refuse_silent(self) -> None:
         """A crash must never look like a verdict."""
-        for side, answered in zip(self._sides, self.said, strict=True):
+        for side, answered in zip(self._sides, self.answers, strict=True):
             if len(answered) < min(EARLY, len(self._prompts)):
                 continue
             if all(answer.error for answer in answered):
@@ -241,7 +243,7 @@ class Asking:
         Raises:
             UsageError: A scorer judged nothing at all, so that its tie would be made up.
         """
-        notes, asked = [], len(self.said[pair[0]])
+        notes, asked = [], len(self.answers[pair[0]])
         for judge in self._judges:
             failed = [[f for f in self.failures[k] if f.scorer == judge.name] for k in pair]
             if all(len(failures) == asked for failures in failed):

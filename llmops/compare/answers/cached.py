@@ -1,78 +1,110 @@
-"""Answers and likelihoods of all sides together, through the cache."""
+"""Answers and likelihoods of all sides together, through the cache.
+
+The key of a result in the cache is also the key of its request, so results need no bookkeeping.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
-from llmops.compare.answers.engines import Asked, Engines
+from llmops.compare.answers.engines import Engines
 from llmops.compare.cache import ResultCache, key
-from llmops.engine.requests import Turn
+from llmops.engine import Key, Request, Turn
 from llmops.progress import progress
 from llmops.records import Answer, Likelihood
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def answers(
-    engines: Engines, asked: Sequence[Asked], cache: ResultCache, *, kind: str = "answer"
+    engines: Engines, requests: Sequence[Request], cache: ResultCache, *, kind: str = "answer"
 ) -> list[Answer]:
-    """Answers requests; what is in the cache, or asked twice, is generated once.
+    """Answer requests; what is in the cache, or asked twice, is generated once.
 
     Args:
         engines: Of the sides that are asked.
-        asked: To any of them.
+        requests: To any of them; their own keys are not used.
         cache: What a server did not answer is not kept: the next try may do better.
         kind: Keeps answers of different engines apart.
 
     Returns:
         Answers in the order of the requests.
     """
-    keys = [key(one.side, kind, one.messages, asdict(one.sampling)) for one in asked]
-    known = stored(keys, cache, read_answer)
-    todo = _missing(keys, known)
-    if todo:
-        with progress(len(asked), "generate", initial=len(asked) - len(todo)) as shown:
-
-            def keep(batch: list[int], done: list[Answer]) -> None:
-                cache.put(
-                    {
-                        keys[todo[i]]: asdict(answer)
-                        for i, answer in zip(batch, done, strict=True)
-                        if answer.error is None or engines.computes(asked[todo[i]].side)
-                    }
-                )
-                shown.advance(len(batch), f"{sum(a.tokens for a in done)} tokens in the last batch")
-
-            done = engines.generate([asked[i] for i in todo], keep)
-        known |= {keys[i]: answer for i, answer in zip(todo, done, strict=True)}
-    return [known[k] for k in keys]
+    return through_cache(
+        requests,
+        [key(one.side, kind, one.messages, asdict(one.sampling)) for one in requests],
+        cache,
+        title="generate",
+        read=read_answer,
+        compute=lambda todo: engines.answer([replace(one, key=k) for k, one in todo.items()]),
+        is_kept=lambda request, answer: answer.error is None or engines.is_final(request.side),
+    )
 
 
 def likelihoods(
     engines: Engines, turns: Sequence[Turn], cache: ResultCache
 ) -> list[Likelihood | None]:
-    """Log-likelihood and token count of given answers; ``None`` for one that does not fit."""
-    keys = [key(turn.side, "turn-likelihood", turn.messages, turn.response) for turn in turns]
-    known: dict[str, Likelihood | None] = {**stored(keys, cache, _likelihood)}
-    todo = _missing(keys, known)
+    """Return log-likelihood and token count of given answers; ``None`` for one that does not fit."""
+    return through_cache(
+        turns,
+        [key(turn.side, "turn-likelihood", turn.messages, turn.response) for turn in turns],
+        cache,
+        title="score",
+        read=_read_likelihood,
+        compute=lambda todo: engines.likelihood([replace(one, key=k) for k, one in todo.items()]),
+        is_kept=lambda _, likelihood: likelihood is not None,
+    )
+
+
+def through_cache(
+    items: Sequence[Item],
+    keys: Sequence[str],
+    cache: ResultCache,
+    *,
+    title: str,
+    read: Callable[[Any], Result],
+    compute: Callable[[Mapping[Key, Item]], Generator[tuple[Key, Result]]],
+    is_kept: Callable[[Item, Result], bool],
+) -> list[Result]:
+    """Compute what the cache does not hold; each result is stored as it comes.
+
+    Args:
+        items: What is asked.
+        keys: Of the items in the cache; equal keys are computed once.
+        cache: Holds results as JSON values.
+        title: Of the progress bar.
+        read: Makes a result of a stored value; raises ``TypeError``, ``ValueError`` or
+            ``LookupError`` for a value of another shape, which is then computed again.
+        compute: Yields the key and the result of each item that is not in the cache.
+        is_kept: Whether a result is stored.
+
+    Returns:
+        Results in the order of the items.
+    """
+    known = _stored(keys, cache, read)
+    todo: dict[Key, Item] = {}
+    for k, item in zip(keys, items, strict=True):
+        if k not in known:
+            todo.setdefault(k, item)
     if todo:
-        with progress(len(turns), "score", initial=len(turns) - len(todo)) as shown:
-
-            def keep(batch: list[int], done: list[Likelihood | None]) -> None:
-                found = zip(batch, done, strict=True)
-                cache.put({keys[todo[i]]: value for i, value in found if value is not None})
-                shown.advance(len(batch))
-
-            done = engines.log_likelihoods([turns[i] for i in todo], keep)
-        known |= {keys[i]: found for i, found in zip(todo, done, strict=True)}
+        with (
+            progress(len(keys), title, initial=len(keys) - len(todo)) as shown,
+            closing(compute(todo)) as results,
+        ):
+            for done, result in results:
+                known[done] = result
+                if is_kept(todo[done], result):
+                    cache.put({str(done): _plain(result)})
+                shown.advance()
     return [known[k] for k in keys]
 
 
 def read_answer(value: Any) -> Answer:
-    """An answer as it was kept.
+    """Return an answer as it was stored.
 
     Raises:
         TypeError: It is something else.
@@ -83,24 +115,23 @@ def read_answer(value: Any) -> Answer:
     return answer
 
 
-def _likelihood(value: Any) -> Likelihood:
+def _read_likelihood(value: Any) -> Likelihood:
     return float(value[0]), int(value[1])
 
 
-def stored(
+def _plain(result: object) -> object:
+    """Return a result as JSON can hold it."""
+    return asdict(result) if isinstance(result, Answer) else result
+
+
+def _stored(
     keys: Sequence[str], cache: ResultCache, read: Callable[[Any], Result]
-) -> dict[str, Result]:
-    """Key → result of those that are in the cache, and are what they should be."""
-    found = {}
+) -> dict[Key, Result]:
+    """Return the results that are in the cache and are what they should be, by key."""
+    results: dict[Key, Result] = {}
     for k in dict.fromkeys(keys):
         value = cache.get(k)
         with suppress(TypeError, ValueError, LookupError):  # of another shape: it is only a cache
             if value is not None:
-                found[k] = read(value)
-    return found
-
-
-def _missing(keys: Sequence[str], known: Mapping[str, object]) -> list[int]:
-    """Index of the first request for each key that is not known."""
-    first = {k: i for i, k in reversed(list(enumerate(keys)))}
-    return sorted(i for k, i in first.items() if k not in known)
+                results[k] = read(value)
+    return results

@@ -1,26 +1,16 @@
-"""Who answers: an engine for each base model, a connection for each endpoint, made when needed."""
+"""Who answers: an engine for each base model and each endpoint, opened when it is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple, TypeGuard
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import TypeGuard
 
-from llmops.engine.chat_format import Messages
-from llmops.engine.local.engine import LocalEngine
-from llmops.engine.local.scheduler import OnBatch
-from llmops.engine.openai.engine import HttpEngine, parse_endpoint
-from llmops.engine.requests import Request, Turn
-from llmops.engine.vllm.engine import VllmEngine
-from llmops.records import Answer, Likelihood, ModelFiles, RemoteModel, Sampling, Side
+from llmops.engine import Engine, Key, Request, Turn, open_engine
+from llmops.recipe.engine_names import ENGINES
+from llmops.records import Answer, Likelihood, ModelFiles, Side
 
-
-class Asked(NamedTuple):
-    """A conversation that one side shall go on with."""
-
-    side: Side
-    messages: Messages
-    sampling: Sampling
+REMOTE = "openai"
 
 
 class Engines:
@@ -33,138 +23,59 @@ class Engines:
     Args:
         sides: Whom to ask.
         batch_size: Requests that are computed at once at most.
-        engine: What generates: this process, or a vLLM server of its own.
+        engine: What generates for sides whose files are here; see ``engine_names``.
     """
 
     def __init__(self, sides: Sequence[Side], batch_size: int, engine: str = "local") -> None:
-        files = [side for side in sides if isinstance(side, ModelFiles)]
-        self._batch_size, self._computes = batch_size, engine == "local"
-        kind = VllmEngine if engine == "vllm" else LocalEngine
-        self._local = {
-            digest: _OfBase([side for side in files if side.base.digest == digest], kind)
-            for digest in dict.fromkeys(side.base.digest for side in files)
-        }
-        self._remote = {side.uri: _Remote(side) for side in sides if isinstance(side, RemoteModel)}
+        self._batch_size, self._engine = batch_size, engine
+        self._groups: dict[str, list[Side]] = {}
+        for side in sorted(sides, key=lambda side: side.base is not None):  # remote ones first
+            self._groups.setdefault(_group(side), []).append(side)
+        self._open: dict[str, Engine] = {}
 
     def computes(self, side: Side) -> TypeGuard[ModelFiles]:
-        """Whether this process computes the side: it can tell likelihoods, and fails for good."""
-        return self._computes and isinstance(side, ModelFiles)
+        """Return whether the likelihood of an answer can be had from the side."""
+        return isinstance(side, ModelFiles) and ENGINES[self._engine].likelihood
 
-    def close(self) -> None:
-        """Ends what was started."""
-        for engine in self._local.values():
-            engine.close()
+    def is_final(self, side: Side) -> bool:
+        """Return whether a request that the side refuses would always be refused."""
+        return isinstance(side, ModelFiles) and ENGINES[self._engine].in_process
 
-    def generate(self, asked: Sequence[Asked], on_batch: OnBatch[Answer]) -> list[Answer]:
-        """Answers requests; one that cannot be answered has ``error`` set.
-
-        Args:
-            asked: To any of the sides.
-            on_batch: Called with the indices and answers of what is done.
-
-        Returns:
-            Answers in the order of the requests.
+    def answer(self, requests: Sequence[Request]) -> Generator[tuple[Key, Answer]]:
+        """Answer requests to any of the sides; see ``Engine.answer``.
 
         Raises:
             LlmopsError: A side cannot be loaded, is not there, or a request does not fit into
                 memory even alone.
         """
-        found: dict[int, Answer] = {}
-
-        def keep(indices: list[int], answers: list[Answer]) -> None:
-            found.update(zip(indices, answers, strict=True))
-            on_batch(indices, answers)
-
-        for uri, remote in self._remote.items():
-            mine = [i for i, request in enumerate(asked) if request.side.uri == uri]
-            remote.generate([asked[i] for i in mine], _renumbered(keep, mine))
-        for digest, local in self._local.items():
-            mine = [i for i, request in enumerate(asked) if _base(request) == digest]
+        for group in self._groups:
+            mine = [request for request in requests if _group(request.side) == group]
             if mine:
-                local.generate([asked[i] for i in mine], _renumbered(keep, mine), self._batch_size)
-        return [found[i] for i in range(len(asked))]
+                engine = self._engine_of(group)
+                with closing(engine.answer(mine, batch_size=self._batch_size)) as answers:
+                    yield from answers
 
-    def log_likelihoods(
-        self, turns: Sequence[Turn], on_batch: OnBatch[Likelihood | None]
-    ) -> list[Likelihood | None]:
-        """Log-likelihoods of given answers; ``None`` for one that does not fit the context.
-
-        Args:
-            turns: Of sides whose weights are here.
-            on_batch: Called with the indices and results of what is done.
-        """
-        found: dict[int, Likelihood | None] = {}
-
-        def keep(indices: list[int], results: list[Likelihood | None]) -> None:
-            found.update(zip(indices, results, strict=True))
-            on_batch(indices, results)
-
-        for digest, local in self._local.items():
-            mine = [i for i, turn in enumerate(turns) if turn.side.base.digest == digest]
+    def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
+        """Compute log-likelihoods of given answers; see ``Engine.likelihood``."""
+        for group in self._groups:
+            mine = [turn for turn in turns if _group(turn.side) == group]
             if mine:
-                local.log_likelihoods([turns[i] for i in mine], _renumbered(keep, mine))
-        return [found[i] for i in range(len(turns))]
-
-
-class _OfBase:
-    """One base with its adapters: an engine of one kind, loaded or started at the first question."""
-
-    def __init__(
-        self, sides: Sequence[ModelFiles], kind: type[LocalEngine] | type[VllmEngine]
-    ) -> None:
-        self._sides, self._kind = sides, kind
-
-    @cached_property
-    def _engine(self) -> LocalEngine | VllmEngine:
-        return self._kind(self._sides)
+                with closing(self._engine_of(group).likelihood(mine)) as likelihoods:
+                    yield from likelihoods
 
     def close(self) -> None:
-        """Ends the server, if one was started."""
-        engine = self.__dict__.get("_engine")
-        if isinstance(engine, VllmEngine):
+        """Close what was opened."""
+        for engine in self._open.values():
             engine.close()
 
-    def generate(self, conversations: Sequence[Asked], keep: OnBatch[Answer], rows: int) -> None:
-        """Answers those that can be answered, and says of the others why they cannot."""
-        known = {side.uri: side for side in self._sides}
-        asked = [Request(known[one.side.uri], one.messages, one.sampling) for one in conversations]
-        self._engine.generate_many(asked, batch_size=rows, on_batch=keep)
-
-    def log_likelihoods(self, turns: Sequence[Turn], keep: OnBatch[Likelihood | None]) -> None:
-        """Of given answers; a server cannot tell, and ``compare`` refuses to ask one."""
-        assert isinstance(self._engine, LocalEngine)
-        self._engine.log_likelihood_many(turns, on_batch=keep)
+    def _engine_of(self, group: str) -> Engine:
+        if group not in self._open:
+            sides = self._groups[group]
+            remote = sides[0].base is None
+            self._open[group] = open_engine(REMOTE if remote else self._engine, sides)
+        return self._open[group]
 
 
-class _Remote:
-    """A server of the OpenAI protocol, connected to at the first question."""
-
-    def __init__(self, side: RemoteModel) -> None:
-        self._side = side
-
-    @cached_property
-    def _engine(self) -> HttpEngine:
-        return HttpEngine(parse_endpoint(self._side.uri))
-
-    def generate(self, asked: Sequence[Asked], keep: OnBatch[Answer]) -> None:
-        for sampling in dict.fromkeys(request.sampling for request in asked):
-            mine = [i for i, request in enumerate(asked) if request.sampling == sampling]
-            self._ask([asked[i] for i in mine], sampling, _renumbered(keep, mine))
-
-    def _ask(self, asked: Sequence[Asked], sampling: Sampling, keep: OnBatch[Answer]) -> None:
-        self._engine.generate(
-            [request.messages for request in asked],
-            sampling,
-            on_answer=lambda i, answer: keep([i], [answer]),
-        )
-
-
-def _base(asked: Asked) -> str | None:
-    return asked.side.base.digest if isinstance(asked.side, ModelFiles) else None
-
-
-def _renumbered(
-    keep: Callable[[list[int], list[Any]], None], numbers: Sequence[int]
-) -> Callable[[list[int], list[Any]], None]:
-    """Reports a part's results under the whole's indices."""
-    return lambda indices, results: keep([numbers[i] for i in indices], results)
+def _group(side: Side) -> str:
+    """Return what the sides of one engine have in common."""
+    return side.base.digest if side.base else side.uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmops.engine.chat_format import Voice, load_tokenizer
+from llmops.engine.chat_format import ChatFormat, load_tokenizer
 from llmops.engine.local.loading import check_weights
 from llmops.errors import IntegrityError, UsageError
 from llmops.models import generation_config
@@ -28,24 +28,24 @@ def check_model(directory: Path) -> None:
             next_command="put the tokenizer beside the model, or log_model(…, tokenizer=TOKENIZER)",
         )
     _check_template(
-        Voice(load_tokenizer(directory), generation_config.of_model(directory)), directory
+        ChatFormat(load_tokenizer(directory), generation_config.of_model(directory)), directory
     )
     check_weights(directory)
 
 
 def check_tokenizer(own: Path, base: Path) -> None:
     """The same for what an adapter brings of its own."""
-    _check_template(Voice.of_folders(own, base), own)
+    _check_template(ChatFormat.of_folders(own, base), own)
 
 
-def _check_template(voice: Voice, directory: Path) -> None:
+def _check_template(chat_format: ChatFormat, directory: Path) -> None:
     """A template may refuse a greeting; it may not be anything but a template."""
     from jinja2 import TemplateSyntaxError
 
-    if voice.tokenizer.chat_template is None:
+    if chat_format.tokenizer.chat_template is None:
         return
     try:
-        voice.render(GREETING)
+        chat_format.render(GREETING)
     except UsageError as error:
         if isinstance(error.__cause__, TemplateSyntaxError):
             raise IntegrityError(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -12,12 +11,10 @@ from typing import Any, TypeVar
 from llmops.engine.local.adapters import select
 from llmops.engine.local.decode.memory import Budget
 from llmops.engine.local.mixed_adapters import Mixture, UnmixableError
-from llmops.engine.requests import Pair, Prompt
+from llmops.engine.requests import Key, Pair, Prompt
 
 Item = TypeVar("Item", Prompt, Pair)
 Result = TypeVar("Result")
-OnBatch = Callable[[list[int], list[Result]], None]
-"""Called with the indices and results of each finished batch."""
 Work = Callable[[list[Item], Mixture | None], list[Result]]
 """Computes a batch whose items of one adapter are neighbours."""
 
@@ -41,69 +38,48 @@ class Scheduler:
         """Held while the model computes: which adapter is active is state of the torch model."""
 
     def compute(
-        self,
-        items: Sequence[Item],
-        work: Work[Item, Result],
-        budget: Budget,
-        rows: int,
-        on_batch: OnBatch[Result] | None,
-    ) -> list[Result]:
-        """Computes items in batches of those that may go together.
+        self, items: Sequence[Item], work: Work[Item, Result], budget: Budget, rows: int
+    ) -> Generator[tuple[Key, Result]]:
+        """Compute items in batches of those that may go together.
 
         Args:
             items: In any order, for any adapters.
             work: Computes a batch.
             budget: Of the memory that this kind of work needs.
             rows: Items in a batch at most.
-            on_batch: Told about each batch.
 
-        Returns:
-            Results in the order of the items.
+        Yields:
+            Key and result of each item, as its batch is done.
 
         Raises:
             LlmopsError: An item does not fit into memory even alone.
         """
-        results: dict[int, Result] = {}
-        for company in self._companies([item.adapter for item in items]):
-            members = [items[i] for i in company]
-            for batch, done in budget.batches(
-                [item.lengths for item in members],
-                partial(self._batch, members, work),
-                rows=rows,
-                width=self._context,
-            ):
-                indices = [company[i] for i in batch]
-                results.update(zip(indices, done, strict=True))
-                if on_batch is not None:
-                    on_batch(indices, done)
-        return [results[i] for i in range(len(items))]
+        for group in self._groups(items):
+            yield from budget.batches(
+                group, lambda batch: self._batch(batch, work), rows=rows, width=self._context
+            )
 
-    def _companies(self, adapters: Sequence[str | None]) -> list[list[int]]:
-        """Indices of items that may share a batch."""
-        found: dict[str | None, list[int]] = {}
-        for i, name in enumerate(adapters):
-            mixes = self._mixes and self.mixture.can(name)
-            found.setdefault(None if mixes else name, []).append(i)
-        return list(found.values())
+    def _groups(self, items: Sequence[Item]) -> list[list[Item]]:
+        """Put together the items that may share a batch."""
+        groups: dict[str | None, list[Item]] = {}
+        for item in items:
+            mixes = self._mixes and self.mixture.can(item.adapter)
+            groups.setdefault(None if mixes else item.adapter, []).append(item)
+        return list(groups.values())
 
-    def _batch(
-        self, items: Sequence[Item], work: Work[Item, Result], batch: list[int]
-    ) -> list[Result]:
-        """Computes a batch, its adapters at once unless the model turns out not to allow it."""
-        order = sorted(batch, key=lambda i: items[i].adapter or "")
+    def _batch(self, batch: list[Item], work: Work[Item, Result]) -> list[tuple[Key, Result]]:
+        """Compute a batch, its adapters at once unless the model turns out not to allow it."""
+        ordered = sorted(batch, key=lambda item: item.adapter or "")
         if self._mixes:
             try:
-                done = self.in_turn([items[i] for i in order], work)
+                return _keyed(ordered, self.in_turn(ordered, work))
             except UnmixableError:
                 self._mixes = False
-        if not self._mixes:
-            sides = groupby((items[i] for i in order), key=attrgetter("adapter"))
-            done = [result for _, rows in sides for result in self.in_turn(list(rows), work)]
-        found = dict(zip(order, done, strict=True))
-        return [found[i] for i in batch]
+        sides = [list(items) for _, items in groupby(ordered, key=attrgetter("adapter"))]
+        return [pair for items in sides for pair in _keyed(items, self.in_turn(items, work))]
 
     def in_turn(self, items: list[Item], work: Work[Item, Result]) -> list[Result]:
-        """Computes one batch while no other thread does."""
+        """Compute one batch while no other thread does."""
         adapter = items[0].adapter
         mixes = self.mixture.can(adapter)
         with self._lock:
@@ -115,7 +91,11 @@ class Scheduler:
                 self.activate(self._resting)
 
     def activate(self, adapter: str | None) -> None:
-        """Makes an adapter the one that PEFT computes, or none."""
+        """Make an adapter the one that PEFT computes, or none."""
         if adapter != self._active:
             select(self._model, adapter)
             self._active = adapter
+
+
+def _keyed(items: Sequence[Item], results: Sequence[Result]) -> list[tuple[Key, Result]]:
+    return [(item.key, result) for item, result in zip(items, results, strict=True)]

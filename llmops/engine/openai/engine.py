@@ -1,89 +1,39 @@
-"""Any server of the OpenAI chat protocol as an engine: many requests at once, none lost.
-
-The official client retries what may pass (connection, timeout, 408, 409, 429, 5xx) with growing
-pauses, or when the server says so. What fails for good becomes an answer that says why.
-"""
+"""Any server of the OpenAI chat protocol as an engine: many requests at once, none lost."""
 
 from __future__ import annotations
 
 import os
-import re
-import time
-import weakref
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from ipaddress import ip_address
-from typing import Any
-from urllib.parse import urlsplit
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import closing
 
-from llmops.engine.requests import failed
-from llmops.errors import ServeError, UsageError, first_line
-from llmops.records import Answer, Sampling
+from llmops.engine.chat_format import Messages
+from llmops.engine.openai.client import ChatClient
+from llmops.engine.openai.endpoint import Endpoint, parse_endpoint
+from llmops.engine.openai.parallel import concurrently
+from llmops.engine.protocol import Capabilities, Engine
+from llmops.engine.requests import Key, Request, Turn, check_requests
+from llmops.errors import ServeError, UsageError
+from llmops.records import Answer, Likelihood, LoadOptions, RemoteModel, Side
 
 KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """The client insists on a key; a server without one ignores it."""
-CUT_OFF = frozenset({"abort", "error"})
-"""Finish reasons of an answer that the server itself broke off."""
-GREETING = ({"role": "user", "content": "Hello."},)
-GREETING_TOKENS = 16
-PREFIX = "openai:"
-REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
+DEFAULTS = LoadOptions()
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A model behind a URL.
-
-    Attributes:
-        url: Base URL of the API, such as ``http://127.0.0.1:8000/v1``.
-        model: What requests call the model.
-    """
-
-    url: str
-    model: str
-
-
-def parse_endpoint(text: str) -> Endpoint:
-    """Reads ``openai:URL#MODEL``.
-
-    Raises:
-        UsageError: It is something else.
-    """
-    found = REFERENCE.fullmatch(text)
-    wrong = _wrong_with(found["url"]) if found else ""
-    if found is None or wrong:
-        raise UsageError(
-            f"{text!r}: {wrong or 'expected openai:URL#MODEL'}",
-            next_command="write it like openai:http://127.0.0.1:8000/v1#bot",
-        )
-    return Endpoint(found["url"].rstrip("/"), found["model"])
-
-
-def _wrong_with(url: str) -> str:
-    """Why nothing can be asked of a URL; empty if it can."""
-    import httpx
-
-    try:
-        parts = urlsplit(url)
-        if not parts.hostname or parts.port == 0:
-            return "the URL has no host, or port 0"
-        httpx.URL(url)
-    except (ValueError, httpx.InvalidURL) as error:
-        return f"the URL cannot be read ({error})"
-    return ""
-
-
-class HttpEngine:
+class HttpEngine(Engine):
     """Asks a model over HTTP.
 
     Args:
-        endpoint: Where it is.
+        endpoint: Where it is; requests name a ``RemoteModel`` with this URL and model.
         key: Sent as a bearer token; by default ``OPENAI_API_KEY``. It is never shown.
         concurrency: Requests at once.
         timeout: Seconds for one attempt.
         retries: Further attempts for one prompt, with pauses that grow to 8 s.
+
+    Attributes:
+        endpoint: See above.
 
     Raises:
         UsageError: The key cannot be sent.
@@ -98,156 +48,120 @@ class HttpEngine:
         timeout: float = 120.0,
         retries: int = 6,
     ) -> None:
-        from openai import DefaultHttpxClient, OpenAI
-
-        self._endpoint, self._concurrency = endpoint, concurrency
+        self.endpoint, self._concurrency = endpoint, concurrency
         key = key or os.environ.get(KEY) or NO_KEY
         if not (key.isascii() and key.isprintable()):
             raise UsageError(f"{KEY}: holds a line break, or characters that no header may hold")
-        # A proxy of the environment does not reach this machine's own loopback.
-        connections = DefaultHttpxClient(trust_env=not _is_loopback(endpoint.url))
-        weakref.finalize(self, connections.close)
-        self._client = OpenAI(
-            base_url=endpoint.url,
-            api_key=key,
-            timeout=timeout,
-            max_retries=retries,
-            http_client=connections,
+        self._client = ChatClient(
+            endpoint, key=key, timeout=timeout, retries=retries, key_help=f"set {KEY}"
         )
+        self._closed = False
 
-    def generate(
-        self,
-        conversations: Sequence[Sequence[Mapping[str, str]]],
-        sampling: Sampling,
-        *,
-        on_answer: Callable[[int, Answer], None] | None = None,
-    ) -> list[Answer]:
-        """Answers each conversation.
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``Engine``."""
+        return Capabilities(likelihood=False, stream=True, completion=False)
+
+    def answer(
+        self, requests: Sequence[Request], *, batch_size: int | None = None
+    ) -> Generator[tuple[Key, Answer]]:
+        """Answer requests; see ``Engine``.
 
         Args:
-            conversations: Messages with ``role`` and ``content``.
-            sampling: Of all.
-            on_answer: Called with the index and answer of each as it comes.
-
-        Returns:
-            Answers in the order of the conversations. One that could not be had is empty and has
-            ``error`` set.
+            requests: All to this model; without a ``max_tokens`` the server decides the length.
+            batch_size: Requests under way at most, if fewer than ``concurrency``.
 
         Raises:
-            UsageError: The server knows no such model, or refuses the key.
-            ServeError: A conversation was not answered, and then a greeting was not either. The
-                answers that came by then were given to ``on_answer``.
+            UsageError: See ``Engine``; or the server knows no such model, or refuses the key.
+            ServeError: A conversation was not answered, and then a greeting was not either.
         """
-        answers: dict[int, Answer] = {}
-        gone: str | None = None
-        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="llmops-http")
-        try:
-            asked = {
-                pool.submit(self._answer, conversation, sampling): i
-                for i, conversation in enumerate(conversations)
-            }
-            for future in as_completed(asked):
-                if future.cancelled():
-                    continue
-                i = asked[future]
-                answers[i] = future.result()
-                if on_answer is not None:
-                    on_answer(i, answers[i])
-                if answers[i].error is not None and gone is None:
-                    gone = self._gone(sampling)
-                    if gone is not None:  # those under way go on: their answers are kept
-                        for other in asked:
-                            other.cancel()
-        finally:  # whoever interrupts, or is refused for good, does not wait for the others
-            pool.shutdown(wait=False, cancel_futures=True)
-        if gone is not None:
-            raise ServeError(
-                f"{self._endpoint.url}: the server answers nothing, not even a greeting: {gone}",
-                next_command="mend the server and run this again: answers that came are kept",
-            )
-        return [answers[i] for i in range(len(conversations))]
+        check_requests(requests)
+        self._check(requests)
+        workers = min(self._concurrency, batch_size or self._concurrency)
+        return self._answers(requests, workers)
 
-    def _gone(self, sampling: Sampling) -> str | None:
-        """After a prompt that failed: why the server answers nothing at all, ``None`` if it does.
+    def stream(self, request: Request) -> Generator[str | Answer]:
+        """Yield pieces of text, then the answer; see ``Engine``.
 
-        A side must not lose because its server ended, its quota did, or a proxy shows a page. Whether
-        the prompt was to blame, only another that nothing is wrong with can tell.
+        Raises:
+            ServeError: The server does not answer, or breaks the answer off.
         """
-        limit = min(sampling.max_tokens or GREETING_TOKENS, GREETING_TOKENS)
-        short = replace(sampling, max_tokens=limit)
-        return self._answer(GREETING, short).error
+        check_requests([request])
+        self._check([request])
+        yield from self._client.stream(chat_of(request), request.sampling)
 
-    def _answer(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Answer:
-        import openai
+    def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
+        """Refuse: the protocol has no likelihood of a given answer."""
+        raise UsageError(
+            f"{self.endpoint.uri}: gives answers, not the likelihood of one",
+            next_command="load the version itself: the engine `local` computes likelihoods",
+        )
 
-        begun = time.monotonic()
-        try:
-            answer = _read(self._ask(conversation, sampling))
-            return replace(answer, seconds=round(time.monotonic() - begun, 4))
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise UsageError(
-                f"{self._endpoint.url}: refuses the key ({error.status_code})",
-                next_command=f"set {KEY}",
-            ) from error
-        except openai.NotFoundError as error:
-            raise UsageError(
-                f"{self._endpoint.url}: knows no model {self._endpoint.model!r}: {_said(error)}"
-            ) from error
-        except openai.OpenAIError as error:
-            return failed(_said(error))
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            return failed(f"the server's reply is no chat completion: {_said(error)}")
+    def close(self) -> None:
+        """Close the connections."""
+        self._closed = True
+        self._client.close()
 
-    def _ask(self, conversation: Sequence[Mapping[str, str]], sampling: Sampling) -> Any:
-        request: dict[str, Any] = {
-            "model": self._endpoint.model,
-            "messages": [dict(message) for message in conversation],
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-            "stop": list(sampling.stop) or None,
-        }
-        given = {name: value for name, value in request.items() if value is not None}
-        return self._client.chat.completions.create(**given)
+    def _answers(self, requests: Sequence[Request], workers: int) -> Generator[tuple[Key, Answer]]:
+        enough, outage = threading.Event(), None
+        samplings = {request.key: request.sampling for request in requests}
+        with closing(concurrently(requests, self._ask, workers, enough=enough)) as answers:
+            for key, answer in answers:
+                yield key, answer
+                if answer.error is not None and outage is None:
+                    outage = self._client.outage(samplings[key])
+                    if outage is not None:
+                        enough.set()
+        if outage is not None:
+            raise server_gone(self.endpoint, outage)
 
+    def _ask(self, request: Request) -> Answer:
+        return self._client.answer(chat_of(request), request.sampling)
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:  # a name
-        return False
+    def _check(self, requests: Sequence[Request]) -> None:
+        if self._closed:
+            raise UsageError("the engine is closed: open another one")
+        for side in {request.side for request in requests}:
+            if not isinstance(side, RemoteModel) or parse_endpoint(side.uri) != self.endpoint:
+                raise UsageError(f"{side.uri}: this engine asks {self.endpoint.uri} alone")
+        for request in requests:
+            chat_of(request)
 
 
-def _read(completion: Any) -> Answer:
-    """An answer; servers leave out what the protocol demands."""
-    if not completion.choices:
-        return failed("the server's reply holds no choice")
-    choice, usage = completion.choices[0], completion.usage
-    text, reason = choice.message.content or "", choice.finish_reason or "stop"
-    if not isinstance(text, str) or not isinstance(reason, str):
-        raise TypeError("its content or finish_reason is no text")
-    if reason in CUT_OFF:
-        return failed(f"the server broke the answer off (finish_reason {reason!r})")
-    return Answer(
-        text=_encodable(text),
-        tokens=_count(usage.completion_tokens) if usage else 0,
-        prompt_tokens=_count(usage.prompt_tokens) if usage else 0,
-        finish_reason=_encodable(reason),
+def chat_of(request: Request) -> Messages:
+    """Return the messages of a request.
+
+    Raises:
+        UsageError: It is a text to continue.
+    """
+    if isinstance(request.messages, str):
+        raise UsageError(
+            f"{request.side.uri}: is asked for answers to messages, not to continue a text"
+        )
+    return request.messages
+
+
+def server_gone(endpoint: Endpoint, reason: str) -> ServeError:
+    """Return the error for a server that answers nothing any more."""
+    return ServeError(
+        f"{endpoint.url}: the server answers nothing, not even a greeting: {reason}",
+        next_command="fix the server and run this again: answers that came are kept",
     )
 
 
-def _count(tokens: object) -> int:
-    """A number of tokens; 0 where the server says something else."""
-    return tokens if isinstance(tokens, int) and tokens > 0 else 0
+def open_remote(sides: Sequence[Side], *, options: LoadOptions = DEFAULTS) -> HttpEngine:
+    """Connect to the one model behind a URL that the sides name.
 
+    Args:
+        sides: All the same model.
+        options: Without effect: the server has loaded the model already.
 
-def _encodable(text: str) -> str:
-    """Text without halves of surrogate pairs, which JSON may hold and no file or store takes."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _said(error: Exception) -> str:
-    """What went wrong, in one line."""
-    return first_line(error)[:300]
+    Raises:
+        UsageError: They name several, or a version whose files are here.
+    """
+    endpoints = {parse_endpoint(side.uri) for side in sides}
+    if len(endpoints) != 1:
+        names = ", ".join(sorted(side.uri for side in sides))
+        raise UsageError(f"one connection asks one model, not {names}")
+    (endpoint,) = endpoints
+    return HttpEngine(endpoint)

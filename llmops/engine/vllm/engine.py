@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from llmops.engine import requests
-from llmops.engine.local.engine import common_base
-from llmops.engine.local.scheduler import OnBatch
-from llmops.engine.openai.engine import Endpoint, HttpEngine
-from llmops.engine.requests import Request
-from llmops.engine.vllm.process import Server, find_environment
-from llmops.errors import ServeError, UsageError, rephrased
+from llmops.engine.openai.client import ChatClient
+from llmops.engine.openai.endpoint import Endpoint
+from llmops.engine.openai.engine import chat_of, server_gone
+from llmops.engine.openai.parallel import concurrently
+from llmops.engine.protocol import Capabilities, Engine
+from llmops.engine.requests import Key, Request, Turn, check_requests
+from llmops.engine.sides import common_base, files_of
+from llmops.engine.vllm.process import Environment, Server, find_environment
+from llmops.errors import UsageError, rephrased
 from llmops.models import adapters, generation_config, safety, vllm_limits
-from llmops.records import Answer, ModelFiles
+from llmops.records import Answer, Likelihood, LoadOptions, ModelFiles, Side
 
 CONCURRENCY = 64
 """Requests at once, if nobody says otherwise; vLLM puts them into batches itself."""
+DEFAULTS = LoadOptions()
 START_SECONDS = 600.0
 ANSWER_SECONDS = 3600.0
 """For one answer: a CPU is slow, and an attempt given up here would go on over there."""
@@ -34,13 +36,14 @@ EMPTY_SLOTS = 1
 (vllm#48421): it must be empty, and adapters take the first ones."""
 
 
-class VllmEngine:
+class VllmEngine(Engine):
     """A vLLM server that is ready to answer; ``close`` it, or use it in a ``with``.
 
     Args:
         sides: What to load; all must share one base.
         python: Interpreter of the environment that has vLLM; see ``find_environment``.
-        dtype: Of the weights; ``auto`` is float32 on CPU, bfloat16 elsewhere, as in ``LoadOptions``.
+        options: Their ``dtype``; ``auto`` is float32 on CPU, bfloat16 elsewhere. vLLM decides the
+            rest by its own ``arguments``.
         room: Adapters that may come later, by ``load_adapter``.
         rank: Their highest rank; by default that of the sides.
         arguments: Further ones of vLLM's server, such as ``--gpu-memory-utilization=0.5``.
@@ -51,35 +54,35 @@ class VllmEngine:
         log: What the server writes; removed at the end unless it failed.
 
     Raises:
-        UsageError: The sides have different bases, or vLLM cannot serve one of them as it is.
+        UsageError: The sides have different bases, vLLM cannot serve one of them as it is, or an
+            option is set that it does not have.
         NotFoundError: There is no vLLM.
         ServeError: The server did not start.
     """
 
     def __init__(
         self,
-        sides: Sequence[ModelFiles],
+        sides: Sequence[Side],
         python: Path | None = None,
         *,
-        dtype: str = "auto",
+        options: LoadOptions = DEFAULTS,
         room: int = 0,
         rank: int = 0,
         arguments: Sequence[str] = (),
         seconds: float = START_SECONDS,
     ) -> None:
-        self._base = common_base(sides)
-        self._rank = vllm_limits.vllm_rank(max([rank, *map(_rank, sides)]))
-        tuned = {side.digest: side for side in sides if side.adapter_dir is not None}
-        self._room = room
+        if options != LoadOptions(dtype=options.dtype, base=options.base):
+            raise UsageError(
+                "the engine `vllm` has the option dtype; received attention, device or quantization",
+                next_command="VllmEngine(…, arguments=[…]) with arguments of vLLM's server",
+            )
+        files = files_of(sides)
+        self._base, self._room = common_base(files), room
+        self._rank = vllm_limits.vllm_rank(max([rank, *map(_rank, files)]))
+        tuned = {side.digest: side for side in files if side.adapter_dir is not None}
         environment = find_environment(python)
         self.version = environment.version
-        if dtype == "auto":
-            dtype = "float32" if environment.cpu else "bfloat16"
-        given = [
-            *("--model", str(self._base.directory), "--served-model-name", self._base.digest),
-            *("--dtype", dtype, *_generation(self._base.directory)),
-            *("--uvicorn-log-level", "warning"),
-        ]
+        given = self._base_arguments(environment, options.dtype)
         if tuned or room:
             slots = len(tuned) + room + (EMPTY_SLOTS if environment.cpu else 0)
             given += ["--enable-lora", "--max-lora-rank", str(self._rank)]
@@ -91,45 +94,56 @@ class VllmEngine:
         self._server = Server(
             environment, [*given, *arguments], names=names, key=self._key, seconds=seconds
         )
-        self.log = self._server.log
-        self._models = {name: self._model(name) for name in names}
+        self.log, self._closed = self._server.log, False
+        self._models = {name: self._client(name) for name in names}
 
-    def generate_many(
-        self,
-        asked: Sequence[Request],
-        *,
-        batch_size: int | None = None,
-        on_batch: OnBatch[Answer] | None = None,
-    ) -> list[Answer]:
-        """Answers requests to one side or several; all are on their way together.
+    def _base_arguments(self, environment: Environment, dtype: str) -> list[str]:
+        """Return what tells the server which base to load, and how."""
+        if dtype == "auto":
+            dtype = "float32" if environment.cpu else "bfloat16"
+        return [
+            *("--model", str(self._base.directory), "--served-model-name", self._base.digest),
+            *("--dtype", dtype, *_generation(self._base.directory)),
+            *("--uvicorn-log-level", "warning"),
+        ]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``Engine``."""
+        return Capabilities(likelihood=False, stream=True, completion=False)
+
+    def answer(
+        self, requests: Sequence[Request], *, batch_size: int | None = None
+    ) -> Generator[tuple[Key, Answer]]:
+        """Answer requests to one side or several; all are on their way together. See ``Engine``.
 
         Args:
-            asked: Each names its side, its conversation and its sampling.
+            requests: Each names its side, its conversation and its sampling.
             batch_size: Requests at once at most.
-            on_batch: Called with the index and answer of each as it comes, in this thread.
-
-        Returns:
-            Answers in the order of the requests. One that the server refuses, such as of a prompt
-            that is too long, is empty and has ``error`` set.
 
         Raises:
-            UsageError: A sampling is invalid, a side is not loaded, or a text is to be continued.
+            UsageError: See ``Engine``; or a text is to be continued.
             ServeError: The server ended.
         """
-        for one in asked:
-            self._check(one)
-        answers: dict[int, Answer] = {}
-        pool = ThreadPoolExecutor(batch_size or CONCURRENCY, thread_name_prefix="llmops-vllm")
-        try:
-            sent = {pool.submit(self._answer, one): i for i, one in enumerate(asked)}
-            for future in as_completed(sent):
-                i = sent[future]
-                answers[i] = future.result()
-                if on_batch is not None:
-                    on_batch([i], [answers[i]])
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        return [answers[i] for i in range(len(asked))]
+        check_requests(requests)
+        self._check(requests)
+        return concurrently(requests, self._ask, batch_size or CONCURRENCY)
+
+    def stream(self, request: Request) -> Generator[str | Answer]:
+        """Yield pieces of text, then the answer; see ``Engine``.
+
+        Raises:
+            ServeError: The server ended, or broke the answer off.
+        """
+        check_requests([request])
+        self._check([request])
+        yield from self._models[request.side.digest].stream(chat_of(request), request.sampling)
+
+    def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
+        """Refuse: a server gives answers, not the likelihood of one."""
+        raise UsageError(
+            "the engine `vllm` computes no likelihoods", next_command="the engine `local`"
+        )
 
     def load_adapter(self, side: ModelFiles) -> None:
         """Loads a further adapter of the same base while the server runs.
@@ -153,10 +167,11 @@ class VllmEngine:
         with rephrased(lambda message: f"{side.uri}: {message}"):
             self._server.post("/v1/load_lora_adapter", body)
         self._room -= 1
-        self._models[side.digest] = self._model(side.digest)
+        self._models[side.digest] = self._client(side.digest)
 
     def close(self) -> None:
-        """Ends the server."""
+        """End the server."""
+        self._closed = True
         self._server.close()
 
     def __enter__(self) -> VllmEngine:
@@ -170,27 +185,26 @@ class VllmEngine:
     ) -> None:
         self.close()
 
-    def _model(self, name: str) -> HttpEngine:
+    def _client(self, name: str) -> ChatClient:
         endpoint = Endpoint(f"{self._server.address}/v1", name)
-        return HttpEngine(
-            endpoint, key=self._key, concurrency=1, timeout=ANSWER_SECONDS, retries=RETRIES
-        )
+        return ChatClient(endpoint, key=self._key, timeout=ANSWER_SECONDS, retries=RETRIES)
 
-    def _check(self, request: Request) -> None:
-        requests.check_sampling(request.sampling)
-        if request.side.digest not in self._models:
-            raise UsageError(f"{request.side.uri}: this server has not loaded it")
-        if isinstance(request.messages, str):
-            raise UsageError("vLLM is asked for answers to messages, not to continue a text")
+    def _check(self, requests: Sequence[Request]) -> None:
+        if self._closed:
+            raise UsageError("the engine is closed: open another one")
+        for request in requests:
+            if request.side.digest not in self._models:
+                raise UsageError(f"{request.side.uri}: this server has not loaded it")
+            chat_of(request)
 
-    def _answer(self, request: Request) -> Answer:
-        assert not isinstance(request.messages, str)
-        model = self._models[request.side.digest]
-        try:
-            (answer,) = model.generate([request.messages], request.sampling)
-        except ServeError:
-            self._server.check_answers()  # it knows the server's last words
-            raise
+    def _ask(self, request: Request) -> Answer:
+        client = self._models[request.side.digest]
+        answer = client.answer(chat_of(request), request.sampling)
+        if answer.error is not None:
+            outage = client.outage(request.sampling)
+            if outage is not None:
+                self._server.check_answers()  # it knows the server's last words
+                raise server_gone(client.endpoint, outage)
         return answer
 
 

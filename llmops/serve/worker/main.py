@@ -37,13 +37,13 @@ def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> Non
     """Loads the model, then answers until a signal comes."""
     import uvicorn
 
-    from llmops.engine.local.engine import LocalEngine
+    from llmops.engine import open_engine
     from llmops.models.resolve import resolve
     from llmops.serve.worker.app import create_app
     from llmops.serve.worker.queue import QueuedEngine
 
     files = resolve(uri)
-    engine = QueuedEngine(LocalEngine([files]), files)
+    engine = QueuedEngine(open_engine("local", [files]), files)
     app = create_app(engine, deployment=name, model=files.uri.removeprefix("models:/"), key=key)
     settings = uvicorn.Config(
         app,

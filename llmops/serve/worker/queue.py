@@ -13,17 +13,14 @@ from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import cast
 
+from llmops.engine import Engine, Request
 from llmops.engine.chat_format import Messages
-from llmops.engine.local.engine import LocalEngine
 from llmops.errors import ServeError
-from llmops.records import Answer, ModelFiles, Sampling
+from llmops.records import Answer, Sampling, Side
 
 WAITING = 16
 """Requests that may wait for the one that is being answered."""
-UNLIMITED_TOKENS = 512
-"""Length of an answer whose client names none, if the context holds as many."""
 
 Prompt = Messages | str
 Pieces = Generator[str | Answer, None, None]
@@ -85,18 +82,17 @@ class QueuedEngine:
         waiting: Requests that may wait.
     """
 
-    def __init__(self, engine: LocalEngine, side: ModelFiles, *, waiting: int = WAITING) -> None:
+    def __init__(self, engine: Engine, side: Side, *, waiting: int = WAITING) -> None:
         self._engine, self._side = engine, side
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llmops-generate")
         self._places = threading.BoundedSemaphore(1 + waiting)
 
-    def submit(self, prompt: Prompt, sampling: Sampling, *, limited: bool = True) -> Job:
+    def submit(self, prompt: Prompt, sampling: Sampling) -> Job:
         """Queues a request; call it on the event loop.
 
         Args:
             prompt: Messages, or a text to continue.
-            sampling: How to generate.
-            limited: Whether ``sampling.max_tokens`` is the client's wish; else it is chosen here.
+            sampling: How to generate; a ``max_tokens`` of ``None`` if the client names no limit.
 
         Raises:
             Busy: Too many wait already.
@@ -104,21 +100,15 @@ class QueuedEngine:
         if not self._places.acquire(blocking=False):
             raise Busy("too many requests wait for an answer")
         job = Job()
-        future = self._thread.submit(job.run, self._pieces(prompt, sampling, limited))
+        future = self._thread.submit(job.run, self._pieces(prompt, sampling))
         future.add_done_callback(self._leave)
         return job
 
     def _leave(self, _: Future[None]) -> None:
         self._places.release()
 
-    def _pieces(self, prompt: Prompt, sampling: Sampling, limited: bool) -> Pieces:
-        if not limited:
-            used = len(self._engine.token_ids(self._engine.render(prompt)))
-            room = max(1, self._engine.context - used)
-            sampling = replace(sampling, max_tokens=min(UNLIMITED_TOKENS, room))
+    def _pieces(self, prompt: Prompt, sampling: Sampling) -> Pieces:
         if sampling.seed is None:  # else the seed of an earlier request would decide this answer
             sampling = replace(sampling, seed=secrets.randbits(63))
-        # What the engine does with the messages is to render them, and ours renders text too.
-        stream = self._engine.stream(self._side, cast("Messages", prompt), sampling)
-        with closing(cast("Pieces", stream)) as pieces:
+        with closing(self._engine.stream(Request(self._side, prompt, sampling))) as pieces:
             yield from pieces

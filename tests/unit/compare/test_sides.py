@@ -19,7 +19,7 @@ from llmops.engine.local.engine import LocalEngine
 from llmops.errors import DataError, LlmopsError, UsageError
 from llmops.models.resolve import resolve
 from llmops.recipe.schema import Compare, Requirement
-from llmops.records import Answer, RemoteModel
+from llmops.records import RemoteModel
 from llmops.serve.worker.app import create_app
 from llmops.serve.worker.queue import QueuedEngine
 from llmops.store import connection, registry
@@ -155,9 +155,9 @@ def test_a_server_that_ends_in_the_middle_is_an_error_not_a_verdict(
 
 def test_what_fails_in_this_process_fails_for_good(bot: str) -> None:
     files, remote = resolve(bot), RemoteModel("m", "openai:http://127.0.0.1:9/v1#m", "digest")
-    assert Engines([files], 1).computes(files)
-    assert not Engines([files], 1, "vllm").computes(files), "its server may do better next time"
-    assert not Engines([files, remote], 1).computes(remote)
+    assert Engines([files], 1).is_final(files)
+    assert not Engines([files], 1, "vllm").is_final(files), "its server may do better next time"
+    assert not Engines([files, remote], 1).is_final(remote)
 
 
 def test_a_prompt_that_one_side_cannot_read_counts_as_its_worst(
@@ -242,13 +242,13 @@ def test_without_the_cache_everything_is_generated_anew_and_nothing_kept(
     bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    real = LocalEngine.generate_many
+    real = LocalEngine.answer
 
-    def counting(self: LocalEngine, requests: list[object], **options: object) -> list[Answer]:
+    def counting(self: LocalEngine, requests: list[object], **options: object) -> object:
         asked.append(len(requests))
         return real(self, requests, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(LocalEngine, "generate_many", counting)
+    monkeypatch.setattr(LocalEngine, "answer", counting)
     compare("tiny", bot, suite, CONFIG, cache=False)
     first = compare("tiny", bot, suite, CONFIG)
     again = compare("tiny", bot, suite, CONFIG, cache=False)
@@ -260,10 +260,10 @@ def test_what_two_sides_share_is_generated_once(
     bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    real = LocalEngine.generate_many
+    real = LocalEngine.answer
     monkeypatch.setattr(
         LocalEngine,
-        "generate_many",
+        "answer",
         lambda self, requests, **options: (
             asked.append(len(requests)) or real(self, requests, **options)
         ),

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sides import CONVERSATIONS, GREEDY
+from sides import CONVERSATIONS, GREEDY, generate, score
 
+from llmops.engine import Request
 from llmops.engine.local.engine import LocalEngine
-from llmops.errors import UsageError
 from llmops.records import ModelFiles
 
 TEMPLATE = "{% for message in messages %}# {{ message['content'] }}\n{% endfor %}>"
@@ -30,15 +30,15 @@ def test_a_side_may_bring_its_template_alone(tuned: ModelFiles, own: Path) -> No
     (own / "chat_template.jinja").write_text(TEMPLATE)
     side = with_own(tuned, own)
     engine = LocalEngine([tuned, side])
-    assert engine.voice(side).render(CONVERSATIONS[2]) == "# x\n>"
-    assert engine.render(CONVERSATIONS[2]) == engine.voice(tuned).render(CONVERSATIONS[2])
+    assert engine.chat_format(side).render(CONVERSATIONS[2]) == "# x\n>"
+    assert engine.render(CONVERSATIONS[2]) == engine.chat_format(tuned).render(CONVERSATIONS[2])
     assert engine.render(CONVERSATIONS[2]).startswith("<|im_start|>user\nx")
-    first, second = (engine.generate(one, CONVERSATIONS[2:3], GREEDY)[0] for one in (tuned, side))
+    first, second = (generate(engine, one, CONVERSATIONS[2:3], GREEDY)[0] for one in (tuned, side))
     assert second.prompt_tokens == len(engine.token_ids("# x\n>")) < first.prompt_tokens
-    *_, streamed = engine.stream(side, CONVERSATIONS[2], GREEDY)
+    *_, streamed = engine.stream(Request(side, CONVERSATIONS[2], GREEDY))
     assert streamed == second
-    assert engine.log_likelihood(side, CONVERSATIONS[2:3], ["x"]) != engine.log_likelihood(
-        tuned, CONVERSATIONS[2:3], ["x"]
+    assert score(engine, side, CONVERSATIONS[2:3], ["x"]) != score(
+        engine, tuned, CONVERSATIONS[2:3], ["x"]
     )
     assert LocalEngine([side]).render(CONVERSATIONS[2]) == "# x\n>"  # the first side's
 
@@ -54,25 +54,25 @@ def test_a_side_may_bring_its_tokenizer_and_keeps_the_template(
     (own / "tokenizer_config.json").write_text(json.dumps(settings))
     side = with_own(tuned, own)
     engine = LocalEngine([tuned, side])
-    assert engine.voice(side).tokenizer.eos_token == "<|im_start|>"
+    assert engine.chat_format(side).tokenizer.eos_token == "<|im_start|>"
     assert engine.tokenizer.eos_token == "<|im_end|>"
-    assert engine.voice(side).render(CONVERSATIONS[0]) == engine.render(CONVERSATIONS[0])
-    assert engine.voice(side).end_ids == engine.voice(tuned).end_ids | {1}
+    assert engine.chat_format(side).render(CONVERSATIONS[0]) == engine.render(CONVERSATIONS[0])
+    assert engine.chat_format(side).end_ids == engine.chat_format(tuned).end_ids | {1}
 
 
 def test_a_side_may_bring_where_its_answers_end(tuned: ModelFiles, own: Path) -> None:
     plain = LocalEngine([tuned])
-    (whole,) = plain.generate(tuned, CONVERSATIONS[:1], GREEDY)
-    voice = plain.voice()
-    third = next(i for i in voice.token_ids(whole.text) if i > 2)
+    (whole,) = generate(plain, tuned, CONVERSATIONS[:1], GREEDY)
+    chat_format = plain.chat_format()
+    third = next(i for i in chat_format.token_ids(whole.text) if i > 2)
     (own / "generation_config.json").write_text(json.dumps({"eos_token_id": [third]}))
     side = with_own(tuned, own)
     engine = LocalEngine([tuned, side])
-    (ended,) = engine.generate(side, CONVERSATIONS[:1], GREEDY)
+    (ended,) = generate(engine, side, CONVERSATIONS[:1], GREEDY)
     assert ended.finish_reason == "stop"
     assert ended.tokens < whole.tokens
     assert whole.text.startswith(ended.text)
-    assert engine.generate(tuned, CONVERSATIONS[:1], GREEDY) == [whole]
+    assert generate(engine, tuned, CONVERSATIONS[:1], GREEDY) == [whole]
 
 
 def test_the_defaults_of_a_sides_generation_configuration_hold(
@@ -83,14 +83,14 @@ def test_the_defaults_of_a_sides_generation_configuration_hold(
     )
     side = with_own(tuned, own)
     engine = LocalEngine([tuned, side])
-    said = [engine.generate(one, CONVERSATIONS[:4], GREEDY) for one in (tuned, side, side)]
+    said = [generate(engine, one, CONVERSATIONS[:4], GREEDY) for one in (tuned, side, side)]
     assert said[0] != said[1]
     assert said[1] == said[2], "greedy is asked for, whatever the file says"
 
 
 def test_plain_text_is_continued_as_it_is(engine: LocalEngine, tuned: ModelFiles) -> None:
     assert engine.render("def wrap(") == "def wrap("
-    (answer,) = engine.generate(tuned, ["def wrap("], GREEDY)
+    (answer,) = generate(engine, tuned, ["def wrap("], GREEDY)
     assert answer.prompt_tokens == len(engine.token_ids("def wrap("))
-    with pytest.raises(UsageError, match="prompt is empty"):
-        engine.generate(tuned, [""], GREEDY)
+    (empty,) = generate(engine, tuned, [""], GREEDY)
+    assert empty.error == "the prompt is empty"

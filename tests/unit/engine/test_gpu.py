@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sides import CONVERSATIONS, GREEDY, side_of
+from sides import CONVERSATIONS, GREEDY, generate, score, side_of
 
+from llmops.engine import Request
 from llmops.engine.local.engine import LocalEngine
 from llmops.errors import UsageError
 from llmops.records import LoadOptions, ModelFiles, Sampling
@@ -29,12 +30,12 @@ def test_greedy_fp32_on_the_gpu_says_what_the_cpu_says(
     assert on_gpu.device.type == "cuda"
     assert {parameter.device.type for parameter in on_gpu.model.parameters()} == {"cuda"}
     for side in sides:
-        assert on_gpu.generate(side, CONVERSATIONS, GREEDY) == on_cpu.generate(
-            side, CONVERSATIONS, GREEDY
+        assert generate(on_gpu, side, CONVERSATIONS, GREEDY) == generate(
+            on_cpu, side, CONVERSATIONS, GREEDY
         )
         pairs = zip(
-            on_gpu.log_likelihood(side, CONVERSATIONS, ["Split."] * 8),
-            on_cpu.log_likelihood(side, CONVERSATIONS, ["Split."] * 8),
+            score(on_gpu, side, CONVERSATIONS, ["Split."] * 8),
+            score(on_cpu, side, CONVERSATIONS, ["Split."] * 8),
             strict=True,
         )
         for (ours, n), (theirs, m) in pairs:
@@ -45,11 +46,11 @@ def test_a_seed_draws_the_same_on_the_gpu_and_on_the_cpu(tuned: ModelFiles) -> N
     samplings = [Sampling(max_tokens=16, temperature=1.0, top_p=0.9, seed=i) for i in range(8)]
     on_gpu = LocalEngine([tuned], options=LoadOptions(dtype="float32"))
     on_cpu = LocalEngine([tuned], options=ON_CPU)
-    assert on_gpu.generate(tuned, CONVERSATIONS, samplings) == on_cpu.generate(
-        tuned, CONVERSATIONS, samplings
+    assert generate(on_gpu, tuned, CONVERSATIONS, samplings) == generate(
+        on_cpu, tuned, CONVERSATIONS, samplings
     )
-    *_, streamed = on_gpu.stream(tuned, CONVERSATIONS[0], samplings[0])
-    assert streamed == on_cpu.generate(tuned, CONVERSATIONS[:1], samplings[:1])[0]
+    *_, streamed = on_gpu.stream(Request(tuned, CONVERSATIONS[0], samplings[0]))
+    assert streamed == generate(on_cpu, tuned, CONVERSATIONS[:1], samplings[:1])[0]
 
 
 def test_the_default_on_a_gpu_is_bfloat16(tiny_model: Path) -> None:
@@ -65,9 +66,9 @@ def test_quantised_weights(tuned: ModelFiles, other: ModelFiles, quantization: s
     engine = LocalEngine([tuned, other], options=LoadOptions(quantization=quantization))
     whole = LocalEngine([tuned, other], options=ON_CPU)
     for side in (tuned, other):
-        assert len(engine.generate(side, CONVERSATIONS, GREEDY)) == len(CONVERSATIONS)
-        close = engine.log_likelihood(side, CONVERSATIONS, ["Split."] * 8)
-        exact = whole.log_likelihood(side, CONVERSATIONS, ["Split."] * 8)
+        assert len(generate(engine, side, CONVERSATIONS, GREEDY)) == len(CONVERSATIONS)
+        close = score(engine, side, CONVERSATIONS, ["Split."] * 8)
+        exact = score(whole, side, CONVERSATIONS, ["Split."] * 8)
         for (ours, n), (theirs, _) in zip(close, exact, strict=True):
             assert ours / n == pytest.approx(theirs / n, abs=2.0)
 

@@ -229,8 +229,8 @@ def test_a_chat_template_of_its_own_is_stored_and_used(
     assert first.files.tokenizer_dir is None
     prompt = [{"role": "user", "content": "hello"}]
     engine = first.engine
-    assert engine.voice(first.files).render(prompt).startswith("<|im_start|>user")
-    assert engine.voice(second.files).render(prompt) == "hello =>"
+    assert engine.chat_format(first.files).render(prompt).startswith("<|im_start|>user")
+    assert engine.chat_format(second.files).render(prompt) == "hello =>"
 
 
 def test_a_larger_vocabulary_than_the_base_has_is_refused(

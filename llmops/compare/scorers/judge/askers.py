@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from typing import Protocol
 
-from llmops.engine.local.engine import LocalEngine
-from llmops.engine.openai.engine import PREFIX, Endpoint, HttpEngine, parse_endpoint
-from llmops.engine.requests import Request
+from llmops.engine import Engine, Key, Request, open_engine
+from llmops.engine.chat_format import ChatFormat
+from llmops.engine.openai.endpoint import PREFIX, Endpoint, parse_endpoint, remote_model
 from llmops.files import digest
 from llmops.models.resolve import resolve
-from llmops.records import Answer, Message, ModelFiles, Sampling
+from llmops.records import Answer, Message, ModelFiles, Sampling, Side
 from llmops.store import connection
 
 MAX_TOKENS = 256
 """Of a reply: a sentence or two and the verdict. A cut reply counts as a failure."""
-
-OnAnswer = Callable[[int, Answer], None]
 
 
 class Asker(Protocol):
@@ -33,23 +31,23 @@ class Asker(Protocol):
     def digest(self) -> str:
         """Of all that decides its replies: model and sampling; replies are kept under it."""
 
-    def ask(
-        self, prompts: Sequence[Sequence[Message]], *, on_answer: OnAnswer | None = None
-    ) -> list[Answer]:
-        """Asks prompts.
+    @property
+    def side(self) -> Side:
+        """The model."""
+
+    def ask(self, prompts: Mapping[Key, Sequence[Message]]) -> Generator[tuple[Key, Answer]]:
+        """Ask prompts.
 
         Args:
-            prompts: Conversations.
-            on_answer: Called, in the calling thread, with the index and reply of each as it comes.
+            prompts: A conversation for each key.
 
-        Returns:
-            Replies in the order of the prompts. One that could not be had has ``error`` set,
-            and says why.
+        Yields:
+            Key and reply of each, in any order. A reply that cannot be had has ``error`` set.
         """
 
 
 def load_judge(spec: str, *, max_tokens: int = MAX_TOKENS) -> Asker:
-    """Makes a judge of its name.
+    """Make a judge of its name.
 
     Args:
         spec: ``openai:URL#MODEL``, or what ``llmops.models.resolve`` takes: ``models:/NAME/VERSION``,
@@ -80,28 +78,24 @@ class HttpJudge:
     """
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        max_tokens: int = MAX_TOKENS,
-        engine: HttpEngine | None = None,
+        self, endpoint: Endpoint, *, max_tokens: int = MAX_TOKENS, engine: Engine | None = None
     ) -> None:
-        self.name = endpoint.model
+        self.side, self.name = remote_model(endpoint.uri), endpoint.model
         self._sampling = Sampling(max_tokens=max_tokens)
         place = [PREFIX, endpoint.url, endpoint.model]
         self.digest = digest.of_record([*place, asdict(self._sampling)])
-        self._engine = engine or HttpEngine(endpoint)
+        self._engine = engine or open_engine("openai", [self.side])
 
-    def ask(
-        self, prompts: Sequence[Sequence[Message]], *, on_answer: OnAnswer | None = None
-    ) -> list[Answer]:
+    def ask(self, prompts: Mapping[Key, Sequence[Message]]) -> Generator[tuple[Key, Answer]]:
         """See ``Asker``.
 
         Raises:
             UsageError: The server knows no such model, or refuses the key.
             ServeError: The server does not answer.
         """
-        return self._engine.generate(prompts, self._sampling, on_answer=on_answer)
+        return self._engine.answer(
+            [Request(self.side, one, self._sampling, key) for key, one in prompts.items()]
+        )
 
 
 class LocalJudge:
@@ -121,25 +115,19 @@ class LocalJudge:
         files = [side.base.digest, side.adapter_digest]
         self.digest = digest.of_record(["local", *files, asdict(self._sampling)])
 
-    def ask(
-        self, prompts: Sequence[Sequence[Message]], *, on_answer: OnAnswer | None = None
-    ) -> list[Answer]:
+    def ask(self, prompts: Mapping[Key, Sequence[Message]]) -> Generator[tuple[Key, Answer]]:
         """See ``Asker``; a prompt that does not fit the context is a failed reply."""
-        asked = [Request(self.side, self._tame(one), self._sampling) for one in prompts]
-
-        def keep(batch: list[int], done: list[Answer]) -> None:
-            for which, answer in zip(batch, done, strict=True):
-                if on_answer is not None:
-                    on_answer(which, answer)
-
-        return self._engine.generate_many(asked, batch_size=self._batch_size, on_batch=keep)
+        requests = [
+            Request(self.side, self._tame(one), self._sampling, key) for key, one in prompts.items()
+        ]
+        return self._engine.answer(requests, batch_size=self._batch_size)
 
     @cached_property
-    def _engine(self) -> LocalEngine:
-        return LocalEngine([self.side])
+    def _engine(self) -> Engine:
+        return open_engine("local", [self.side])
 
     def _tame(self, messages: Sequence[Message]) -> list[Message]:
-        """Messages without special tokens: one that an answer quotes would end the user's turn."""
+        """Return messages without special tokens: a quoted one would end the user's turn."""
         return [
             {**turn, "content": self._special.sub(_broken, turn["content"])} for turn in messages
         ]
@@ -147,7 +135,7 @@ class LocalJudge:
     @cached_property
     def _special(self) -> re.Pattern[str]:
         """The texts that the tokenizer reads as special tokens."""
-        tokenizer = self._engine.tokenizer
+        tokenizer = ChatFormat.of(self.side).tokenizer
         added = (token for token in tokenizer.added_tokens_decoder.values() if token.special)
         texts = {*tokenizer.all_special_tokens, *map(str, added)}
         longest_first = sorted((text for text in texts if len(text) > 1), key=len, reverse=True)
@@ -155,5 +143,5 @@ class LocalJudge:
 
 
 def _broken(token: re.Match[str]) -> str:
-    """A special token's text that is no longer one."""
+    """Return a special token's text that is no longer one."""
     return f"{token[0][0]} {token[0][1:]}"

@@ -9,15 +9,14 @@ in the other order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
-from llmops.compare.answers.cached import read_answer, stored
+from llmops.compare.answers.cached import read_answer, through_cache
 from llmops.compare.cache import ResultCache
 from llmops.compare.scorers.judge.askers import Asker
 from llmops.compare.scorers.judge.prompt import Pick, prompt, read
 from llmops.files import digest
-from llmops.progress import progress
 from llmops.records import Answer, Example, Message
 
 
@@ -170,18 +169,13 @@ def _outcome(example: Example, one: Answer, other: Answer) -> Outcome:
 def _replies(
     judge: Asker, prompts: Sequence[Sequence[Message]], cache: ResultCache
 ) -> list[Answer]:
-    """A reply for each prompt; those in the cache, and repeated prompts, are not asked again."""
-    keys = [digest.of_record(["judge", judge.digest, prompt]) for prompt in prompts]
-    found = stored(keys, cache, read_answer)
-    todo = {key: prompt for key, prompt in zip(keys, prompts, strict=True) if key not in found}
-    if todo:
-        asked = list(todo)
-        with progress(len(set(keys)), f"judge {judge.name}", initial=len(found)) as shown:
-
-            def keep(which: int, reply: Answer) -> None:
-                if reply.error is None:
-                    cache.put({asked[which]: asdict(reply)})
-                shown.advance()
-
-            found.update(zip(asked, judge.ask(list(todo.values()), on_answer=keep), strict=True))
-    return [found[key] for key in keys]
+    """Return a reply for each prompt; what is in the cache, or repeated, is asked once."""
+    return through_cache(
+        prompts,
+        [digest.of_record(["judge", judge.digest, prompt]) for prompt in prompts],
+        cache,
+        title=f"judge {judge.name}",
+        read=read_answer,
+        compute=judge.ask,
+        is_kept=lambda _, reply: reply.error is None,
+    )

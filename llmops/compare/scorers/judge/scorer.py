@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 from llmops.compare.cache import ResultCache
-from llmops.compare.scorers.judge.askers import Asker, LocalJudge
+from llmops.compare.scorers.judge.askers import Asker
 from llmops.compare.scorers.judge.controls import controls
 from llmops.compare.scorers.judge.pairs import Judged, Kind, Outcome, compare_pairs
 from llmops.compare.scorers.scorer import Scorer
@@ -36,9 +36,10 @@ class Pairwise:
         self._outcomes: list[Outcome] = []
 
     def is_kin(self, side: Side) -> bool:
-        """Whether the judge is that side, or of the same base model."""
-        if isinstance(self._asker, LocalJudge) and isinstance(side, ModelFiles):
-            return self._asker.side.base.digest == side.base.digest
+        """Return whether the judge is that side, or of the same base model."""
+        judge = self._asker.side
+        if isinstance(judge, ModelFiles) and isinstance(side, ModelFiles):
+            return judge.base.digest == side.base.digest
         return isinstance(side, RemoteModel) and self._asker.name == side.label
 
     def score(

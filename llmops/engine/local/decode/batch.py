@@ -87,7 +87,7 @@ class _Batch:
         self.rows = [Row(prompt) for prompt in prompts]
         self.live = self.rows
         self._model, self._mixture = model, mixture
-        self._pad = prompts[0].voice.pad_id
+        self._pad = prompts[0].chat_format.pad_id
         inputs = padded([prompt.ids for prompt in prompts], self._pad, left=True, device=device)
         self._ids, self._mask = inputs["input_ids"], inputs["attention_mask"]
         self._width = self._ids.shape[1]

@@ -30,7 +30,7 @@ def score(model: Any, pairs: Sequence[Pair], device: Any) -> list[tuple[float, i
 
     rows = [pair.prompt + pair.response for pair in pairs]
     first = min(len(pair.prompt) for pair in pairs) - 1
-    inputs = padded(rows, pairs[0].voice.pad_id, left=False, device=device)
+    inputs = padded(rows, pairs[0].chat_format.pad_id, left=False, device=device)
     with torch.inference_mode():
         logits = _logits(model, inputs, first)
     scores = []

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from llmops.engine.local.decode.packing import pack
 from llmops.errors import LlmopsError
 
+
+class Sized(Protocol):
+    """What is computed in a batch with others."""
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens of the prompt, and of what follows it at most."""
+        ...
+
+
+Item = TypeVar("Item", bound=Sized)
 Result = TypeVar("Result")
 
 # What torch says when the allocator of the CPU, a BLAS library or C++ itself gets no memory.
@@ -33,60 +44,58 @@ class Budget:
 
     def batches(
         self,
-        lengths: Sequence[tuple[int, int]],
-        work: Callable[[list[int]], list[Result]],
+        items: Sequence[Item],
+        work: Callable[[list[Item]], list[Result]],
         *,
         rows: int,
         width: int,
-    ) -> Iterator[tuple[list[int], list[Result]]]:
-        """Computes rows in batches, short ones first.
+    ) -> Generator[Result]:
+        """Compute items in batches, short ones first.
 
         Args:
-            lengths: Tokens of each row: of the prompt, and what follows it at most.
-            work: Computes the rows with these indices.
-            rows: Rows in a batch at most.
+            items: Their lengths are known.
+            work: Computes a batch.
+            rows: Items in a batch at most.
             width: Tokens of a padded row at most.
 
         Yields:
-            Each batch with its results.
+            What ``work`` returns, batch after batch.
 
         Raises:
-            LlmopsError: A row does not fit into memory even alone.
+            LlmopsError: An item does not fit into memory even alone.
         """
-        pending = self._pack(lengths, range(len(lengths)), rows, width)
+        pending = self._pack(items, rows, width)
         while pending:
             batch = pending.pop(0)
-            done = _tried(work, batch)
-            if done is not None:
-                yield batch, done
+            results = _tried(work, batch)
+            if results is not None:
+                yield from results
                 continue
-            size = padded_tokens([lengths[i] for i in batch])
+            size = padded_tokens([item.lengths for item in batch])
             if len(batch) == 1:
                 raise LlmopsError(
-                    f"a prompt of {lengths[batch[0]][0]} tokens does not fit into memory, not even"
+                    f"a prompt of {batch[0].lengths[0]} tokens does not fit into memory, not even"
                     f" alone: {size} tokens with its answer",
                     next_command="ask for a shorter answer (max_tokens), load with a smaller dtype"
                     " or quantization='4bit', or free memory",
                 )
             self.tokens = min(self.tokens, size) // 2
-            rest = [i for later in (batch, *pending) for i in later]
-            pending = self._pack(lengths, rest, rows, width)
+            rest = [item for later in (batch, *pending) for item in later]
+            pending = self._pack(rest, rows, width)
 
-    def _pack(
-        self, lengths: Sequence[tuple[int, int]], indices: Sequence[int], rows: int, width: int
-    ) -> list[list[int]]:
-        prompts, answers = ([lengths[i][part] for i in indices] for part in (0, 1))
+    def _pack(self, items: Sequence[Item], rows: int, width: int) -> list[list[Item]]:
+        prompts, answers = ([item.lengths[part] for item in items] for part in (0, 1))
         packed = pack(prompts, answers, rows=rows, width=width, tokens=self.tokens)
-        return [[indices[i] for i in batch] for batch in packed]
+        return [[items[i] for i in batch] for batch in packed]
 
 
 def padded_tokens(lengths: Sequence[tuple[int, int]]) -> int:
-    """Tokens of a batch, padding included."""
+    """Return the tokens of a batch, padding included."""
     return len(lengths) * (max(p for p, _ in lengths) + max(a for _, a in lengths))
 
 
-def _tried(work: Callable[[list[int]], list[Result]], batch: list[int]) -> list[Result] | None:
-    """The results, or ``None`` if memory ran out; what the attempt held is free again."""
+def _tried(work: Callable[[list[Item]], list[Result]], batch: list[Item]) -> list[Result] | None:
+    """Return the results, or ``None`` if memory ran out; what the attempt held is free again."""
     try:
         return work(batch)
     except (MemoryError, RuntimeError) as error:
@@ -98,12 +107,12 @@ def _tried(work: Callable[[list[int]], list[Result]], batch: list[int]) -> list[
 
 
 def ran_out(error: BaseException) -> bool:
-    """Whether an exception says that memory ran out."""
+    """Return whether an exception says that memory ran out."""
     import torch
 
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(said in str(error) for said in NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
 
 
 def _release_cuda() -> None:

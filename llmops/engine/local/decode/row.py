@@ -31,7 +31,7 @@ class Row:
         self.prompt = prompt
         self.tokens: list[int] = []
         self.reason: str | None = None
-        self._end_ids = prompt.voice.end_ids
+        self._end_ids = prompt.chat_format.end_ids
         stops = [len(stop.encode()) for stop in prompt.sampling.stop]
         self._tail = max(stops, default=0) + TAIL_MARGIN
 
@@ -59,7 +59,7 @@ class Row:
     def answer(self) -> Answer:
         """The answer, without its end token and what begins with a stop string."""
         ended = self.tokens[-1] in self._end_ids
-        text = self.prompt.voice.text(self.tokens[:-1] if ended else self.tokens)
+        text = self.prompt.chat_format.text(self.tokens[:-1] if ended else self.tokens)
         found = [text.find(stop) for stop in self.prompt.sampling.stop if stop in text]
         return Answer(
             text=text[: min(found)] if found else text,
@@ -71,7 +71,7 @@ class Row:
     def _stopped(self) -> bool:
         if not self.prompt.sampling.stop:
             return False
-        text = self.prompt.voice.text(self.tokens[-self._tail :], special=True)
+        text = self.prompt.chat_format.text(self.tokens[-self._tail :], special=True)
         return any(stop in text for stop in self.prompt.sampling.stop)
 
     @cached_property

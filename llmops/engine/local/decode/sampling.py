@@ -26,7 +26,7 @@ class SuppressTokens:
     """A logits processor: tokens that a row's model never says."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        suppressed = [row.prompt.voice.generation.suppressed for row in rows]
+        suppressed = [row.prompt.chat_format.generation.suppressed for row in rows]
         self.rows = [i for i, tokens in enumerate(suppressed) if tokens]
         self._tokens = {i: list(suppressed[i]) for i in self.rows}
 
@@ -48,7 +48,7 @@ class PenaliseRepeats:
     def __init__(self, rows: Sequence[Row], width: int) -> None:
         from transformers import RepetitionPenaltyLogitsProcessor
 
-        penalties = [row.prompt.voice.generation.repetition_penalty for row in rows]
+        penalties = [row.prompt.chat_format.generation.repetition_penalty for row in rows]
         self.rows = [i for i, penalty in enumerate(penalties) if penalty != 1.0]
         self._begins = {i: width - len(rows[i].prompt.ids) for i in self.rows}
         self._penalise = {i: RepetitionPenaltyLogitsProcessor(penalties[i]) for i in self.rows}

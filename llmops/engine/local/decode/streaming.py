@@ -6,25 +6,27 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any
 
-from llmops.engine.chat_format import Voice
+from llmops.engine.chat_format import ChatFormat
 from llmops.records import Answer
 
 Work = Callable[[Any, threading.Event], Answer]
 """Generates one answer: takes transformers' streamer, and an event that says to stop."""
 
 
-def pieces(voice: Voice, work: Work) -> Generator[str | Answer]:
+def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
     """Yields pieces of text as they come, then the whole answer.
 
     Closing the iterator stops the generation at its next token and waits for that.
 
     Args:
-        voice: Whose tokens are generated.
+        chat_format: Whose tokens are generated.
         work: Runs in the thread; what it raises is raised here.
     """
     from transformers import TextIteratorStreamer
 
-    streamer = TextIteratorStreamer(voice.tokenizer, skip_prompt=True, skip_special_tokens=True)
+    streamer = TextIteratorStreamer(
+        chat_format.tokenizer, skip_prompt=True, skip_special_tokens=True
+    )
     cancelled = threading.Event()
     result: list[Answer | BaseException] = []
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sides import GREEDY, side_of, trained, write_adapter
+from sides import GREEDY, generate, side_of, trained, write_adapter
 
 from llmops.engine.local import adapter_copies, adapters
 from llmops.engine.local.engine import LocalEngine
@@ -301,4 +301,4 @@ def test_the_same_adapter_is_loaded_once(
     side = side_of(folder, adapter)
     engine = LocalEngine([side, side])
     assert loaded == [side.adapter_digest]
-    assert engine.generate(side, [[{"role": "user", "content": "x"}]], GREEDY)
+    assert generate(engine, side, [[{"role": "user", "content": "x"}]], GREEDY)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import gc
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sides import CONVERSATIONS, GREEDY, PROMPTS, side_of, texts
+from sides import CONVERSATIONS, GREEDY, PROMPTS, generate, score, texts
 
+from llmops.engine import Request, Turn
 from llmops.errors import UsageError
 from llmops.models.generation_config import Generation
 from llmops.records import Answer, LoadOptions, ModelFiles, Sampling
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 def test_each_side_answers_for_itself(
     engine: LocalEngine, base: ModelFiles, tuned: ModelFiles, other: ModelFiles
 ) -> None:
-    answers = [texts(engine.generate(side, CONVERSATIONS, GREEDY)) for side in (base, tuned, other)]
+    answers = [
+        texts(generate(engine, side, CONVERSATIONS, GREEDY)) for side in (base, tuned, other)
+    ]
     for i, prompt in enumerate(PROMPTS):
         assert len({said[i] for said in answers}) == 3, prompt
 
@@ -33,13 +37,16 @@ def test_who_answered_before_does_not_matter(
 
     sides = {"base": base, "tuned": tuned, "other": other}
     alone = {
-        name: LocalEngine([side], options=LoadOptions(dtype="float32")).generate(
-            side, CONVERSATIONS[:3], GREEDY
+        name: generate(
+            LocalEngine([side], options=LoadOptions(dtype="float32")),
+            side,
+            CONVERSATIONS[:3],
+            GREEDY,
         )
         for name, side in sides.items()
     }
     for name in ["tuned", "base", "other", "base", "base", "tuned", "other", "tuned"]:
-        assert engine.generate(sides[name], CONVERSATIONS[:3], GREEDY) == alone[name], name
+        assert generate(engine, sides[name], CONVERSATIONS[:3], GREEDY) == alone[name], name
 
 
 @pytest.fixture(params=["<|pad|>", "<|im_end|>"])
@@ -58,33 +65,38 @@ def test_neighbours_in_a_batch_change_nothing(
 ) -> None:
     # With stop strings a row that ends early is padded: the padding once counted as tokens.
     sampling = Sampling(max_tokens=16, stop=stop)
-    alone = engine.generate(tuned, CONVERSATIONS, sampling, batch_size=1)
-    together = engine.generate(tuned, CONVERSATIONS, sampling, batch_size=8)
+    alone = generate(engine, tuned, CONVERSATIONS, sampling, batch_size=1)
+    together = generate(engine, tuned, CONVERSATIONS, sampling, batch_size=8)
     assert together == alone
     assert len({answer.prompt_tokens for answer in alone}) > 3  # so there was padding
     if stop:
         assert len({answer.tokens for answer in alone}) > 2
 
 
-def test_answers_come_in_the_order_of_the_questions_and_each_batch_is_told(
-    engine: LocalEngine, tuned: ModelFiles
-) -> None:
-    told: dict[int, Answer] = {}
+def test_results_come_as_batches_are_done(engine: LocalEngine, tuned: ModelFiles) -> None:
     batches: list[int] = []
+    real = engine._generate_batch
 
-    def on_batch(indices: list[int], answers: list[Answer]) -> None:
-        batches.append(len(indices))
-        told.update(zip(indices, answers, strict=True))
+    def counting(prompts: list[Any], mixture: Any) -> list[Answer]:
+        batches.append(len(prompts))
+        return real(prompts, mixture)
 
-    answers = engine.generate(tuned, CONVERSATIONS, GREEDY, batch_size=3, on_batch=on_batch)
-    assert batches == [3, 3, 2]
-    assert [told[i] for i in range(len(PROMPTS))] == answers
-    assert answers[2] == engine.generate(tuned, CONVERSATIONS[2:3], GREEDY)[0]
-    assert engine.generate(tuned, [], GREEDY) == []
+    requests = [Request(tuned, one, GREEDY, f"key {i}") for i, one in enumerate(CONVERSATIONS)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "_generate_batch", counting)
+        results = engine.answer(requests, batch_size=3)
+        assert batches == [], "nothing begins before the first result is asked for"
+        first = [next(results) for _ in range(3)]
+        assert batches == [3]
+        given = dict([*first, *results])
+        assert batches == [3, 3, 2]
+    alone = generate(engine, tuned, CONVERSATIONS, GREEDY, batch_size=1)
+    assert given == {f"key {i}": answer for i, answer in enumerate(alone)}
+    assert list(engine.answer([])) == []
 
 
 def test_an_answer_counts_its_tokens(engine: LocalEngine, tuned: ModelFiles) -> None:
-    (answer,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
+    (answer,) = generate(engine, tuned, CONVERSATIONS[:1], GREEDY)
     prompt = engine.render(CONVERSATIONS[0])
     assert prompt.endswith("<|im_start|>assistant\n")
     assert answer.prompt_tokens == len(engine.token_ids(prompt))
@@ -94,17 +106,17 @@ def test_an_answer_counts_its_tokens(engine: LocalEngine, tuned: ModelFiles) -> 
 def test_sampling_is_repeatable_with_a_seed(engine: LocalEngine, tuned: ModelFiles) -> None:
     def draw(seed: int) -> list[str]:
         sampling = Sampling(max_tokens=16, temperature=1.0, seed=seed)
-        return texts(engine.generate(tuned, CONVERSATIONS, sampling))
+        return texts(generate(engine, tuned, CONVERSATIONS, sampling))
 
     assert draw(1) == draw(1) != draw(2)
 
 
 def test_a_stop_string_ends_the_answer_and_is_cut(engine: LocalEngine, tuned: ModelFiles) -> None:
-    for whole in engine.generate(tuned, CONVERSATIONS, GREEDY):
+    for whole in generate(engine, tuned, CONVERSATIONS, GREEDY):
         assert len(whole.text) > 8
-    (whole,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
+    (whole,) = generate(engine, tuned, CONVERSATIONS[:1], GREEDY)
     stop = whole.text[5:7]
-    (cut,) = engine.generate(tuned, CONVERSATIONS[:1], Sampling(max_tokens=16, stop=(stop, "@@@")))
+    (cut,) = generate(engine, tuned, CONVERSATIONS[:1], Sampling(max_tokens=16, stop=(stop, "@@@")))
     assert cut.text == whole.text[: whole.text.index(stop)]
     assert cut.finish_reason == "stop"
     assert cut.tokens < whole.tokens
@@ -115,12 +127,12 @@ def test_the_end_token_ends_the_answer(
 ) -> None:
     import torch
 
-    (whole,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
+    (whole,) = generate(engine, tuned, CONVERSATIONS[:1], GREEDY)
     engine._select(tuned)
     prompt = torch.tensor([engine.token_ids(engine.render(CONVERSATIONS[0]))])
     ids = engine.model.generate(prompt, max_new_tokens=16)[0, prompt.shape[1] :].tolist()
-    monkeypatch.setattr(engine.voice(tuned), "generation", Generation(end_ids=(ids[4],)))
-    (ended,) = engine.generate(tuned, CONVERSATIONS[:1], GREEDY)
+    monkeypatch.setattr(engine.chat_format(tuned), "generation", Generation(end_ids=(ids[4],)))
+    (ended,) = generate(engine, tuned, CONVERSATIONS[:1], GREEDY)
     assert ended.finish_reason == "stop"
     assert ended.tokens == ids.index(ids[4]) + 1  # the end token counts, and is not told
     assert ended.text == engine.tokenizer.decode(ids[: ids.index(ids[4])])
@@ -140,7 +152,7 @@ def test_log_likelihood_is_that_of_torch(
         AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), adapter
     )
     for side, model in ((base, plain), (tuned, adapted)):
-        found = engine.log_likelihood(side, CONVERSATIONS, responses)
+        found = score(engine, side, CONVERSATIONS, responses)
         for i, response in enumerate(responses):
             prompt = engine.token_ids(engine.render(CONVERSATIONS[i]))
             wanted = engine.token_ids(f"{response}<|im_end|>\n")  # what the template writes
@@ -154,8 +166,8 @@ def test_log_likelihood_is_that_of_torch(
 def test_streamed_pieces_are_the_answer(engine: LocalEngine, tuned: ModelFiles) -> None:
     sampling = Sampling(max_tokens=60, temperature=1.5, seed=3)
     for conversation in CONVERSATIONS[:3]:
-        *pieces, last = engine.stream(tuned, conversation, sampling)
-        (answer,) = engine.generate(tuned, [conversation], sampling)
+        *pieces, last = engine.stream(Request(tuned, conversation, sampling))
+        (answer,) = generate(engine, tuned, [conversation], sampling)
         assert last == answer
         assert "".join(str(piece) for piece in pieces) == answer.text
         assert len(pieces) > 1
@@ -170,15 +182,15 @@ def test_closing_a_stream_stops_the_generation(engine: LocalEngine, tuned: Model
     model = engine.model.base_model.model
     hook = model.register_forward_hook(lambda *_: steps.append(1))
     pieces = engine.stream(
-        tuned, CONVERSATIONS[0], Sampling(max_tokens=400, temperature=1.5, seed=3)
+        Request(tuned, CONVERSATIONS[0], Sampling(max_tokens=400, temperature=1.5, seed=3))
     )
     next(pieces)
     assert len(streams()) == 1
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
     hook.remove()
     assert streams() == []
     assert 0 < len(steps) < 400
-    assert engine.generate(tuned, CONVERSATIONS[:1], GREEDY)  # and the engine goes on
+    assert generate(engine, tuned, CONVERSATIONS[:1], GREEDY)  # and the engine goes on
 
 
 def test_another_side_may_answer_while_a_stream_is_read(
@@ -186,11 +198,11 @@ def test_another_side_may_answer_while_a_stream_is_read(
 ) -> None:
     # The active adapter is state of the model: the stream went on with the other side's.
     sampling = Sampling(max_tokens=60)
-    *_, expected = engine.stream(tuned, CONVERSATIONS[0], sampling)
-    alone = engine.generate(base, CONVERSATIONS, GREEDY)
-    pieces = engine.stream(tuned, CONVERSATIONS[0], sampling)
+    *_, expected = engine.stream(Request(tuned, CONVERSATIONS[0], sampling))
+    alone = generate(engine, base, CONVERSATIONS, GREEDY)
+    pieces = engine.stream(Request(tuned, CONVERSATIONS[0], sampling))
     next(pieces)
-    assert engine.generate(base, CONVERSATIONS, GREEDY) == alone
+    assert generate(engine, base, CONVERSATIONS, GREEDY) == alone
     *_, last = pieces
     assert last == expected
     assert streams() == []
@@ -198,10 +210,10 @@ def test_another_side_may_answer_while_a_stream_is_read(
 
 def test_threads_take_turns(engine: LocalEngine, base: ModelFiles, tuned: ModelFiles) -> None:
     sides = [base, tuned] * 4
-    expected = [engine.generate(side, CONVERSATIONS[:3], GREEDY) for side in sides]
+    expected = [generate(engine, side, CONVERSATIONS[:3], GREEDY) for side in sides]
     with ThreadPoolExecutor(8) as pool:
         answers = list(
-            pool.map(lambda side: engine.generate(side, CONVERSATIONS[:3], GREEDY), sides)
+            pool.map(lambda side: generate(engine, side, CONVERSATIONS[:3], GREEDY), sides)
         )
     assert answers == expected
 
@@ -209,7 +221,7 @@ def test_threads_take_turns(engine: LocalEngine, base: ModelFiles, tuned: ModelF
 def test_a_stream_that_is_forgotten_leaves_no_thread(
     engine: LocalEngine, tuned: ModelFiles
 ) -> None:
-    pieces = engine.stream(tuned, CONVERSATIONS[0], Sampling(max_tokens=400))
+    pieces = engine.stream(Request(tuned, CONVERSATIONS[0], Sampling(max_tokens=400)))
     assert streams() == [], "nothing begins before the first piece is asked for"
     next(pieces)
     del pieces
@@ -225,20 +237,28 @@ def test_a_failure_inside_a_stream_is_raised_to_the_reader(
 
     monkeypatch.setattr(engine.model, "generate", fail)
     with pytest.raises(MemoryError, match="no memory"):
-        list(engine.stream(tuned, CONVERSATIONS[0], GREEDY))
+        list(engine.stream(Request(tuned, CONVERSATIONS[0], GREEDY)))
     assert streams() == []
 
 
-def test_what_does_not_fit_the_context_is_refused(engine: LocalEngine, tuned: ModelFiles) -> None:
+def test_what_does_not_fit_the_context_is_an_error_and_comes_first(
+    engine: LocalEngine, tuned: ModelFiles
+) -> None:
     long = [{"role": "user", "content": "Split a pathname. " * 200}]
-    with pytest.raises(UsageError, match=r"the prompt has \d+ tokens .* context is 512"):
-        engine.generate(tuned, [long], GREEDY)
+    requests = [
+        Request(tuned, CONVERSATIONS[0], GREEDY, "fine"),
+        Request(tuned, long, GREEDY, "long"),
+        Request(tuned, CONVERSATIONS[3], Sampling(max_tokens=500), "greedy"),
+    ]
+    (first, refused), (second, cut), (third, fine) = engine.answer(requests)
+    assert (first, second, third) == ("long", "greedy", "fine")
+    assert re.match(r"the prompt has \d+ tokens .* context is 512", str(refused.error))
+    assert "answer may have 500" in str(cut.error)
+    assert fine.error is None
     with pytest.raises(UsageError, match="context is 512"):
-        next(engine.stream(tuned, long, GREEDY))
-    with pytest.raises(UsageError, match="answer may have 500"):
-        engine.generate(tuned, CONVERSATIONS[3:4], Sampling(max_tokens=500))
-    with pytest.raises(UsageError, match=r"the response has \d+, but .* context is 512"):
-        engine.log_likelihood(tuned, CONVERSATIONS[:1], ["Split a pathname. " * 200])
+        next(engine.stream(Request(tuned, long, GREEDY)))
+    turns = [Turn(tuned, CONVERSATIONS[0], text, text) for text in ("x", "Split a path. " * 200)]
+    assert next(engine.likelihood(turns)) == (turns[1].response, None)
 
 
 def test_a_batch_is_no_wider_than_the_context(engine: LocalEngine, tuned: ModelFiles) -> None:
@@ -250,7 +270,7 @@ def test_a_batch_is_no_wider_than_the_context(engine: LocalEngine, tuned: ModelF
     hook = base.model.register_forward_pre_hook(
         lambda _, __, given: positions.append(int(given["position_ids"].max())), with_kwargs=True
     )
-    answers = engine.generate(tuned, [long, CONVERSATIONS[2]], samplings)
+    answers = generate(engine, tuned, [long, CONVERSATIONS[2]], samplings)
     hook.remove()
     assert answers[0].prompt_tokens > 400
     assert max(positions) < engine.context
@@ -264,21 +284,3 @@ def test_messages_that_the_template_refuses(
     )
     with pytest.raises(UsageError, match="no system role, please"):
         engine.render(CONVERSATIONS[0])
-
-
-def test_the_context_has_several_names() -> None:
-    from transformers import BloomConfig, GPT2Config, MptConfig
-
-    from llmops.engine.local.engine import context_of
-
-    assert context_of(GPT2Config(n_positions=77), "base") == 77
-    assert context_of(MptConfig(max_seq_len=78), "base") == 78
-    with pytest.raises(UsageError, match=r"base: its config\.json does not say how many tokens"):
-        context_of(BloomConfig(), "base")
-
-
-def test_sides_of_different_bases_are_refused(tuned: ModelFiles, tiny_model: Path) -> None:
-    from llmops.engine.local.engine import LocalEngine
-
-    with pytest.raises(UsageError, match="different base models"):
-        LocalEngine([tuned, side_of(tiny_model)])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sides import CONVERSATIONS, GREEDY, side_of
+from sides import CONVERSATIONS, GREEDY, generate, score, side_of
 
 from llmops.engine.local.engine import LocalEngine
 from llmops.engine.local.loading import load_base
@@ -84,9 +84,9 @@ def test_8bit_on_the_cpu(folder: Path, tuned: ModelFiles, other: ModelFiles) -> 
     assert len(quantised) == 14, "seven matrices of two layers"
     whole = LocalEngine([tuned, other])
     for side in (tuned, other):
-        assert len(engine.generate(side, CONVERSATIONS, GREEDY)) == len(CONVERSATIONS)
-        close = engine.log_likelihood(side, CONVERSATIONS, ["Split."] * 8)
-        exact = whole.log_likelihood(side, CONVERSATIONS, ["Split."] * 8)
+        assert len(generate(engine, side, CONVERSATIONS, GREEDY)) == len(CONVERSATIONS)
+        close = score(engine, side, CONVERSATIONS, ["Split."] * 8)
+        exact = score(whole, side, CONVERSATIONS, ["Split."] * 8)
         for (ours, n), (theirs, _) in zip(close, exact, strict=True):
             assert ours / n == pytest.approx(theirs / n, abs=1.0)
 

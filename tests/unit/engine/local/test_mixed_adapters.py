@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sides import CONVERSATIONS, GREEDY, side_of, trained, write_adapter
+from sides import (
+    CONVERSATIONS,
+    GREEDY,
+    answer_all,
+    generate,
+    score,
+    score_all,
+    side_of,
+    trained,
+    write_adapter,
+)
 
 from llmops.engine.local import mixed_adapters
 from llmops.engine.local.engine import LocalEngine
@@ -35,7 +45,8 @@ def asked(sides: list[ModelFiles], sampling: Sampling = GREEDY) -> list[Request]
 
 def alone(engine: LocalEngine, requests: list[Request]) -> list[Answer]:
     return [
-        engine.generate(one.side, [one.messages], one.sampling, batch_size=1)[0] for one in requests
+        generate(engine, one.side, [one.messages], one.sampling, batch_size=1)[0]
+        for one in requests
     ]
 
 
@@ -74,7 +85,7 @@ def test_a_mixed_batch_says_what_each_side_says_alone(
     expected = alone(engine, requests)
     rows = counted(engine)
     for size in (2, 5, 24):
-        assert engine.generate_many(requests, batch_size=size) == expected
+        assert answer_all(engine, requests, batch_size=size) == expected
     assert max(rows) > 16  # so all three sides share it
     assert len({answer.text for answer in expected}) > 16  # so they are not all the same
 
@@ -83,8 +94,8 @@ def test_the_bare_base_in_a_mixed_batch_is_an_engine_without_adapters(
     engine: LocalEngine, base: ModelFiles, tuned: ModelFiles, other: ModelFiles
 ) -> None:
     bare = LocalEngine([base], options=FLOAT32)
-    mixed = engine.generate_many(asked([tuned, base, other]), batch_size=24)
-    assert mixed[8:16] == bare.generate(base, CONVERSATIONS, GREEDY, batch_size=1)
+    mixed = answer_all(engine, asked([tuned, base, other]), batch_size=24)
+    assert mixed[8:16] == generate(bare, base, CONVERSATIONS, GREEDY, batch_size=1)
     ids = torch.arange(3, 43).reshape(2, 20)
     with torch.inference_mode():
         expected = bare.model(ids[:1].repeat(2, 1)).logits
@@ -140,7 +151,7 @@ def test_between_batches_the_first_side_is_active(
     ids = torch.arange(3, 43).reshape(2, 20)
     with torch.inference_mode():
         before = engine.model(ids).logits
-        engine.generate_many(asked([base, other]))
+        answer_all(engine, asked([base, other]))
         assert torch.equal(engine.model(ids).logits, before)
 
 
@@ -152,7 +163,7 @@ def test_nothing_stays_on_the_model(
 
     monkeypatch.setattr(engine.model, "generate", fail)
     with pytest.raises(ValueError, match="no"):
-        engine.generate(tuned, CONVERSATIONS, GREEDY)
+        generate(engine, tuned, CONVERSATIONS, GREEDY)
     layers = [layer.get_base_layer() for layer in engine._scheduler.mixture._layers]
     assert len(layers) > 7
     assert not any(layer._forward_hooks for layer in layers)
@@ -171,11 +182,11 @@ def test_an_adapter_that_is_more_than_lora_has_batches_of_its_own(
     ]
     requests = asked([base, side, tuned])
     expected = [
-        LocalEngine([one.side], options=FLOAT32).generate(one.side, [one.messages], GREEDY)[0]
+        generate(LocalEngine([one.side], options=FLOAT32), one.side, [one.messages], GREEDY)[0]
         for one in requests
     ]
     rows = counted(engine)
-    assert engine.generate_many(requests, batch_size=16) == expected
+    assert answer_all(engine, requests, batch_size=16) == expected
     assert max(rows) == 16
     assert 8 in rows
 
@@ -198,9 +209,9 @@ def test_a_layer_that_does_not_see_its_batch_row_by_row(
                 "forward",
                 lambda x, real=real: real(x.reshape(-1, x.shape[-1])).reshape(x.shape),
             )
-    assert engine.generate_many(asked([tuned, other])) == expected
+    assert answer_all(engine, asked([tuned, other])) == expected
     rows = counted(engine)
-    assert engine.generate_many(asked([tuned, other])) == expected
+    assert answer_all(engine, asked([tuned, other])) == expected
     assert max(rows) == 8, "it is not tried again"
 
 
@@ -217,7 +228,7 @@ def test_sides_in_a_batch_have_their_own_voice(
     engine = LocalEngine([tuned, own, other], options=FLOAT32)
     requests = asked([tuned, own, other])
     expected = alone(engine, requests)
-    assert engine.generate_many(requests, batch_size=24) == expected
+    assert answer_all(engine, requests, batch_size=24) == expected
     assert expected[8:16] != expected[16:], "or the voice has no effect"
 
 
@@ -232,7 +243,7 @@ def test_a_batch_is_cut_down_to_the_rows_that_go_on(
     ]
     expected = alone(engine, requests)
     rows = counted(engine)
-    assert engine.generate_many(requests) == expected
+    assert answer_all(engine, requests) == expected
     assert rows[0] == 16
     told = sum(answer.tokens for answer in expected)
     assert told < 16 * 60 / 2.5, "no row ended early"
@@ -249,14 +260,10 @@ def test_likelihoods_of_several_sides_together(
         for side in sides
     ]
     rows = counted(engine)
-    told: dict[int, tuple[float, int]] = {}
-    found = engine.log_likelihood_many(
-        turns, on_batch=lambda batch, done: told.update(zip(batch, done, strict=True))
-    )
-    assert [told[i] for i in range(24)] == found
+    found = score_all(engine, turns)
     assert rows == [6, 6, 6, 6]  # of 8 at most: two prompts of three sides
     for i, side in enumerate(sides):
-        own = engine.log_likelihood(side, CONVERSATIONS, RESPONSES)
+        own = score(engine, side, CONVERSATIONS, RESPONSES)
         for (ours, n), (theirs, m) in zip(found[i::3], own, strict=True):
             assert (ours, n) == (pytest.approx(theirs, abs=1e-4), m)
 
@@ -269,11 +276,11 @@ def test_ranks_may_differ_and_an_adapter_may_leave_layers_out(
     sides.append(side_of(folder, write_adapter(folder, tmp_path / "r8", seed=8, rank=8)))
     engine = LocalEngine(sides, options=FLOAT32)
     requests = asked(sides)
-    assert engine.generate_many(requests) == alone(engine, requests)
+    assert answer_all(engine, requests) == alone(engine, requests)
 
 
 def test_a_model_without_adapters_has_nothing_to_mix(engine: LocalEngine, base: ModelFiles) -> None:
     bare = LocalEngine([base], options=FLOAT32)
     assert Mixture(bare.model).can(None)
     assert not Mixture(bare.model).can("a")
-    assert bare.generate_many(asked([base])) == engine.generate(base, CONVERSATIONS, GREEDY)
+    assert answer_all(bare, asked([base])) == generate(engine, base, CONVERSATIONS, GREEDY)

@@ -18,10 +18,12 @@ from pathlib import Path
 
 import pytest
 from servers import answering
-from sides import side_of
+from sides import generate, side_of
 
+from llmops.engine import Key, Request
 from llmops.engine.local.engine import LocalEngine
-from llmops.engine.openai.engine import Endpoint, HttpEngine, parse_endpoint
+from llmops.engine.openai.endpoint import Endpoint, remote_model
+from llmops.engine.openai.engine import HttpEngine, open_remote
 from llmops.errors import ServeError, UsageError
 from llmops.records import Answer, ModelFiles, Sampling
 from llmops.serve.worker.app import create_app
@@ -61,6 +63,13 @@ def replying(says: Says) -> Iterator[str]:
         server.server_close()
 
 
+def ask(
+    engine: HttpEngine, conversations: list[list[dict[str, str]]], sampling: Sampling = SAMPLING
+) -> list[Answer]:
+    """Answers of the engine's one model."""
+    return generate(engine, remote_model(engine.endpoint.uri), conversations, sampling)
+
+
 @pytest.fixture(scope="module")
 def side(folder: Path, adapter: Path) -> ModelFiles:
     return side_of(folder, adapter)
@@ -81,11 +90,8 @@ def url(local: LocalEngine, side: ModelFiles) -> Iterator[str]:
 def test_every_answer_comes_although_the_server_s_queue_is_full(
     url: str, local: LocalEngine, side: ModelFiles
 ) -> None:
-    told: dict[int, Answer] = {}
     engine = HttpEngine(Endpoint(url, "bot"), key="secret", concurrency=24)
-    answers = engine.generate(CONVERSATIONS, SAMPLING, on_answer=told.__setitem__)
-    assert answers == local.generate(side, CONVERSATIONS, SAMPLING)
-    assert [told[i] for i in range(len(answers))] == answers
+    assert ask(engine, CONVERSATIONS) == generate(local, side, CONVERSATIONS, SAMPLING)
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
@@ -94,20 +100,20 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     engine = HttpEngine(Endpoint(url, "bot"), key="secret", retries=0)
-    assert engine.generate(CONVERSATIONS[:1], SAMPLING)[0].error is None
+    assert ask(engine, CONVERSATIONS[:1])[0].error is None
 
 
 def test_sampling_is_passed_on(url: str, local: LocalEngine, side: ModelFiles) -> None:
     engine = HttpEngine(Endpoint(url, "bot"), key="secret")
     sampling = Sampling(max_tokens=12, temperature=1.2, top_p=0.9, seed=4, stop=("e",))
-    answers = engine.generate(CONVERSATIONS[:3], sampling)
-    assert answers == local.generate(side, CONVERSATIONS[:3], sampling)
+    answers = ask(engine, CONVERSATIONS[:3], sampling)
+    assert answers == generate(local, side, CONVERSATIONS[:3], sampling)
 
 
 def test_a_prompt_that_is_refused_is_an_answer_that_says_why(url: str) -> None:
     long = [{"role": "user", "content": "word " * 600}]
     engine = HttpEngine(Endpoint(url, "bot"), key="secret")
-    refused, fine = engine.generate([long, CONVERSATIONS[0]], SAMPLING)
+    refused, fine = ask(engine, [long, CONVERSATIONS[0]])
     assert (refused.text, refused.finish_reason) == ("", "error")
     assert "context is" in str(refused.error)
     assert fine.error is None
@@ -116,7 +122,7 @@ def test_a_prompt_that_is_refused_is_an_answer_that_says_why(url: str) -> None:
 def test_a_server_that_is_not_there_is_an_error() -> None:
     engine = HttpEngine(Endpoint("http://127.0.0.1:9/v1", "bot"), retries=1)
     with pytest.raises(ServeError, match="not even a greeting: Connection error") as refused:
-        engine.generate(CONVERSATIONS[:1], SAMPLING)
+        ask(engine, CONVERSATIONS[:1])
     assert "run this again" in str(refused.value.next_command)
 
 
@@ -125,7 +131,7 @@ def test_a_server_that_never_answers_runs_into_the_timeout() -> None:
         place = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
         engine = HttpEngine(Endpoint(place, "bot"), timeout=0.3, retries=0)
         with pytest.raises(ServeError, match="not even a greeting: Request timed out"):
-            engine.generate(CONVERSATIONS[:1], SAMPLING)
+            ask(engine, CONVERSATIONS[:1])
 
 
 CHOICE: dict[str, object] = {
@@ -160,7 +166,7 @@ def test_a_prompt_that_a_server_cannot_do_is_an_answer_that_says_why(
 ) -> None:
     with replying(lambda prompt: failure if "1" in prompt else (200, {"choices": [CHOICE]})) as url:
         engine = HttpEngine(Endpoint(url, "bot"), retries=0)
-        fine, odd = engine.generate(CONVERSATIONS[:2], SAMPLING)
+        fine, odd = ask(engine, CONVERSATIONS[:2])
     assert (fine.text, fine.error) == ("fine", None)
     assert (odd.text, odd.finish_reason) == ("", "error")
     assert odd.error
@@ -172,21 +178,21 @@ def test_a_server_that_fails_from_some_prompt_on_is_an_error_and_its_answers_are
     failure: tuple[int, object],
 ) -> None:
     asked = count()
-    told: dict[int, Answer] = {}
+    given: dict[Key, Answer] = {}
     with replying(lambda _: (200, {"choices": [CHOICE]}) if next(asked) < 28 else failure) as url:
         engine = HttpEngine(Endpoint(url, "bot"), retries=0, concurrency=2)
+        side = remote_model(engine.endpoint.uri)
+        requests = [Request(side, one, SAMPLING, i) for i, one in enumerate(CONVERSATIONS)]
         with pytest.raises(ServeError, match="not even a greeting"):
-            engine.generate(CONVERSATIONS, SAMPLING, on_answer=told.__setitem__)
-    assert sum(answer.error is None for answer in told.values()) == 28
+            given.update(engine.answer(requests))
+    assert sum(answer.error is None for answer in given.values()) == 28
 
 
 @pytest.mark.parametrize("tokens", [None, "many", -5, math.nan, 3])
 def test_a_count_that_is_none_is_no_tokens(tokens: object) -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": tokens, "total_tokens": 3}
     with replying(lambda _: (200, {"choices": [CHOICE], "usage": usage})) as place:
-        (answer,) = HttpEngine(Endpoint(place, "bot"), retries=0).generate(
-            CONVERSATIONS[:1], SAMPLING
-        )
+        (answer,) = ask(HttpEngine(Endpoint(place, "bot"), retries=0), CONVERSATIONS[:1])
     assert (answer.text, answer.error) == ("fine", None)
     assert answer.tokens == (3 if tokens == 3 else 0)
 
@@ -211,25 +217,22 @@ def test_whoever_interrupts_does_not_wait_for_a_silent_server(tmp_path: Path) ->
 
 def test_what_no_retry_can_mend_is_the_user_s_mistake(url: str) -> None:
     with pytest.raises(UsageError, match=r"refuses the key \(401\)") as told:
-        HttpEngine(Endpoint(url, "bot"), key="wrong").generate(CONVERSATIONS, SAMPLING)
+        ask(HttpEngine(Endpoint(url, "bot"), key="wrong"), CONVERSATIONS)
     assert "wrong" not in str(told.value)
     with pytest.raises(UsageError, match="knows no model 'other'"):
-        HttpEngine(Endpoint(url, "other"), key="secret").generate(CONVERSATIONS[:1], SAMPLING)
+        ask(HttpEngine(Endpoint(url, "other"), key="secret"), CONVERSATIONS[:1])
 
 
-def test_references() -> None:
-    found = parse_endpoint("openai:http://127.0.0.1:8000/v1/#owner/name:1")
-    assert found == Endpoint("http://127.0.0.1:8000/v1", "owner/name:1")
-    for text in ("openai:bot", "openai:http://x/v1", "http://x/v1#bot", "openai:file:///x#y"):
-        with pytest.raises(UsageError, match="expected openai:URL#MODEL"):
-            parse_endpoint(text)
-    assert parse_endpoint("openai:https://[::1]:80/v1#m").url == "https://[::1]:80/v1"
-    for text in ("[::1", "127.0.0.1:abc", "127.0.0.1:99999", "a\x01b"):
-        with pytest.raises(UsageError, match="the URL cannot be read"):
-            parse_endpoint(f"openai:http://{text}/v1#m")
-    for text in (":80", "x:0"):
-        with pytest.raises(UsageError, match="no host, or port 0"):
-            parse_endpoint(f"openai:http://{text}/v1#m")
+def test_one_connection_asks_one_model(url: str, side: ModelFiles) -> None:
+    one, other = (remote_model(f"openai:{url}#{name}") for name in ("bot", "other"))
+    with pytest.raises(UsageError, match=r"one connection asks one model, not .*#bot, .*#other"):
+        open_remote([one, other])
+    engine = open_remote([one])
+    for stranger in (other, side):
+        with pytest.raises(UsageError, match=r"this engine asks openai:http\S+#bot alone"):
+            engine.answer([Request(stranger, CONVERSATIONS[0], SAMPLING)])
+    with pytest.raises(UsageError, match="not to continue a text"):
+        engine.answer([Request(one, "def ", SAMPLING)])
 
 
 @pytest.mark.parametrize("key", ["abc\n", "schlüssel"])

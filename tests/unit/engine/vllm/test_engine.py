@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sides import CONVERSATIONS, GREEDY, side_of, trained
+from sides import CONVERSATIONS, GREEDY, answer_all, side_of, trained
+from vllm_standins import HERE, interpreter, serving
 
 from llmops.engine.requests import Request
 from llmops.engine.vllm.engine import VllmEngine
@@ -18,7 +17,6 @@ from llmops.errors import NotFoundError, ServeError, UsageError
 from llmops.models import vllm_limits
 from llmops.records import ModelFiles
 
-HERE = Path(sys.executable)
 # Knows its models, and falls over at the first question.
 FRAGILE = """
 import json, os, sys
@@ -41,24 +39,10 @@ HTTPServer((value("--host"), int(value("--port"))), Handler).serve_forever()
 """
 
 
-def interpreter(folder: Path, **found: str) -> Path:
-    """Something that answers the probe like a Python with these packages."""
-    path = folder / "python"
-    path.write_text(f"#!/bin/sh\necho '{json.dumps(found)}'\n")
-    path.chmod(0o755)
-    return path
-
-
 @pytest.fixture
 def fragile(tmp_path: Path) -> Path:
     """A stand-in for a Python with vLLM, for what a real one does not do on demand."""
-    server = tmp_path / "fragile.py"
-    server.write_text(FRAGILE)
-    path = interpreter(tmp_path, vllm="0.33.0", transformers="5.19.0")
-    lines = path.read_text().splitlines()
-    probed = f'case "$1" in -I) {lines[1]}; exit;; esac'
-    path.write_text("\n".join([lines[0], probed, f'shift 2; exec {HERE} {server} "$@"', ""]))
-    return path
+    return serving(tmp_path, FRAGILE)
 
 
 def test_a_server_that_dies_is_told_with_its_last_words(
@@ -68,7 +52,7 @@ def test_a_server_that_dies_is_told_with_its_last_words(
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     told = pytest.raises(ServeError, match=r"ended with status 3(?s:.*)out of memory")
     with VllmEngine([base], fragile) as engine, told:
-        engine.generate_many([Request(base, CONVERSATIONS[0], GREEDY)] * 3)
+        answer_all(engine, [Request(base, CONVERSATIONS[0], GREEDY)] * 3)
     assert engine.log.read_text().splitlines()[0] == "[]", "nothing of our environment"
 
 
@@ -76,7 +60,7 @@ def test_a_server_that_did_well_leaves_no_log(base: ModelFiles, fragile: Path) -
     with VllmEngine([base], fragile) as engine:
         assert engine.log.is_file()
         with pytest.raises(UsageError, match="has not loaded it"):
-            engine.generate_many([Request(replace(base, adapter_digest="1"), [], GREEDY)])
+            answer_all(engine, [Request(replace(base, adapter_digest="1"), [], GREEDY)])
     assert not engine.log.exists()
     engine.close()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sides import generate
 from versions import log_version
 
 from llmops import serve
@@ -47,7 +48,7 @@ def port_in_use() -> Iterator[int]:
 def test_a_deployment_from_start_to_drain(champion: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMOPS_API_KEY", KEY)
     files = resolve(champion)
-    expected = LocalEngine([files]).generate(files, [HI], Sampling(max_tokens=12))[0]
+    expected = generate(LocalEngine([files]), files, [HI], Sampling(max_tokens=12))[0]
     deployment = serve.create("quickstart", champion)
     try:
         assert (deployment.uri, deployment.model) == ("models:/bot/1", "bot/1")

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from sides import generate
 from starlette.testclient import TestClient
 
 from llmops.engine.local.engine import LocalEngine
@@ -26,7 +27,7 @@ def client(engine: LocalEngine, files: ModelFiles) -> TestClient:
 
 @pytest.fixture
 def expected(engine: LocalEngine, files: ModelFiles) -> Answer:
-    return engine.generate(files, [HI], Sampling(max_tokens=12))[0]
+    return generate(engine, files, [HI], Sampling(max_tokens=12))[0]
 
 
 def body(**fields: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+from sides import generate
 
 from llmops.engine.local.engine import LocalEngine
 from llmops.errors import UsageError
@@ -23,7 +24,7 @@ def test_requests_are_answered_in_turn_as_the_engine_answers_alone(
 ) -> None:
     prompts = [[{"role": "user", "content": text}] for text in ("a", "bb", "a file.")]
     sampling = Sampling(max_tokens=8)
-    expected = [engine.generate(files, [prompt], sampling)[0] for prompt in prompts]
+    expected = [generate(engine, files, [prompt], sampling)[0] for prompt in prompts]
 
     async def collect(queued: QueuedEngine) -> list[Answer]:
         jobs = [queued.submit(prompt, sampling) for prompt in prompts]
@@ -43,7 +44,7 @@ def test_an_answer_without_a_limit_ends_with_the_context(
 ) -> None:
     async def answer() -> Answer:
         queued = QueuedEngine(engine, files)
-        return await last(queued.submit("a" * 500, Sampling(), limited=False))
+        return await last(queued.submit("a" * 500, Sampling(max_tokens=None)))
 
     answered = asyncio.run(answer())
     assert answered.prompt_tokens + answered.tokens <= engine.context

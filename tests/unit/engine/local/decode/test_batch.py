@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sides import CONVERSATIONS, GREEDY, texts
+from sides import CONVERSATIONS, GREEDY, generate, texts
 
+from llmops.engine import Request
 from llmops.engine.local.decode.row import Row
 from llmops.engine.local.decode.sampling import SampleRows, draw
 from llmops.engine.requests import Prompt
@@ -29,40 +30,40 @@ MIXED = [
 
 
 def rows_of(engine: LocalEngine, ids: list[list[int]], samplings: list[Sampling]) -> list[Row]:
-    voice = engine.voice()
-    return [Row(Prompt(*row, voice)) for row in zip(ids, samplings, strict=True)]
+    chat_format = engine.chat_format()
+    return [Row(Prompt(*row, chat_format)) for row in zip(ids, samplings, strict=True)]
 
 
 def test_a_row_is_the_same_alone_and_in_any_batch(engine: LocalEngine, tuned: ModelFiles) -> None:
     alone = [
-        engine.generate(tuned, [conversation], sampling)[0]
+        generate(engine, tuned, [conversation], sampling)[0]
         for conversation, sampling in zip(CONVERSATIONS, MIXED, strict=True)
     ]
     for size in (2, 3, 8):
-        assert engine.generate(tuned, CONVERSATIONS, MIXED, batch_size=size) == alone
-    backwards = engine.generate(tuned, CONVERSATIONS[::-1], MIXED[::-1], batch_size=8)
+        assert generate(engine, tuned, CONVERSATIONS, MIXED, batch_size=size) == alone
+    backwards = generate(engine, tuned, CONVERSATIONS[::-1], MIXED[::-1], batch_size=8)
     assert backwards[::-1] == alone
 
 
 def test_greedy_rows_are_those_of_a_greedy_batch(engine: LocalEngine, tuned: ModelFiles) -> None:
-    greedy = engine.generate(tuned, CONVERSATIONS, GREEDY)
-    mixed = engine.generate(tuned, CONVERSATIONS, MIXED)
+    greedy = generate(engine, tuned, CONVERSATIONS, GREEDY)
+    mixed = generate(engine, tuned, CONVERSATIONS, MIXED)
     assert mixed[0] == greedy[0]
     assert greedy[2].text.startswith(mixed[2].text)
 
 
 def test_each_row_has_its_own_length(engine: LocalEngine, tuned: ModelFiles) -> None:
     lengths = [1, 2, 3, 5, 8, 13, 21, 34]
-    answers = engine.generate(tuned, CONVERSATIONS, [Sampling(max_tokens=n) for n in lengths])
+    answers = generate(engine, tuned, CONVERSATIONS, [Sampling(max_tokens=n) for n in lengths])
     assert [answer.tokens for answer in answers] == lengths
     assert {answer.finish_reason for answer in answers} == {"length"}
 
 
 def test_each_row_has_its_own_stop_strings(engine: LocalEngine, tuned: ModelFiles) -> None:
-    whole = engine.generate(tuned, CONVERSATIONS, GREEDY)
+    whole = generate(engine, tuned, CONVERSATIONS, GREEDY)
     stops = [answer.text[i : i + 2] for i, answer in enumerate(whole)]
     samplings = [replace(GREEDY, stop=(stop, "@@@")) for stop in stops]
-    for i, cut in enumerate(engine.generate(tuned, CONVERSATIONS, samplings)):
+    for i, cut in enumerate(generate(engine, tuned, CONVERSATIONS, samplings)):
         assert cut.text == whole[i].text[: whole[i].text.index(stops[i])]
         assert cut.finish_reason == "stop"
         assert 0 < cut.tokens <= whole[i].tokens
@@ -73,8 +74,8 @@ def test_without_a_seed_rows_differ_and_with_one_seed_prompts_do(
 ) -> None:
     same = [CONVERSATIONS[0]] * 8
     free = Sampling(max_tokens=16, temperature=1.5)
-    assert len(set(texts(engine.generate(tuned, same, free)))) == 8
-    assert len(set(texts(engine.generate(tuned, same, replace(free, seed=1))))) == 1
+    assert len(set(texts(generate(engine, tuned, same, free)))) == 8
+    assert len(set(texts(generate(engine, tuned, same, replace(free, seed=1))))) == 1
     # One seed for a suite: its prompts are still drawn independently.
     flat = torch.zeros(1, 1000)
     rows = SampleRows(rows_of(engine, [[i] for i in range(200)], [replace(free, seed=1)] * 200))
@@ -130,7 +131,7 @@ def test_generate_draws_what_the_rows_say(engine: LocalEngine, tuned: ModelFiles
     expected = probabilities(logits, 0.5, 1.0)
     n = 2_000
     samplings = [Sampling(max_tokens=1, temperature=0.5, seed=seed) for seed in range(n)]
-    answers = engine.generate(tuned, [CONVERSATIONS[1]] * n, samplings, batch_size=500)
+    answers = generate(engine, tuned, [CONVERSATIONS[1]] * n, samplings, batch_size=500)
     best = int(expected.argmax())
     share = texts(answers).count(engine.tokenizer.decode([best])) / n
     assert share == pytest.approx(float(expected[best]), abs=4 * (0.25 / n) ** 0.5)
@@ -151,8 +152,8 @@ def test_no_temperature_breaks_the_numbers(temperature: float) -> None:
 
 def test_a_cold_row_is_greedy(engine: LocalEngine, tuned: ModelFiles) -> None:
     cold = [Sampling(max_tokens=16, temperature=t, seed=1) for t in (1e-6, 1e-30, 1e-6, 1e-300)]
-    assert engine.generate(tuned, CONVERSATIONS[:4], cold) == engine.generate(
-        tuned, CONVERSATIONS[:4], GREEDY
+    assert generate(engine, tuned, CONVERSATIONS[:4], cold) == generate(
+        engine, tuned, CONVERSATIONS[:4], GREEDY
     )
 
 
@@ -170,11 +171,6 @@ def test_what_cannot_be_generated_is_refused(
     engine: LocalEngine, tuned: ModelFiles, values: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        engine.generate(tuned, CONVERSATIONS[:1], replace(GREEDY, **values))
+        generate(engine, tuned, CONVERSATIONS[:1], replace(GREEDY, **values))
     with pytest.raises(UsageError, match=said):
-        next(engine.stream(tuned, CONVERSATIONS[0], replace(GREEDY, **values)))
-
-
-def test_one_sampling_for_each_conversation(engine: LocalEngine, tuned: ModelFiles) -> None:
-    with pytest.raises(UsageError, match="1 samplings for 2 conversations"):
-        engine.generate(tuned, CONVERSATIONS[:2], [GREEDY])
+        next(engine.stream(Request(tuned, CONVERSATIONS[0], replace(GREEDY, **values))))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,19 +19,43 @@ torch = pytest.importorskip("torch")
 LENGTHS = [(10, 10)] * 5 + [(30, 10)] * 3
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Something to compute."""
+
+    number: int
+    lengths: tuple[int, int]
+
+
+PIECES = [Piece(i, lengths) for i, lengths in enumerate(LENGTHS)]
+
+
 def computed(budget: Budget, most: int) -> list[list[int]]:
     """Batches that were computed on a machine that holds so many tokens."""
+    batches: list[list[int]] = []
 
-    def work(batch: list[int]) -> list[int]:
-        if padded_tokens([LENGTHS[i] for i in batch]) > most:
+    def work(batch: list[Piece]) -> list[int]:
+        if padded_tokens([piece.lengths for piece in batch]) > most:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return [10 * i for i in batch]
+        batches.append([piece.number for piece in batch])
+        return batches[-1]
 
-    batches = []
-    for batch, done in budget.batches(LENGTHS, work, rows=8, width=100):
-        assert done == [10 * i for i in batch]
-        batches.append(batch)
+    results = list(budget.batches(PIECES, work, rows=8, width=100))
+    assert results == [number for batch in batches for number in batch]
     return batches
+
+
+def test_whoever_stops_iterating_stops_the_work() -> None:
+    begun: list[list[Piece]] = []
+
+    def work(batch: list[Piece]) -> list[int]:
+        begun.append(batch)
+        return [piece.number for piece in batch]
+
+    results = Budget(1_000).batches(PIECES, work, rows=2, width=100)
+    assert next(results) == 0
+    results.close()
+    assert len(begun) == 1
 
 
 def test_a_batch_that_does_not_fit_is_halved_and_the_size_is_remembered() -> None:
@@ -48,11 +73,11 @@ def test_a_row_that_does_not_fit_alone_is_told() -> None:
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
-    def work(batch: list[int]) -> list[int]:
+    def work(batch: list[Piece]) -> list[int]:
         raise RuntimeError("shapes do not match")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        list(Budget(1_000).batches(LENGTHS, work, rows=8, width=100))
+        list(Budget(1_000).batches(PIECES, work, rows=8, width=100))
 
 
 def test_what_torch_says_when_memory_runs_out() -> None:
@@ -70,7 +95,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from sides import side_of
+from sides import answer_all, score_all, side_of
 from llmops.engine.local.engine import LocalEngine
 from llmops.engine.requests import Request, Turn
 from llmops.records import LoadOptions, Sampling
@@ -80,17 +105,17 @@ engine._budget.tokens = 65_536  # more than is given: more than fits here
 prompt = [{"role": "user", "content": "a path " * 90}]
 asked = [Request(side, prompt, Sampling(max_tokens=4)) for side in sides for _ in range(96)]
 turns = [Turn(one.side, one.messages, "a file") for one in asked[::48]]
-expected = engine.generate_many(asked, batch_size=2)
-scored = engine.log_likelihood_many(turns)
+expected = answer_all(engine, asked, batch_size=2)
+scored = score_all(engine, turns)
 before = after = engine._budget.tokens
 for spare in (16, 8, 4, 2, 1, 0):  # MiB; how much is in reserve already differs by machine
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + spare * 2**20, -1))
-    answers = engine.generate_many(asked, batch_size=192)
+    answers = answer_all(engine, asked, batch_size=192)
     after = engine._budget.tokens
     if after < before:
         break
-again = engine.generate_many(asked, batch_size=192)
+again = answer_all(engine, asked, batch_size=192)
 print(json.dumps([before, after, engine._budget.tokens, answers == expected == again]))
 """
 

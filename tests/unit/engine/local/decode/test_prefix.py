@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sides import PROMPTS, side_of, write_adapter
+from sides import PROMPTS, answer_all, side_of, write_adapter
 
 from llmops.engine.local.decode import prefix
 from llmops.engine.requests import Request
@@ -57,7 +57,7 @@ def asked(sides: list[ModelFiles], instruction: str = INSTRUCTION) -> list[Reque
 
 
 def alone(engine: LocalEngine, requests: list[Request]) -> list[object]:
-    return [engine.generate_many([one])[0] for one in requests]
+    return [answer_all(engine, [one])[0] for one in requests]
 
 
 def test_answers_are_those_of_each_prompt_alone_and_fewer_tokens_are_computed(
@@ -66,7 +66,7 @@ def test_answers_are_those_of_each_prompt_alone_and_fewer_tokens_are_computed(
     requests = asked([base, tuned, other])
     expected = alone(engine, requests)
     passes = computed(engine)
-    assert engine.generate_many(requests, batch_size=24) == expected
+    assert answer_all(engine, requests, batch_size=24) == expected
     lengths = [len(engine.token_ids(engine.render(one.messages))) for one in requests]
     shared, rest = passes[:2]
     assert shared % 3 == 0, "a pass for the beginning, a row for each side"
@@ -80,7 +80,7 @@ def test_too_little_in_common_has_no_pass_of_its_own(
 ) -> None:
     requests = asked([tuned], instruction="")
     passes = computed(engine)
-    engine.generate_many(requests[:2])
+    answer_all(engine, requests[:2])
     lengths = [len(engine.token_ids(engine.render(one.messages))) for one in requests[:2]]
     assert passes[0] == 2 * max(lengths)
 
@@ -92,7 +92,7 @@ def test_prompts_that_are_all_the_same_still_have_a_last_token_to_compute(
     requests = [replace(request, sampling=Sampling(8, temperature=1.0, seed=i)) for i in range(9)]
     expected = alone(engine, requests)
     passes = computed(engine)
-    assert engine.generate_many(requests) == expected
+    assert answer_all(engine, requests) == expected
     assert passes[1] == 9
     assert len({answer.text for answer in expected}) > 1
 
@@ -105,7 +105,7 @@ def test_a_repetition_penalty_sees_the_whole_prompt(folder: Path, tmp_path: Path
     side = side_of(strict, write_adapter(strict, tmp_path / "adapter", seed=1))
     engine = LocalEngine([side], options=LoadOptions(dtype="float32"))
     requests = asked([side])
-    assert engine.generate_many(requests) == alone(engine, requests)
+    assert answer_all(engine, requests) == alone(engine, requests)
 
 
 def test_a_model_with_a_window_is_left_as_it_is(tiny_model: Path, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_model_with_a_window_is_left_as_it_is(tiny_model: Path, tmp_path: Path
     engine = LocalEngine([side], options=LoadOptions(dtype="float32"))
     requests = asked([side])
     expected = alone(engine, requests)
-    assert engine.generate_many(requests) == expected
+    assert answer_all(engine, requests) == expected
     assert len({answer.text for answer in expected}) > 4
 
 
@@ -185,7 +185,7 @@ def test_windows_without_a_cache_of_their_own_answer_as_each_prompt_alone(
     side = side_of(tmp_path / "neo")
     engine = LocalEngine([side], options=LoadOptions(dtype="float32"))
     requests = asked([side])
-    assert engine.generate_many(requests) == alone(engine, requests)
+    assert answer_all(engine, requests) == alone(engine, requests)
 
 
 def test_the_mask_hides_what_stands_between_the_beginning_and_the_rest() -> None:

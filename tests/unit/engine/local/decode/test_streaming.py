@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from sides import generate
 
+from llmops.engine import Request
 from llmops.engine.local.decode.streaming import cut
 from llmops.engine.local.engine import LocalEngine
 from llmops.records import Answer, ModelFiles, Sampling
@@ -34,7 +36,7 @@ def test_no_part_of_a_stop_string_is_sent(
 
 def test_a_stream_never_shows_a_stop_string(engine: LocalEngine, tuned: ModelFiles) -> None:
     prompt = [{"role": "user", "content": "Split a pathname."}]
-    (whole,) = engine.generate(tuned, [prompt], Sampling(max_tokens=24))
+    (whole,) = generate(engine, tuned, [prompt], Sampling(max_tokens=24))
     stop = whole.text[6:9]
-    *pieces, last = engine.stream(tuned, prompt, Sampling(max_tokens=24, stop=(stop,)))
+    *pieces, last = engine.stream(Request(tuned, prompt, Sampling(max_tokens=24, stop=(stop,))))
     assert "".join(map(str, pieces)) == whole.text[: whole.text.index(stop)] == last.text

@@ -1,0 +1,83 @@
+"""A model behind a URL, as people name it: ``openai:URL#MODEL``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from llmops.errors import UsageError
+from llmops.files import digest
+from llmops.records import RemoteModel
+
+PREFIX = "openai:"
+REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model behind a URL.
+
+    Attributes:
+        url: Base URL of the API, such as ``http://127.0.0.1:8000/v1``.
+        model: What requests call the model.
+    """
+
+    url: str
+    model: str
+
+    @property
+    def uri(self) -> str:
+        """``openai:URL#MODEL``."""
+        return f"{PREFIX}{self.url}#{self.model}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the URL names this machine itself."""
+        host = urlsplit(self.url).hostname or ""
+        try:
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name
+            return False
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """Read ``openai:URL#MODEL``.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    match = REFERENCE.fullmatch(text)
+    problem = _problem_with(match["url"]) if match else ""
+    if match is None or problem:
+        raise UsageError(
+            f"{text!r}: {problem or 'expected openai:URL#MODEL'}",
+            next_command="write it like openai:http://127.0.0.1:8000/v1#bot",
+        )
+    return Endpoint(match["url"].rstrip("/"), match["model"])
+
+
+def remote_model(uri: str) -> RemoteModel:
+    """Return the side that ``openai:URL#MODEL`` names.
+
+    Raises:
+        UsageError: The URI is written otherwise.
+    """
+    return RemoteModel(
+        label=parse_endpoint(uri).model, uri=uri, digest=digest.of_bytes(uri.encode())
+    )
+
+
+def _problem_with(url: str) -> str:
+    """Return why no request can be sent to a URL; empty if one can."""
+    import httpx
+
+    try:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:
+            return "the URL has no host, or port 0"
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL) as error:
+        return f"the URL cannot be read ({error})"
+    return ""
