@@ -13,10 +13,12 @@ from llmops.records import (
     Comparison,
     Decision,
     Example,
+    IntervalPoint,
     MetricResult,
     ModelFiles,
     PairedTest,
     Row,
+    Trajectory,
     Verdict,
 )
 
@@ -64,6 +66,16 @@ METRICS = (
 CHECKS = (
     Check("token_f1", "improve", 0.0, Verdict.IMPROVED, passed=True),
     Check("likelihood", "not_regress", 0.03, Verdict.NOT_WORSE, passed=True),
+)
+
+
+TRAJECTORY = Trajectory(
+    "token_f1",
+    (
+        IntervalPoint(40, 0.2, -0.1, 0.5),
+        IntervalPoint(80, 0.21, 0.02, 0.4),
+        IntervalPoint(120, 0.208, 0.062, 0.354),
+    ),
 )
 
 
@@ -117,6 +129,7 @@ def comparison(
         run_id=RUN,
         experiment_id="1",
         child_run_ids=("a" * 32, "b" * 32),
+        trajectories=(TRAJECTORY,),
     )
     return replace(made, **changes)
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 import string
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-import mlflow
 import pytest
-from versions import log_version
 
-from llmops.compare.leakage.detect import CONTAINED, Leak, leaked, training_texts
-from llmops.compare.leakage.effect import leakage_note, with_and_without
-from llmops.errors import StoreError
-from llmops.models.resolve import resolve
-from llmops.records import Answer, BaseModel, Example, ModelFiles, ModelVersion, Row
+from llmops.compare.leakage.detect import CONTAINED, Leak, leaked
+from llmops.records import Example
 
 RNG = random.Random(0)
 VOCABULARY = ["".join(RNG.choices(string.ascii_lowercase, k=6)) for _ in range(20_000)]
@@ -245,84 +238,3 @@ def test_a_suite_of_a_thousand_takes_seconds() -> None:
     begun = time.process_time()
     assert len(leaked(trained, examples(asked))) == 100
     assert time.process_time() - begun < 20
-
-
-def row(number: int, baseline: float, candidate: float) -> Row:
-    said = Answer("yes", 1, 1, "stop")
-    return Row(
-        example(str(number), number=number), said, said, {"exact": baseline}, {"exact": candidate}
-    )
-
-
-def test_both_scores_are_told() -> None:
-    rows = [row(0, 0.0, 1.0), row(1, 1.0, 0.0), row(2, 0.5, 0.25)]
-    (both,) = with_and_without(rows, {"q0", "unknown"})
-    assert (both.metric, both.n, both.kept) == ("exact", 3, 2)
-    assert both.all == (0.5, pytest.approx(1.25 / 3))
-    assert both.clean == (0.75, 0.125)
-    (none,) = with_and_without(rows, {"q0", "q1", "q2"})
-    assert (none.kept, none.clean) == (0, None)
-    (same,) = with_and_without(rows, ())
-    assert same.all == same.clean
-
-
-def test_the_note_says_what_was_found_and_whether_anybody_looked() -> None:
-    uri = "models:/bot/1"
-    assert leakage_note(uri, None, 9).startswith("not checked: models:/bot/1 ")
-    assert leakage_note(uri, {}, 9) == "none of 9 prompts is in the training data of models:/bot/1"
-    leaks = {"a": Leak("overlap", 0.8), "b": Leak("duplicate", 1.0), "c": Leak("overlap", 0.9)}
-    note = leakage_note(uri, leaks, 9)
-    assert note.startswith("3 of 9 prompts are in the training data of models:/bot/1")
-    assert "(1 duplicate, 2 overlap), such as 'a', 'b', 'c'" in note
-
-
-def trained_version(base: BaseModel, adapter: Path, name: str, content: str | None) -> ModelFiles:
-    with mlflow.start_run():
-        if content is not None:
-            mlflow.log_text(content, "data/train.jsonl")
-        version = log_version(adapter, base, name)
-    return resolve(version.uri)
-
-
-def test_training_texts_are_those_the_training_run_kept(
-    base: BaseModel, tiny_adapter: Path
-) -> None:
-    long = "An answer that is long enough to hold a whole prompt."
-    rows = [
-        {"id": "1", "prompt": "What is a pin?", "completion": "yes", "group": "a"},
-        {"id": "2", "prompt": "And\u2028two lines?", "completion": long, "group": "b"},
-    ]
-    content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    files = trained_version(base, tiny_adapter, "kept", content)
-    assert training_texts(files) == ["What is a pin?", "And\u2028two lines?", long]
-
-
-@pytest.mark.parametrize(
-    "content", [None, "no JSON", '{"text": "a"}\n', "[1]\n", '{"prompt": 1, "completion": 2}\n']
-)
-def test_a_version_that_kept_no_split_of_ours_says_nothing(
-    base: BaseModel, tiny_adapter: Path, content: str | None
-) -> None:
-    assert training_texts(trained_version(base, tiny_adapter, "bot", content)) is None
-
-
-def test_neither_a_bare_base_nor_a_missing_run_says_anything(
-    base: BaseModel, version: ModelVersion
-) -> None:
-    assert training_texts(ModelFiles("base", base.uri, base, None, None, None)) is None
-    gone = ModelFiles("v1", version.uri, base, None, None, None, run_id="f" * 32)
-    assert training_texts(gone) is None
-
-
-def test_a_store_that_refuses_is_no_silence(
-    base: BaseModel, version: ModelVersion, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlflow.exceptions import MlflowException
-
-    def refuse(*_: object) -> None:
-        raise MlflowException("down")
-
-    files = resolve(version.uri)
-    monkeypatch.setattr(mlflow.MlflowClient, "list_artifacts", refuse)
-    with pytest.raises(StoreError, match="down"):
-        training_texts(files)

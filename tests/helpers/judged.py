@@ -1,0 +1,42 @@
+"""Verdicts in a real store, on figures made up: what the gate records, without an hour of GPU."""
+
+from __future__ import annotations
+
+import mlflow
+from report_records import comparison
+
+from llmops.gate import gate, record
+from llmops.models.resolve import resolve
+from llmops.recipe.schema import Gate
+from llmops.records import Comparison, Decision
+
+PASSED = Gate.model_validate(
+    {"require": [{"metric": "token_f1", "must": "improve"}], "min_prompts": 50}
+)
+REJECTED = Gate.model_validate(
+    {"require": [{"metric": "one_line", "must": "improve"}], "min_prompts": 50}
+)
+
+
+def compared(candidate: str, baseline: str = "tiny", **changes: object) -> Comparison:
+    """A comparison of two registered versions, in a run of its own."""
+    with mlflow.start_run() as run, mlflow.start_run(nested=True) as child:
+        pass
+    return comparison(
+        baseline=resolve(baseline),
+        candidate=resolve(candidate),
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        child_run_ids=(child.info.run_id, child.info.run_id),
+        **changes,
+    )
+
+
+def judged(
+    candidate: str, baseline: str = "tiny", policy: Gate = PASSED
+) -> tuple[Comparison, Decision]:
+    """The same with the gate's decision, recorded."""
+    made = compared(candidate, baseline)
+    decision = gate(made, policy)
+    record(made, decision)
+    return made, decision

@@ -1,0 +1,76 @@
+"""``llmops gate``: exit codes, suites and what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from trained import HELD_OUT, TRAINED, another_adapter, log_trained, recipe_file, suite_file
+
+from llmops.cli.main import cli
+from llmops.errors import LlmopsError
+from llmops.records import ModelVersion
+from llmops.store import registry
+
+
+@pytest.fixture
+def candidate(version: ModelVersion, tiny_model: Path, tmp_path: Path) -> ModelVersion:
+    """Version 2 at the recipe's alias, beside the champion."""
+    recipe_file(tmp_path)
+    return log_trained(another_adapter(tiny_model, tmp_path))
+
+
+def gate(*arguments: str) -> Result:
+    """What the console script gets: the exit code is the command's return value."""
+    return CliRunner().invoke(cli, ["gate", "bot.yaml", *arguments], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("demand", "code"),
+    [
+        ("{metric: likelihood, must: not_regress, margin: 0.9}", 0),
+        ("{metric: likelihood, must: improve, margin: 0.9}", 3),
+        ("{metric: token_f1, must: improve}", 4),
+    ],
+    ids=["passed", "rejected", "inconclusive"],
+)
+def test_the_exit_code_is_the_verdict_and_no_alias_moves(
+    candidate: ModelVersion, demand: str, code: int
+) -> None:
+    done = gate(f"gate.require=[{demand}]", "--output", "json")
+    assert done.return_value == code, done.output
+    shown = json.loads(done.stdout)
+    assert shown["candidate"]["uri"] == candidate.uri
+    assert shown["baseline"]["uri"] == "models:/bot/1"
+    assert shown["suite"]["name"] == "bot-test"
+    assert shown["suite"]["prompts"] == len(HELD_OUT), "the test split of its training run"
+    assert "trajectories" not in shown
+    assert registry.version_of_alias("bot", "champion") == "1"
+
+
+def test_candidate_and_suite_can_be_named(candidate: ModelVersion, tmp_path: Path) -> None:
+    suite = suite_file(tmp_path / "mine.jsonl", HELD_OUT[:8])
+    done = gate("--candidate", "models:/bot/1", "--suite", str(suite))
+    assert done.return_value == 0, done.output
+    assert "8 paired prompts of mine" in done.stdout
+    assert "the same bytes" in done.stdout, "the champion meets itself"
+
+
+def test_a_suite_it_was_trained_on_is_a_data_error(candidate: ModelVersion, tmp_path: Path) -> None:
+    suite = suite_file(tmp_path / "mine.jsonl", [*HELD_OUT, *TRAINED])
+    error = gate("--suite", str(suite)).exception
+    assert isinstance(error, LlmopsError)
+    assert error.exit_code == 2
+    assert "6 of 18 prompts are in the training data of models:/bot/2" in str(error)
+
+
+def test_a_version_without_a_test_split_needs_a_suite(
+    version: ModelVersion, tmp_path: Path
+) -> None:
+    recipe_file(tmp_path)
+    error = gate("--candidate", version.uri).exception
+    assert isinstance(error, LlmopsError)
+    assert error.exit_code == 2
+    assert "its training run keeps no test split" in str(error)

@@ -1,0 +1,81 @@
+"""What is refused before anything is generated, and when a comparison may stop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from trained import HELD_OUT, TRAINED, log_trained, suite_file
+
+from llmops.compare.setup import MOST_SIDES, Options, set_up
+from llmops.errors import DataError, UsageError
+from llmops.recipe.schema import Compare, Requirement
+from llmops.records import BaseModel, ModelVersion, RemoteModel
+
+CONFIG = Compare(scorers=("token_f1", "likelihood"), confidence=0.9)
+REMOTE = RemoteModel("m", "openai:http://127.0.0.1:9/v1#m", "d" * 64)
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return suite_file(tmp_path / "suite.jsonl")
+
+
+def test_a_setup_has_the_baseline_first_and_asks_of_the_first_scorer(
+    version: ModelVersion, suite: Path
+) -> None:
+    found = set_up("tiny", [version.uri], suite, CONFIG, Options(min_prompts=7))
+    assert [side.label for side in found.sides] == ["base", "v1"]
+    assert [scorer.name for scorer in found.scorers] == ["token_f1", "likelihood"]
+    assert found.plan.questions == (Requirement(metric="token_f1", must="improve"),)
+    assert (found.plan.min_prompts, found.plan.confidence) == (7, 0.9)
+    assert len(found.exclusion.fresh) == len(HELD_OUT)
+
+
+def test_the_order_of_prompts_follows_from_suite_and_sides(
+    version: ModelVersion, suite: Path, tmp_path: Path
+) -> None:
+    def seed(*sides: str, of: Path = suite) -> int:
+        return set_up(sides[0], sides[1:], of, CONFIG, Options()).plan.seed
+
+    other = suite_file(tmp_path / "other.jsonl", HELD_OUT[1:])
+    seeds = [
+        seed("tiny", version.uri),
+        seed(version.uri, "tiny"),
+        seed("tiny", version.uri, of=other),
+    ]
+    assert len(set(seeds)) == 3
+    assert seed("tiny", version.uri) == seeds[0]
+
+
+@pytest.mark.parametrize("count", [0, MOST_SIDES])
+def test_no_candidate_and_too_many_are_refused(count: int, suite: Path) -> None:
+    with pytest.raises(UsageError, match=f"{count} candidates; allowed: 1 to 25"):
+        set_up("tiny", ["models:/bot/1"] * count, suite, CONFIG, Options())
+
+
+def test_a_question_of_no_scorer_is_refused(suite: Path) -> None:
+    options = Options(questions=(Requirement(metric="exact", must="improve"),))
+    with pytest.raises(UsageError, match="no scorer of this name; there are token_f1, likelihood"):
+        set_up("tiny", ["models:/bot/1"], suite, CONFIG, options)
+
+
+def test_a_likelihood_needs_the_weights_of_every_side(version: ModelVersion, suite: Path) -> None:
+    with pytest.raises(UsageError, match=f"scorer likelihood: {REMOTE.uri} gives answers"):
+        set_up(version.uri, [REMOTE], suite, CONFIG, Options())
+    config = CONFIG.model_copy(update={"engine": "vllm"})
+    with pytest.raises(UsageError, match="scorer likelihood: engine vllm gives answers"):
+        set_up("tiny", [version.uri], suite, config, Options())
+    set_up(version.uri, [REMOTE], suite, Compare(scorers=("token_f1",)), Options())
+
+
+def test_only_a_gate_refuses_what_compare_sets_aside(
+    base: BaseModel, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    trained = log_trained(tiny_adapter).uri
+    suite = suite_file(tmp_path / "leaky.jsonl", [*HELD_OUT, TRAINED[0]])
+    found = set_up("tiny", [trained], suite, CONFIG, Options())
+    assert [example.id for example in found.exclusion.trained] == ["q12"]
+    with pytest.raises(DataError, match="1 of 13 prompts are in the training data"):
+        set_up("tiny", [trained], suite, CONFIG, Options(refuse_trained=True))
+    set_up(trained, ["tiny"], suite, CONFIG, Options(refuse_trained=True))  # only the candidate's
