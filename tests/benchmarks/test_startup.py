@@ -24,3 +24,13 @@ def test_help_is_faster_than_that_of_mlflow() -> None:
     ratio = statistics.median(a / b for a, b in pairs)
     print(f"\nllmops --help  {ours:.2f} s   mlflow --help  {theirs:.2f} s   ratio {ratio:.2f}")
     assert ratio < 1
+
+
+def test_help_beside_an_empty_python() -> None:
+    pairs = [
+        (seconds("llmops", "--help"), seconds("python", "-c", "pass")) for _ in range(3 * RUNS)
+    ]
+    ours, empty = (statistics.median(column) for column in zip(*pairs, strict=True))
+    ratio = statistics.median(a / b for a, b in pairs)
+    print(f"\nllmops --help  {ours:.3f} s   empty Python  {empty:.3f} s   ratio {ratio:.2f}")
+    assert ratio <= 4
