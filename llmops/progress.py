@@ -1,4 +1,4 @@
-"""Progress of long work on stderr: a bar on a terminal, a line a minute elsewhere."""
+"""Progress of long work on stderr: a bar on a terminal, one line a minute elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ LOG_LINES = 15
 
 
 class Progress:
-    """Counts units of work and shows them.
+    """A counter of finished work that is shown on stderr.
 
     Args:
-        total: Units in all.
-        label: What is being done, such as ``train``.
-        initial: Units already done, after a resume.
+        total: Units of work in all.
+        label: The name of the work, such as ``train``.
+        initial: Units that were finished before a resume.
     """
 
     def __init__(self, total: int, label: str, *, initial: int = 0) -> None:
@@ -35,7 +35,7 @@ class Progress:
             )
 
     def advance(self, units: int = 1, detail: str = "") -> None:
-        """Adds finished units; ``detail`` is shown behind the bar."""
+        """Add finished units; show ``detail`` behind the bar."""
         self.done += units
         self._detail = detail
         if self._bar is not None:
@@ -45,7 +45,7 @@ class Progress:
             self._line()
 
     def close(self) -> None:
-        """Ends the bar, or says in a line how far the work got."""
+        """End the bar, or print one last line with the units that are finished."""
         if self._bar is not None:
             self._bar.close()
         elif self._printed != self.done:
@@ -59,17 +59,17 @@ class Progress:
 
 @contextmanager
 def progress(total: int, label: str, *, initial: int = 0) -> Iterator[Progress]:
-    """A ``Progress`` that is closed whatever happens."""
-    shown = Progress(total, label, initial=initial)
+    """Yield a ``Progress`` and close it at the end, also after an error."""
+    counter = Progress(total, label, initial=initial)
     try:
-        yield shown
+        yield counter
     finally:
-        shown.close()
+        counter.close()
 
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Switch off transformers' own bar for loading and writing weights: ours shows progress."""
+    """Switch off transformers' own progress bar for loading and writing weights; ours is shown."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -82,11 +82,11 @@ def quiet_loading() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A line for people, on stderr, so that stdout carries results alone."""
+    """Print a line for people on stderr; stdout carries results only."""
     print(text, file=sys.stderr, flush=True)
 
 
 def last_words(log: Path) -> str:
-    """The end of a log of another process, for the error that tells of its failure."""
+    """Return the last lines of another process's log, to be quoted in an error message."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     return "\n".join(f"  | {line}" for line in lines[-LOG_LINES:])

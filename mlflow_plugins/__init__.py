@@ -1,1 +1,1 @@
-"""Entry points of MLflow: thin, everything is delegated to llmops."""
+"""MLflow's entry points: thin classes that delegate everything to llmops."""

@@ -1,7 +1,7 @@
-"""Tags every MLflow run with the git commit of the working directory's repository.
+"""Tag every MLflow run with the git commit of the repository around the working directory.
 
-MLflow imports this module at ``import mlflow``: it stays with the standard library and mlflow,
-does no work when imported, and never raises, since an error here would break MLflow itself.
+MLflow imports this module at ``import mlflow``. So it imports only the standard library and mlflow,
+does no work when imported, and never raises: an error here would break MLflow itself.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import subprocess
 from mlflow.tracking.context.abstract_context import RunContextProvider
 
 COMMIT = "llmops.git_commit"
+"""The tag's name."""
 SECONDS = 2.0
+"""Seconds that git may take."""
 
 
 class LlmopsRunContext(RunContextProvider):  # type: ignore[misc]
-    """Adds ``llmops.git_commit`` (with ``-dirty`` where files differ from it)."""
+    """Provider of the tag ``llmops.git_commit``, with ``-dirty`` if tracked files were changed."""
 
     def in_context(self) -> bool:
-        """Whether there is something to add: always asked, cheap to answer."""
+        """Return whether to add a tag; MLflow asks for every run, so this must be cheap."""
         return os.environ.get("LLMOPS_GIT_TAG", "1") != "0"
 
     def tags(self) -> dict[str, str]:
-        """The tag, or nothing outside a repository or without git."""
+        """Return the tag; nothing outside a repository, or without git."""
         commit = _git("rev-parse", "HEAD")
         if not commit:
             return {}
@@ -32,7 +34,7 @@ class LlmopsRunContext(RunContextProvider):  # type: ignore[misc]
 
 
 def _git(*arguments: str) -> str:
-    """Output of a git command, empty if it fails for whatever reason."""
+    """Return the output of a git command, empty if it fails for any reason."""
     try:
         done = subprocess.run(
             ["git", *arguments], capture_output=True, text=True, timeout=SECONDS, check=False

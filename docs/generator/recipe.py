@@ -138,7 +138,7 @@ def source_notes() -> dict[str, str]:
     """Docstrings of the recipe's classes (``Train``) and of their fields (``Train.base``)."""
     notes = {}
     for node in _classes():
-        notes[node.name] = markdown(ast.get_docstring(node) or "")
+        notes[node.name] = markdown(_summary(node))
         for field, text in zip(node.body, node.body[1:], strict=False):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
                 value = ast.literal_eval(text.value)
@@ -164,6 +164,11 @@ def refusals() -> list[tuple[str, str]]:
 def _classes() -> list[ast.ClassDef]:
     module = ast.parse(inspect.getsource(schema))
     return [node for node in module.body if isinstance(node, ast.ClassDef)]
+
+
+def _summary(node: ast.ClassDef) -> str:
+    """Return the first paragraph of a class's docstring; the example is for Python."""
+    return (ast.get_docstring(node) or "").partition("\n\n")[0]
 
 
 def _message(node: ast.expr) -> str:

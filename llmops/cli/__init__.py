@@ -1,1 +1,1 @@
-"""The command line: one file for each verb, loaded when it is called."""
+"""The command line: one file per verb, imported when the verb is called."""

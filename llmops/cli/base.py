@@ -1,4 +1,4 @@
-"""``llmops base``: base models, added once."""
+"""``llmops base``: add and list base models."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ def command() -> None:
     """Add and list base models."""
 
 
-@command.command("add")
+@command.command("add", short_help="Register a base model.")
 @click.argument("source")
-@click.option("--name", help="Registered model name; by default that of the source.")
-@click.option("--revision", help="Branch, tag or commit of a hub id; by default the newest.")
+@click.option("--name", help="Name of the registered model. Default: the name of SOURCE.")
+@click.option("--revision", help="Branch, tag or commit of a hub id. Default: the newest commit.")
 @output_option
 def add(source: str, name: str | None, revision: str | None, output: str) -> None:
-    """Register SOURCE: an embedded base, a directory with safetensors, or a hub id.
+    """Register SOURCE as a base model.
+
+    SOURCE is the name of an embedded base model, a directory with safetensors, or a hub id.
 
     Example: llmops base add smollm2-135m-instruct
     """
@@ -43,26 +45,26 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
     )
 
 
-@command.command("ls")
-@click.option("--verify", is_flag=True, help="Read every byte of those on this machine.")
+@command.command("ls", short_help="List the registered base models.")
+@click.option("--verify", is_flag=True, help="Check the digest of every file on this machine.")
 @output_option
 def ls(verify: bool, output: str) -> None:
-    """List the registered base models, and whether their files are on this machine."""
+    """List the registered base models and the folders of those on this machine."""
     from llmops.models import bases
     from llmops.store import connection, registry, tags
 
     connection.connect()
-    found = [
+    registered = [
         (version.name, version.version, version.tags[tags.BASE_DIGEST])
         for version in registry.list_bases()
     ]
-    here = {digest: bases.cache_dir(digest) for _, _, digest in found}
-    here = {digest: folder for digest, folder in here.items() if folder.is_dir()}
-    for digest, folder in here.items() if verify else ():
+    folders = {digest: bases.cache_dir(digest) for _, _, digest in registered}
+    folders = {digest: folder for digest, folder in folders.items() if folder.is_dir()}
+    for digest, folder in folders.items() if verify else ():
         bases.verify(folder, digest, every_byte=True)
     rows = [
-        (name, str(number), digest[:12], str(here.get(digest, "not on this machine")))
-        for name, number, digest in found
+        (name, str(number), digest[:12], str(folders.get(digest, "not on this machine")))
+        for name, number, digest in registered
     ]
     record = {
         "verified": verify,
@@ -71,15 +73,15 @@ def ls(verify: bool, output: str) -> None:
                 "name": name,
                 "version": number,
                 "digest": digest,
-                "cached": digest in here,
-                "directory": str(here[digest]) if digest in here else None,
+                "cached": digest in folders,
+                "directory": str(folders[digest]) if digest in folders else None,
             }
-            for name, number, digest in found
+            for name, number, digest in registered
         ],
     }
     if output == "table" and not rows:
         click.echo("No base model is registered.\n  Next: llmops base add smollm2-135m-instruct")
         return
     table = columns([("name", "version", "digest", "files"), *rows]) if rows else ""
-    said = "\nEvery byte of the files on this machine was read." if verify else ""
-    emit(output, table + said, record)
+    note = "\nVerified: all files on this machine have the recorded digests." if verify else ""
+    emit(output, table + note, record)

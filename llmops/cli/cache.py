@@ -1,4 +1,4 @@
-"""``llmops cache``: what this machine keeps, and what it may forget."""
+"""``llmops cache``: list and clean what llmops keeps on this machine."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ def command() -> None:
     """List and clean what llmops keeps on this machine."""
 
 
-@command.command("ls")
+@command.command("ls", short_help="List what is in LLMOPS_HOME.")
 @output_option
 def ls(output: str) -> None:
-    """List base models, adapters, unfinished runs and leftovers in LLMOPS_HOME."""
+    """List base models, adapters, unfinished runs, cached answers and leftovers in LLMOPS_HOME."""
     from humanize import naturalsize
 
     from llmops.files import home
     from llmops.models import inventory
 
-    found = inventory.items()
-    total = sum(item.size for item in found)
+    items = inventory.items()
+    total = sum(item.size for item in items)
     rows = [
         (item.kind, item.name[:40], naturalsize(item.size), _age(item.used), _note(item))
-        for item in found
+        for item in items
     ]
-    table = columns([("kind", "name", "size", "last used", ""), *rows]) if rows else "Nothing yet."
-    record = {"home": str(home.home()), "bytes": total, "items": [_record(item) for item in found]}
+    table = columns([("kind", "name", "size", "last used", ""), *rows]) if rows else "Empty."
+    record = {"home": str(home.home()), "bytes": total, "items": [_record(item) for item in items]}
     emit(output, f"{table}\n{naturalsize(total)} in {home.home()}", record)
 
 
-@command.command("gc")
+@command.command("gc", short_help="Remove what killed processes left behind.")
 @click.option(
     "--unused-for",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help="Also remove bases, adapters, unfinished runs and results of comparisons that were not"
-    " used for so long.",
+    help="Also remove base models, adapters, unfinished runs and cached answers that were not used"
+    " for DAYS days.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
 @output_option
 def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
     """Remove what killed processes left behind: files here, logged models in the store.
 
-    Bases and adapters stay unless --unused-for says how old is too old: the registry has them.
+    Base models and adapters are kept. --unused-for removes old ones too; they are fetched from the
+    registry when they are needed again.
     """
     from humanize import naturalsize
 
@@ -61,7 +62,7 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
     old = [] if unused_for is None else inventory.unused(unused_for)
     removed = [
         f"{left.folder}"
-        + (f", and what its log left in {left.notes['tracking']}" if "token" in left.notes else "")
+        + (f", and its logged model in {left.notes['tracking']}" if "token" in left.notes else "")
         for left in leftovers
     ] + [str(item.path) for item in old]
     freed = sum(item.size for item in old) + sum(
@@ -73,11 +74,11 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
             inventory.remove(item)
             removed.append(str(item.path))
     if results:
-        removed.append(f"{results:,} results of comparisons")
+        removed.append(f"{results:,} cached answers and likelihoods")
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {what}" for what in removed] or ["nothing to remove"]
     record = {"dry_run": dry_run, "removed": removed, "bytes": freed}
-    lines.append(f"{naturalsize(freed)} {'to free' if dry_run else 'freed'}")
+    lines.append(f"{naturalsize(freed)} {'would be freed' if dry_run else 'freed'}")
     emit(output, "\n".join(lines), record)
 
 
@@ -94,13 +95,16 @@ def _record(item: Any) -> dict[str, Any]:
 
 def _note(item: Any) -> str:
     if item.kind == "leftover":
-        return "llmops cache gc removes it"
+        return "removed by llmops cache gc"
     entries = _entries(item)
     return "" if entries is None else f"{entries:,} answers and likelihoods"
 
 
 def _entries(item: Any) -> int | None:
-    """Results of comparisons that a file holds; ``None`` for anything else, or a damaged file."""
+    """Return how many answers and likelihoods a cache holds.
+
+    ``None`` for anything that is not a cache, and for a damaged one.
+    """
     if item.kind != "results":
         return None
     from llmops.compare.cache import ResultCache
@@ -111,7 +115,7 @@ def _entries(item: Any) -> int | None:
 
 
 def _prune(unused_for: float, *, dry_run: bool) -> int:
-    """Removes results of comparisons that nobody used for so many days; returns how many."""
+    """Remove cached answers not used for ``unused_for`` days; return their number."""
     from llmops.compare.cache import FILE, ResultCache
     from llmops.files import home
 

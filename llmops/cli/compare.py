@@ -1,4 +1,4 @@
-"""``llmops compare``: versions, one suite, a paired answer."""
+"""``llmops compare``: compare versions on the prompts of one suite."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from llmops.records import Comparison
 
 LONGEST_NAME = 200
-"""Bytes of a file's name: it is written under a longer one first."""
+"""Bytes that a report's file name may have: file systems allow 255, and a longer temporary name is
+used while the file is written."""
 SCORER_HELP = (
     f"Scorer to use instead of the defaults ({', '.join(Compare().scorers)}). Repeatable."
     f" One of: {', '.join(scorer_names.allowed())}."
@@ -46,12 +47,12 @@ SCORER_HELP = (
     type=click.Choice(["hybrid", "fixed", "obf", "anytime"]),
     default="hybrid",
     show_default=True,
-    help="fixed asks every prompt; the others stop when the first scorer is decided.",
+    help="When to stop: fixed asks every prompt; the others stop once the first scorer is decided.",
 )
 @click.option(
     "--margin",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Decide whether the first scorer loses less than this; without it, whether it gains.",
+    help="Non-inferiority margin for the first scorer. Without it, test for improvement.",
 )
 @click.option(
     "--engine",
@@ -65,74 +66,92 @@ SCORER_HELP = (
     type=click.IntRange(1, 4096),
     default=64,
     show_default=True,
-    help="Tokens an answer may have.",
+    help="Most tokens in an answer.",
 )
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 2),
     default=0.0,
     show_default=True,
-    help="0 is greedy.",
+    help="Sampling temperature; 0 is greedy.",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(1, 100),
     default=1,
     show_default=True,
-    help="Answers to each prompt, at a temperature above 0; counted as one cluster.",
+    help="Answers to each prompt; they form one cluster. Above 1 needs a --temperature above 0.",
 )
-@click.option("--confidence", type=click.FloatRange(0.5, 0.999), default=0.95, show_default=True)
-@click.option("--no-traces", is_flag=True, help="Write tables only: a trace takes 0.01 s.")
-@click.option("--no-cache", is_flag=True, help="Generate everything anew, and keep nothing.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 0.999),
+    default=0.95,
+    show_default=True,
+    help="Confidence level of the two-sided intervals.",
+)
+@click.option("--no-traces", is_flag=True, help="Write no traces, only tables; saves 0.01 s each.")
+@click.option("--no-cache", is_flag=True, help="Use no cached answers, and cache none.")
 @click.option(
     "--experiment",
     default="llmops-compare",
     show_default=True,
-    help="MLflow experiment for the result.",
+    help="MLflow experiment that gets the result.",
 )
 @click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
-    help="Write the HTML report of one candidate to this file; MLflow has it as report/report.html.",
+    help="Also write the HTML report to this file (one candidate only). In MLflow, the run has it as"
+    " report/report.html.",
 )
 @output_option
 def command(
     baseline: str,
     candidates: tuple[str, ...],
     suite: Path,
-    scorers: tuple[str, ...],
-    margin: float | None,
-    temperature: float,
-    repeats: int,
-    no_traces: bool,
-    no_cache: bool,
-    experiment: str,
     report: Path | None,
     output: str,
-    **settings: Any,  # options that have the name of a key of the recipe's `compare`
+    **options: Any,
 ) -> None:
     """Compare each CANDIDATE with BASELINE on held-out prompts.
 
     A side is models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID, runs:/ID/NAME, a registered
-    base model, or openai:URL#MODEL. Several candidates are ranked, and their intervals hold
-    together.
+    base model, or openai:URL#MODEL. Several candidates are ranked; their intervals hold jointly.
 
     Example: llmops compare models:/quickstart/1 models:/quickstart/2 --suite data/test.jsonl
     """
-    if repeats > 1 and temperature == 0:
+    if options["repeats"] > 1 and options["temperature"] == 0:
         raise click.UsageError(
             "--repeats needs a --temperature above 0: greedy answers do not vary"
         )
     if report:
-        _require_place(report, suite, candidates)
+        _check_report(report, suite, candidates)
+    comparisons = _compare(baseline, candidates, suite, **options)
+    _emit(output, comparisons)
+    if report:
+        _write(report, comparisons[0])
+
+
+def _compare(
+    baseline: str,
+    candidates: tuple[str, ...],
+    suite: Path,
+    *,
+    scorers: tuple[str, ...],
+    margin: float | None,
+    no_traces: bool,
+    no_cache: bool,
+    experiment: str,
+    **settings: Any,  # options that have the name of a key of the recipe's `compare`
+) -> Sequence[Comparison]:
+    """Compare the sides; return one comparison for each candidate, in the order given."""
     from llmops.compare import compare_all, load_suite
     from llmops.store import connection
 
     held_out = load_suite(suite)
     connection.connect()
     connection.use_experiment(experiment)
-    config = Compare(temperature=temperature, repeats=repeats, traces=not no_traces, **settings)
-    found = compare_all(
+    config = Compare(traces=not no_traces, **settings)
+    return compare_all(
         baseline,
         candidates,
         held_out,
@@ -141,38 +160,36 @@ def command(
         questions=_questions(scorers or config.scorers, margin),
         cache=not no_cache,
     )
-    _emit(output, found)
-    if report:
-        _write(report, found[0])
 
 
-def _require_place(report: Path, suite: Path, candidates: Sequence[str]) -> None:
-    """Refuses before the work what would fail after it."""
+def _check_report(report: Path, suite: Path, candidates: Sequence[str]) -> None:
+    """Refuse, before the comparison, a report that could not be written after it."""
     if len(candidates) > 1:
         raise click.UsageError(
-            "--report takes one candidate; of several, MLflow keeps a report in the run of each"
+            f"--report takes one candidate, received {len(candidates)}; MLflow has the report of"
+            " each in its run"
         )
     try:
-        wrong = _wrong_with(report, suite)
+        problem = _problem(report, suite)
     except OSError as error:
-        wrong = error.strerror or str(error)
+        problem = error.strerror or str(error)
     except RuntimeError:
-        wrong = "is a link that leads to itself"
-    if wrong:
-        raise click.UsageError(f"--report {report}: {wrong}")
+        problem = "is a symbolic link that leads to itself"
+    if problem:
+        raise click.UsageError(f"--report {report}: {problem}")
 
 
-def _wrong_with(report: Path, suite: Path) -> str:
-    """Why a report cannot be written there; empty if it can."""
+def _problem(report: Path, suite: Path) -> str:
+    """Return why a report cannot be written there; empty if it can."""
     place = report.resolve()
     if place.exists() and not place.is_file():
-        return "is no regular file"
+        return "is not a regular file"
     if place.exists() and suite.exists() and place.samefile(suite):
         return "is the suite itself"
     if len(os.fsencode(report.name)) > LONGEST_NAME:
         return f"its name is longer than {LONGEST_NAME} bytes"
     if not (place.parent.is_dir() and os.access(place.parent, os.W_OK)):
-        return "its folder is not there, or not writable"
+        return "its folder does not exist or is not writable"
     return ""
 
 
@@ -186,37 +203,38 @@ def _write(file: Path, comparison: Comparison) -> None:
     except OSError as error:
         raise LlmopsError(
             f"--report {file}: cannot be written: {error.strerror}",
-            next_command="take it from the run: mlflow artifacts download -r"
-            f" {comparison.run_id} -a report/report.html",
+            next_command="mlflow artifacts download"
+            f" -r {comparison.run_id} -a report/report.html  (the run has the report)",
         ) from error
 
 
 def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requirement, ...]:
-    """What must be decided, if not whether the first scorer gains."""
+    """Return what the comparison must decide; empty: whether the first scorer improves."""
     if margin is None:
         return ()
     first = scorer_names.parse(scorers[0], code=True).label
     return (Requirement(metric=first, must="not_regress", margin=margin),)
 
 
-def _emit(output: str, found: Sequence[Comparison]) -> None:
+def _emit(output: str, comparisons: Sequence[Comparison]) -> None:
     from llmops.store import connection
 
-    link = connection.ui(f"/experiments/{found[0].experiment_id}/runs/{found[0].run_id}")
-    text, record = _shown(found)
+    first = comparisons[0]
+    link = connection.ui(f"/experiments/{first.experiment_id}/runs/{first.run_id}")
+    text, record = _shown(comparisons)
     emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
 
 
-def _shown(found: Sequence[Comparison]) -> tuple[str, dict[str, Any]]:
-    """Text and record: of one comparison, or of all with their ranking."""
+def _shown(comparisons: Sequence[Comparison]) -> tuple[str, dict[str, Any]]:
+    """Return text and record of one comparison, or of all with their ranking."""
     from llmops.compare import standings
     from llmops.report import comparison_table, standings_json, standings_table, to_json
 
-    if len(found) == 1:
-        return comparison_table(found[0]), to_json(found[0])
-    ranked = standings(found)
+    if len(comparisons) == 1:
+        return comparison_table(comparisons[0]), to_json(comparisons[0])
+    ranked = standings(comparisons)
     record = {
         "standings": standings_json(ranked),
-        "comparisons": [to_json(one) for one in found],
+        "comparisons": [to_json(comparison) for comparison in comparisons],
     }
-    return standings_table(found, ranked), record
+    return standings_table(comparisons, ranked), record

@@ -1,4 +1,4 @@
-"""``llmops data``: the first stage alone."""
+"""``llmops data``: the first stage of a recipe alone."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from llmops.cli.options import columns, emit, output_option, read_recipe, recipe
     type=click.Path(file_okay=False, path_type=Path),
     default="data",
     show_default=True,
-    help="Folder to write.",
+    help="Folder for the three files.",
 )
 @output_option
 def command(recipe: str, overrides: tuple[str, ...], out: Path, output: str) -> None:
-    """Collect the data of RECIPE and write train, validation and test files."""
+    """Collect the data of RECIPE and write the train, validation and test splits."""
     resolved = read_recipe(recipe, overrides)
     from llmops.data import prepare
 

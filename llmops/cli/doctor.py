@@ -1,4 +1,4 @@
-"""``llmops doctor``: what this machine has, and the next command for what is missing."""
+"""``llmops doctor``: check this machine, and print the next command for what is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ DISK_GIB = 5
 
 
 class Finding(NamedTuple):
-    """One line: what, whether it is there, details, and the command that mends it."""
+    """One line of the result: what was checked, whether it is in order, details, the next command.
+
+    ``next`` is empty if there is nothing to fix, or if no command fixes it.
+    """
 
     what: str
     ok: bool
@@ -26,11 +29,14 @@ class Finding(NamedTuple):
 @click.command("doctor")
 @output_option
 def command(output: str) -> int:
-    """Check hardware, packages, store, cache and base models."""
+    """Check hardware, packages, MLflow store, free disk space, base models and deployments.
+
+    Exit code 0 if everything is there, 1 if something is missing.
+    """
     findings = [*_machine(), *_packages(), *_store_and_bases(), *_deployments()]
     rows = [(f"{'ok' if f.ok else 'missing':8}", f.what, f.detail) for f in findings]
-    wanted = [f"  Next: {finding.next}" for finding in findings if finding.next]
-    emit(output, "\n".join([columns(rows), *wanted]), {"findings": [f._asdict() for f in findings]})
+    fixes = [f"  Next: {finding.next}" for finding in findings if finding.next]
+    emit(output, "\n".join([columns(rows), *fixes]), {"findings": [f._asdict() for f in findings]})
     return 0 if all(finding.ok for finding in findings) else 1
 
 
@@ -59,7 +65,7 @@ def _machine() -> list[Finding]:
 
 
 def _gpu() -> Finding:
-    """A GPU is welcome, not needed."""
+    """Report the GPU; a machine without one is in order too."""
     import torch
 
     if torch.cuda.is_available():
@@ -71,16 +77,16 @@ def _gpu() -> Finding:
 def _packages() -> list[Finding]:
     from importlib.metadata import PackageNotFoundError, entry_points, version
 
-    found = []
+    versions = []
     for package in ("mlflow", "transformers", "trl", "peft"):
         try:
-            found.append(f"{package} {version(package)}")
+            versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
-            found.append(f"{package} absent")
+            versions.append(f"{package} absent")
     plugged = any(point.name == "llmops" for point in entry_points(group="mlflow.deployments"))
-    hint = "" if plugged else "pip install mlflow-llmops (the MLflow plugins come with it)"
+    hint = "" if plugged else "pip install mlflow-llmops (it contains the MLflow plugins)"
     return [
-        Finding("packages", not any("absent" in f for f in found), ", ".join(found)),
+        Finding("packages", not any("absent" in v for v in versions), ", ".join(versions)),
         Finding("MLflow plugin", plugged, "mlflow deployments -t llmops", hint),
         Finding("engines", True, "local (transformers + PEFT)"),
     ]
@@ -109,5 +115,5 @@ def _store_and_bases() -> list[Finding]:
 def _deployments() -> list[Finding]:
     from llmops.serve import list_all, status
 
-    found = [f"{deployment.name} ({status(deployment)})" for deployment in list_all()]
-    return [Finding("deployments", True, ", ".join(found) or "none")]
+    states = [f"{deployment.name} ({status(deployment)})" for deployment in list_all()]
+    return [Finding("deployments", True, ", ".join(states) or "none")]

@@ -1,4 +1,4 @@
-"""``llmops export``: a version as files for vLLM, transformers, llama.cpp and Ollama."""
+"""``llmops export``: write a version as files for vLLM, transformers, llama.cpp or Ollama."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     type=click.Choice(["merged", "adapter", "gguf"]),
     default="merged",
     show_default=True,
-    help="merged: Hugging Face; adapter: PEFT, for vLLM; gguf: llama.cpp and Ollama.",
+    help="merged: one Hugging Face model; adapter: PEFT, for vLLM; gguf: for llama.cpp and Ollama.",
 )
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Of the weights; by default float32, float16 for gguf, and a full model's own.",
+    help="Data type of the weights. Default: float32; for gguf float16; for a full model its own.",
 )
 @click.option(
     "--converter",
     metavar="COMMAND",
-    help="Runs llama.cpp's convert_hf_to_gguf.py; by default llama-convert-hf-to-gguf.",
+    help="Command that runs llama.cpp's convert_hf_to_gguf.py. Default: llama-convert-hf-to-gguf.",
 )
 @output_option
 def command(
     uri: str, directory: str, format_: str, dtype: str | None, converter: str | None, output: str
 ) -> None:
-    """Write MODEL_URI to DIRECTORY, for other programs to serve.
+    """Write MODEL_URI to DIRECTORY, so that other programs can serve it.
 
     Example: llmops export models:/quickstart@champion ./champion
     """
@@ -60,12 +60,14 @@ def _text(done: Export, next_commands: list[str]) -> str:
         f"digest {done.digest}",
     ]
     if done.difference is not None:
-        lines.append(f"logits, read back: {done.difference:.2g} from the version's at most")
+        lines.append(
+            f"read back: logits differ from the version's by at most {done.difference:.2g}"
+        )
     return "\n".join([*lines, *(f"  Next: {line}" for line in next_commands)])
 
 
 def _serving(done: Export) -> list[list[str]]:
-    """Command lines that serve what was written."""
+    """Return the command lines that serve what was written."""
     place, name = str(done.directory), done.directory.absolute().name
     if done.format == "gguf":
         return [["llama-server", "-m", f"{place}/model.gguf", "--alias", name]]
@@ -79,7 +81,7 @@ def _serving_adapter(done: Export, place: str, name: str) -> list[list[str]]:
 
     config = safety.read_json(done.directory / adapters.CONFIG)
     rank = str(vllm_limits.vllm_rank(config["r"]))
-    # On a CPU vLLM 0.32 answers for the base with the adapter in the last slot: one more than needed.
+    # On a CPU, vLLM 0.32 uses the adapter in the last slot for requests to the base: add a slot.
     lora = ["--enable-lora", "--max-loras", "2", "--max-lora-rank", rank]
     lora += ["--lora-modules", f"{name}={place}"]
     own = {
@@ -92,7 +94,7 @@ def _serving_adapter(done: Export, place: str, name: str) -> list[list[str]]:
     base = config["base_model_name_or_path"]
     if config["revision"] is not None:
         return [["vllm", "serve", base, "--revision", config["revision"], *lora]]
-    if done.base_uri.startswith("models:/"):  # a copy that transformers 4 reads, too
+    if done.base_uri.startswith("models:/"):  # as a copy that transformers 4 can read
         copy = f"{place}-base"
         return [["llmops", "export", done.base_uri, copy], ["vllm", "serve", copy, *lora]]
     return [["vllm", "serve", base, *lora]]

@@ -1,9 +1,10 @@
-"""``llmops``: finds the verb, and turns whatever happens into words and an exit code."""
+"""``llmops``: find the verb, run it, and turn every error into a message and an exit code."""
 
 from __future__ import annotations
 
 import errno
 import os
+import shlex
 import signal
 import sys
 from importlib import import_module
@@ -20,17 +21,17 @@ VERBS = {
     "validate": "Check a recipe and print it with all defaults.",
     "data": "Collect, split and write a recipe's data.",
     "train": "Train a recipe's adapter and register it as a version.",
-    "power": "Say how many held-out prompts a claim needs.",
-    "compare": "Compare two versions on held-out prompts.",
+    "power": "Compute how many held-out prompts a comparison needs.",
+    "compare": "Compare versions on held-out prompts.",
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
-    "show": "Show what a version is made of and what proves it.",
-    "export": "Write a version for other programs: merged, as an adapter, as GGUF.",
+    "show": "Show where a version comes from, and its evidence.",
+    "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",
     "cache": "List and clean what llmops keeps on this machine.",
     "recipes": "List, show and copy the recipes that come with llmops.",
-    "doctor": "Say what this machine has, and the next command for what is missing.",
+    "doctor": "Check this machine, and print the next command for what is missing.",
 }
 
 QUIET = {
@@ -44,36 +45,36 @@ QUIET = {
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-"""Libraries' own bars and notices; ours say what matters. MLflow's seven retries of every request
-are minutes of silence after a server died. A user's setting wins."""
-
+"""Settings that hide the libraries' own bars and notices, which would bury ours, and lower MLflow's
+seven retries of a request, which take minutes after a server died. A user's setting wins."""
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Error numbers of a disk that takes no more bytes."""
 
 
 class Verbs(click.Group):
-    """Loads a verb's module only when the verb is called: ``--help`` must not import torch."""
+    """The verbs, each imported only when it is called: ``--help`` must not import torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Verbs in the order of the loop."""
+        """List the verbs in the order of the loop."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The verb's command."""
+        """Return the command of a verb; ``None`` for an unknown verb."""
         if name not in VERBS:
             return None
         command: click.Command = import_module(f"llmops.cli.{name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Lists the verbs without importing them."""
+        """Write the list of verbs without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(llmops.__version__, prog_name="llmops")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
     """Your data in, a small model you own out, no champion without proof.
 
@@ -83,7 +84,7 @@ def cli(debug: bool) -> None:
 
 
 def main() -> NoReturn:
-    """The console script."""
+    """Run the command line and exit with its code."""
     debug = "--debug" in sys.argv[1:2] or os.environ.get("LLMOPS_DEBUG", "0") not in ("", "0")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
@@ -93,11 +94,11 @@ def main() -> NoReturn:
 
 
 def _guarded(debug: bool) -> int:
-    """Runs the command line; returns the exit code."""
+    """Run the command line, report its errors, and return the exit code."""
     try:
         return int(cli.main(standalone_mode=False, prog_name="llmops") or 0)
     except (KeyboardInterrupt, click.Abort):  # click turns the first into the second
-        click.echo("Interrupted. The same command goes on where it stopped.", err=True)
+        click.echo("Interrupted.\n  Next: rerun the same command to resume", err=True)
         return EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
@@ -120,29 +121,27 @@ def _guarded(debug: bool) -> int:
 def _no_room(error: OSError) -> int:
     from llmops.files import home
 
-    click.echo(
-        f"Error: {error.filename or f'standard output, or a file below {home.home()},'}"
-        f" cannot be written: {error.strerror}",
-        err=True,
-    )
-    click.echo("  Next: make room there, then the same command again: it resumes", err=True)
+    file = error.filename or f"standard output, or a file in {home.home()}"
+    click.echo(f"Error: cannot write {file}: {error.strerror}", err=True)
+    click.echo("  Next: free disk space, then rerun the same command to resume", err=True)
     return EXIT_FAILURE
 
 
 def _unexpected(error: Exception) -> int:
-    """Not a user's mistake, as far as we know; still no traceback unless asked for."""
+    """Report an error that we did not foresee; the traceback is shown only with ``--debug``."""
     click.echo(f"Error: {type(error).__name__}: {first_line(error)}", err=True)
-    click.echo("  Next: llmops --debug … shows where", err=True)
+    again = shlex.join(["llmops", "--debug", *sys.argv[1:]])
+    click.echo(f"  Next: {again}  (shows the traceback)", err=True)
     return EXIT_FAILURE
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> Any:
-    """SIGTERM ends a run the way Ctrl-C does: checkpoints kept, children stopped."""
+    """End a run on SIGTERM as on Ctrl-C: checkpoints are kept, child processes are stopped."""
     raise KeyboardInterrupt
 
 
 def _silence_deprecations() -> None:
-    """Third parties' deprecation notes concern us, not the user; our tests see them all."""
+    """Hide the deprecation warnings of libraries: our tests show them, users cannot act on them."""
     import warnings
 
     for category in (FutureWarning, DeprecationWarning, UserWarning):

@@ -1,4 +1,4 @@
-"""Arguments and output that the verbs share."""
+"""Arguments, options and output that the verbs share."""
 
 from __future__ import annotations
 
@@ -18,36 +18,45 @@ SCHEMA_VERSION = 1
 
 
 def recipe_argument(function: Function) -> Function:
-    """``RECIPE [KEY=VALUE]…``: passes ``recipe`` on as a checked ``Recipe``."""
+    """Add the arguments ``RECIPE [KEY=VALUE]…``, passed on as ``recipe`` and ``overrides``."""
     function = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(function)
     return click.argument("recipe", metavar="RECIPE")(function)
 
 
 def output_option(function: Function) -> Function:
-    """``--output table|json``."""
+    """Add the option ``--output table|json``."""
     return click.option(
         "--output",
         type=click.Choice(["table", "json"]),
         default="table",
         show_default=True,
-        help="What stdout carries; progress goes to stderr.",
+        help="Format of the result on stdout. Progress goes to stderr.",
     )(function)
 
 
 def read_recipe(reference: str, overrides: tuple[str, ...]) -> Recipe:
-    """The recipe a user names, with overrides, checked."""
+    """Return the recipe that a user names, with overrides applied.
+
+    Raises:
+        NotFoundError: There is no such recipe.
+        ConfigError: The recipe or an override is wrong; all problems are reported.
+    """
     return load_recipe(find(reference), overrides)
 
 
 def emit(output: str, text: str, record: dict[str, Any]) -> None:
-    """Prints a result as text, or the record as JSON."""
+    """Print a result: the text, or with ``json`` the record and ``schema_version``."""
     if output == "json":
         text = json.dumps({"schema_version": SCHEMA_VERSION, **record}, indent=2, default=str)
     click.echo(text)
 
 
 def columns(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows as aligned columns."""
+    """Return rows as left-aligned columns, two spaces apart.
+
+    Args:
+        rows: At least one row; all rows have the same number of cells.
+    """
     # Not tabulate: it would save three lines here, and cost a dependency and its import.
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [

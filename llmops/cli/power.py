@@ -1,4 +1,4 @@
-"""``llmops power``: how many prompts a claim needs, before any is answered."""
+"""``llmops power``: compute how many prompts a comparison needs, before any is answered."""
 
 from __future__ import annotations
 
@@ -19,29 +19,51 @@ if TYPE_CHECKING:
     type=click.Choice(["not_regress", "improve"]),
     default="not_regress",
     show_default=True,
-    help="What is to be shown.",
+    help="Claim to show: that the candidate loses less than --margin, or gains more than it.",
 )
 @click.option(
-    "--margin", type=float, help="Loss tolerated, or gain demanded (0 if nothing is said)."
+    "--margin",
+    type=float,
+    help="Non-inferiority margin; with --must improve, the gain to exceed (default 0).",
 )
-@click.option("--discordance", type=float, help="Share of prompts where one side alone is right.")
-@click.option("--sd", type=float, help="Instead, for other scores: their differences' spread.")
 @click.option(
-    "--difference", type=float, default=0.0, show_default=True, help="True difference assumed."
+    "--discordance",
+    type=float,
+    help="For scores of 0 or 1: share of prompts that exactly one side gets right.",
+)
+@click.option(
+    "--sd",
+    type=float,
+    help="Standard deviation of the paired differences; replaces --discordance for non-binary"
+    " scores.",
+)
+@click.option(
+    "--difference", type=float, default=0.0, show_default=True, help="Assumed true difference."
 )
 @click.option(
     "--alpha",
     type=float,
     default=0.025,
     show_default=True,
-    help="Level of a claim; a comparison with 95% intervals has 0.025.",
+    help="Significance level of the claim; 0.025 for a comparison with 95% intervals.",
 )
-@click.option("--two-sided", is_flag=True, help="Both directions count; alpha is shared.")
-@click.option("--power", type=float, default=0.8, show_default=True, help="Power wanted.")
-@click.option("--prompts", type=click.IntRange(min=2), help="Say what so many prompts can show.")
+@click.option("--two-sided", is_flag=True, help="Test both directions, each at half of alpha.")
+@click.option(
+    "--power",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="Probability of showing the claim if the true difference is --difference.",
+)
+@click.option(
+    "--prompts", type=click.IntRange(min=2), help="Also report power and MDE for this many prompts."
+)
 @output_option
 def command(prompts: int | None, output: str, **assumed: Any) -> None:
-    """Say how many prompts a claim needs, and what a suite of a given size can show."""
+    """Compute how many held-out prompts a comparison needs to show a claim.
+
+    Example: llmops power --margin 0.05 --discordance 0.3 --prompts 500
+    """
     from dataclasses import asdict
 
     design, difference, power = _design(**assumed), assumed["difference"], assumed["power"]
@@ -74,18 +96,18 @@ def _design(
 
 
 def _bar(must: str, margin: float | None) -> float:
-    """Return what the difference must be shown to exceed: a loss tolerated, or a gain demanded."""
-    wanted = margin or 0.0
-    if must == "improve" and wanted >= 0:
-        return wanted
-    if must == "not_regress" and wanted > 0:
-        return -wanted
-    needed = "of at least 0"
+    """Return the difference to exceed: minus the tolerated loss, or the demanded gain."""
+    size = margin or 0.0
+    if must == "improve" and size >= 0:
+        return size
+    if must == "not_regress" and size > 0:
+        return -size
+    allowed = "of at least 0"
     if must == "not_regress":
-        needed = "above 0: no suite can show a loss of exactly nothing"
+        allowed = "above 0: no suite can show a loss of exactly 0"
     received = "missing" if margin is None else f"received {margin:g}"
     raise UsageError(
-        f"--margin: {received}; --must {must} needs a number {needed}",
+        f"--margin: {received}; --must {must} needs a number {allowed}",
         next_command="llmops power --margin 0.05 --discordance 0.3",
     )
 
@@ -97,7 +119,7 @@ def _refusal(error: OverflowError | ValueError) -> UsageError:
 
 
 def _needed(design: Design, difference: float, power: float) -> dict[str, dict[str, float | None]]:
-    """Prompts at most, and on average, for each method."""
+    """Return the prompts of each method: at most, and on average (``None``: not simulated)."""
     from llmops.stats.power import hybrid_plan, prompts_needed
 
     fixed = prompts_needed(design, difference, power)
@@ -124,7 +146,7 @@ def _claim(design: Design, difference: float, power: float) -> str:
     spread = f"sd {design.sd:g}" if design.sd else f"discordance {design.discordance:g}"
     sides = "two-sided" if design.two_sided else "one-sided"
     return (
-        f"To show a difference above {design.bar:g} if it is {difference:g}: "
+        f"To show a difference above {design.bar:g} if the true difference is {difference:g}: "
         f"{spread}, {sides} alpha {design.alpha:g}, power {power:g}"
     )
 
@@ -138,17 +160,18 @@ def _table(needed: dict[str, dict[str, float | None]]) -> str:
         )
         for method, row in needed.items()
     ]
-    return columns([("method", "prompts", "used on average"), *rows])
+    return columns([("method", "prompts", "asked on average"), *rows])
 
 
 def _sentences(shown: dict[str, Any], power: float) -> list[str]:
-    found = shown["detectable"]
+    """Return the two lines that say what the given number of prompts can show."""
+    mde = shown["detectable"]
     smallest = (
-        f"the smallest difference from 0 found with power {power:g} is {found:.3f}"
-        if found is not None
-        else f"no difference from 0 is found with power {power:g}"
+        f"MDE {mde:.3f} at power {power:g}"
+        if mde is not None
+        else f"no difference is detectable at power {power:g}"
     )
     return [
         "",
-        f"With {shown['prompts']:,} prompts: power {shown['power']:.2f} for this; {smallest}.",
+        f"With {shown['prompts']:,} prompts: power {shown['power']:.2f} for this claim; {smallest}.",
     ]

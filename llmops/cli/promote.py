@@ -1,4 +1,4 @@
-"""``llmops promote``: an alias moves, if the evidence allows it."""
+"""``llmops promote``: move an alias, if the evidence allows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmops.cli.options import emit, output_option
 @click.option("--alias", default="champion", show_default=True, help="Alias to move.")
 @output_option
 def command(uri: str, alias: str, output: str) -> None:
-    """Move an alias to MODEL_URI if its evidence passed and is about today's champion.
+    """Move an alias to MODEL_URI if its evidence passed against the current champion.
 
     Example: llmops promote models:/quickstart@challenger
     """
@@ -21,4 +21,4 @@ def command(uri: str, alias: str, output: str) -> None:
 
     connection.connect()
     promoted = promote(uri, alias=alias)
-    emit(output, f"{promoted} is @{alias} now", {"version": promoted, "alias": alias})
+    emit(output, f"@{alias} now points to {promoted}", {"version": promoted, "alias": alias})

@@ -1,4 +1,4 @@
-"""``llmops recipes``: the packaged recipes."""
+"""``llmops recipes``: list, show and copy the packaged recipes."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def ls() -> None:
 @command.command("show")
 @click.argument("recipe")
 def show(recipe: str) -> None:
-    """Print RECIPE as it is written, comments included."""
+    """Print the file of RECIPE, comments included."""
     click.echo(packaged.find(recipe).read_text(encoding="utf-8"), nl=False)
 
 
-@command.command("cp")
+@command.command("cp", short_help="Copy the folder of a recipe.")
 @click.argument("recipe")
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 def cp(recipe: str, target: Path | None) -> None:
-    """Copy the folder of RECIPE to TARGET (by default ./RECIPE), to make it yours."""
+    """Copy the folder of RECIPE to TARGET (default: ./RECIPE), where you can edit it."""
     source = packaged.find(recipe).parent
     target = target or Path(source.name)
     if target.exists():
         raise UsageError(
-            f"{target}: exists already", next_command=f"llmops recipes cp {recipe} OTHER_FOLDER"
+            f"{target}: already exists", next_command=f"llmops recipes cp {recipe} OTHER_FOLDER"
         )
     shutil.copytree(source, target)
     click.echo(f"{target}\n  Next: llmops run {target}")
 
 
 def _purpose(name: str) -> str:
-    """The ``# Purpose:`` of the header, up to its first full stop."""
+    """Return the ``# Purpose:`` of the header, up to its first full stop."""
     header = packaged.find(name).read_text(encoding="utf-8").partition("# Needs:")[0]
     words = " ".join(header.replace("#", " ").split()).removeprefix("Purpose:").strip()
     return words.partition(". ")[0]

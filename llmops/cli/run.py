@@ -1,4 +1,4 @@
-"""``llmops run``: the whole loop."""
+"""``llmops run``: run the whole loop of a recipe."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     """Run RECIPE: data, train, register, compare, gate, promote, serve.
 
-    RECIPE is a YAML file, a folder with recipe.yaml, or the name of a packaged recipe. A run that
-    was stopped goes on where it was when the same command is given again.
+    RECIPE is a YAML file, a folder with recipe.yaml, or the name of a packaged recipe. To resume a
+    run that was stopped, give the same command.
+
+    Exit code 0 passed, 3 rejected, 4 inconclusive.
 
     Example: llmops run quickstart train.epochs=2
     """
@@ -40,7 +42,7 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
 
 
 def summary(outcome: Outcome) -> dict[str, object]:
-    """The run in numbers."""
+    """Return the run in numbers, as ``--output json`` prints them."""
     return {
         "version": outcome.version.uri,
         "tokens": outcome.trained.tokens,
@@ -54,12 +56,12 @@ def summary(outcome: Outcome) -> dict[str, object]:
 
 
 def cost(outcome: Outcome) -> float:
-    """Estimated price of this run in US dollars."""
+    """Return the estimated price of this run in US dollars."""
     return outcome.seconds / 3600 * outcome.recipe.cost.usd_per_hour
 
 
 def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
-    """The run as a person reads it: table, verdict, links, next command."""
+    """Return the run as text for a person: table, verdict, links, next command."""
     from llmops.report import comparison_table
 
     trained, version = outcome.trained, outcome.version
@@ -85,7 +87,7 @@ def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
 
 
 def links(outcome: Outcome) -> list[tuple[str, str]]:
-    """Where to look, and what shows it if no server runs yet."""
+    """Return the pages in MLflow, and the command that starts a server for them if none runs."""
     from llmops.store import connection
 
     version, comparison = outcome.version, outcome.comparison
@@ -96,8 +98,8 @@ def links(outcome: Outcome) -> list[tuple[str, str]]:
 
 
 def next_command(outcome: Outcome) -> str:
-    """What a user would do now."""
+    """Return the next step: deploy the champion, or change something and rerun."""
     name, alias = outcome.version.name, outcome.recipe.gate.on_pass
     if outcome.decision.passed:
         return f"mlflow deployments create -t llmops --name {name} -m models:/{name}@{alias}"
-    return f"change data or recipe, then `llmops run` again; {alias} stays where it was"
+    return f"change the data or the recipe, then rerun; @{alias} did not move"

@@ -1,4 +1,4 @@
-"""``llmops serve``: one version in the foreground, until Ctrl-C."""
+"""``llmops serve``: serve one version in the foreground until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import click
 
 @click.command("serve")
 @click.argument("uri", metavar="MODEL_URI")
-@click.option("--name", help="Name that requests may use; by default the model's.")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--name", help="Model name that requests may use. Default: the registered name.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8100,
     show_default=True,
-    help="0: any free port.",
+    help="Port to listen on; 0 takes a free one.",
 )
 def command(uri: str, name: str | None, host: str, port: int) -> None:
     """Serve MODEL_URI over the OpenAI chat protocol until Ctrl-C.
 
-    In the background: mlflow deployments create -t llmops --name NAME -m MODEL_URI
+    To serve in the background: mlflow deployments create -t llmops --name NAME -m MODEL_URI
     """
     from llmops.serve import run
     from llmops.store import connection, registry

@@ -1,4 +1,4 @@
-"""``llmops show``: where a version comes from, and what to do with it next."""
+"""``llmops show``: show where a version comes from, and what to do with it next."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @click.argument("uri")
 @output_option
 def command(uri: str, output: str) -> None:
-    """Show what the version URI is made of: base, adapter, data, recipe, code, run, evidence.
+    """Show the base, adapter, data, recipe, code, run and evidence of the version URI.
 
     URI is models:/NAME/VERSION, models:/NAME@ALIAS, models:/m-ID (a logged model), or the name of
-    a registered base model. Only small files are read, never weights.
+    a registered base model. Weights are not read.
 
     Example: llmops show models:/quickstart@champion
     """
@@ -30,17 +30,17 @@ def command(uri: str, output: str) -> None:
     from llmops.store import connection
 
     connection.connect()
-    found = lineage(uri)
-    then = next_command(found)
+    origin = lineage(uri)
+    step = next_command(origin)
     emit(
         output,
-        f"{lineage_table(found)}\n\nNext: {then}",
-        {**asdict(found), "next_command": then},
+        f"{lineage_table(origin)}\n\nNext: {step}",
+        {**asdict(origin), "next_command": step},
     )
 
 
 def next_command(lineage: Lineage) -> str:
-    """What a version's owner does next: judge it, promote it, improve it, or use it."""
+    """Return the command that a version needs next: compare, gate, promote, export or deploy."""
     uri = lineage.uri
     if lineage.link is None:
         return f"llmops export {uri} DIRECTORY"

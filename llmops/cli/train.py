@@ -1,4 +1,4 @@
-"""``llmops train``: data, training and registration, without comparison."""
+"""``llmops train``: data, training and registration, without a comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
 @recipe_argument
 @output_option
 def command(recipe: str, overrides: tuple[str, ...], output: str) -> None:
-    """Train the adapter of RECIPE and register it; no alias but the recipe's own moves."""
+    """Train the adapter of RECIPE and register it as a version.
+
+    Only the alias in flavor.alias moves to it. To resume training that was stopped, give the same
+    command.
+    """
     resolved = read_recipe(recipe, overrides)
     from llmops import pipeline
 

@@ -1,4 +1,4 @@
-"""``llmops validate``: all problems of a recipe at once, or the recipe with its defaults."""
+"""``llmops validate``: report all problems of a recipe, or print it with its defaults."""
 
 from __future__ import annotations
 

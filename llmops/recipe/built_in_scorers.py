@@ -1,4 +1,4 @@
-"""The built-in scorers: one entry each, for one file each in ``llmops/compare/scorers``.
+"""The table of built-in scorers; each is implemented by one file in ``llmops/compare/scorers``.
 
 Recipes, the command line, the report, the ``evaluate`` modules and the docs all read this table.
 """
@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import PurePath
 
 FILE = "FILE"
-"""The argument of a scorer that reads a file."""
+"""The ``argument`` of a scorer that reads a file."""
 
 
 class Expected(StrEnum):
@@ -25,7 +25,7 @@ class Expected(StrEnum):
 
 
 class Cost(StrEnum):
-    """What a scorer takes beyond the two texts."""
+    """What a scorer costs beyond comparing two texts."""
 
     TEXT = "none"
     FORWARD = "a forward pass for each prompt and side"
@@ -60,15 +60,15 @@ class BuiltIn:
     """One built-in scorer. Every score lies in [0, 1], and higher is better.
 
     Attributes:
-        name: What a recipe calls it.
-        meaning: What it measures: Markdown, on one line.
-        title: What tables and reports call it; empty: its name, with spaces.
+        name: Its name in recipes and on the command line.
+        meaning: What it measures, in Markdown, on one line.
+        title: Its name in tables and reports; empty: ``name`` with spaces.
         expected: What it does with the expected answer.
         values: The scores that it can give; empty: any number in [0, 1].
-        cost: What it takes beyond the two texts.
-        argument: What follows ``NAME:``, in capitals; empty: it takes no argument.
-        detail: The part of an argument that belongs in the scorer's default label.
-        module: Its file below ``llmops.compare.scorers``, dotted; empty: that of its name.
+        cost: What it costs beyond comparing two texts.
+        argument: The placeholder of its argument, ``NAME:ARGUMENT``; empty: it takes none.
+        detail: Returns the part of an argument that goes into the default label.
+        module: Its module, relative to ``llmops.compare.scorers``; empty: the one called ``name``.
     """
 
     name: str
@@ -83,22 +83,22 @@ class BuiltIn:
 
     @property
     def form(self) -> str:
-        """How it is written: ``NAME`` or ``NAME:ARGUMENT``."""
+        """Return how it is written: ``NAME`` or ``NAME:ARGUMENT``."""
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
     @property
     def is_of_texts(self) -> bool:
-        """Whether it is a plain function of texts, and so an ``evaluate`` module too."""
+        """Return whether it is a plain function of texts, and so an ``evaluate`` module too."""
         return self.cost is Cost.TEXT and not self.argument
 
     @property
     def needs_expected(self) -> bool:
-        """Whether every example must have an expected answer."""
+        """Return whether every example must have an expected answer."""
         return self.expected is Expected.NEEDED
 
     @property
     def runs_code(self) -> bool:
-        """Whether it imports a module that its argument names, which a recipe must not do."""
+        """Return whether it imports the module named by its argument; a recipe must not."""
         return self.cost is Cost.CODE
 
 
@@ -208,7 +208,7 @@ BUILT_IN = (
         module="mlflow_scorer",
     ),
 )
-"""In the order in which help texts and docs list them."""
+"""All built-in scorers, in the order of help texts and docs."""
 
 BY_NAME = {scorer.name: scorer for scorer in BUILT_IN}
-"""The table by name."""
+"""The built-in scorers by name."""

@@ -1,4 +1,4 @@
-"""Recipes that come with the package, and how a user names one."""
+"""The packaged recipes, and how a user names a recipe."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ RECIPE_FILE = "recipe.yaml"
 
 
 def folder() -> Path:
-    """Where the packaged recipes lie: in the wheel, or beside the sources."""
+    """Return the folder of the packaged recipes: in the wheel, or beside the sources."""
     package = Path(llmops.__file__).parent
     packaged = package / "_recipes"
     return packaged if packaged.is_dir() else package.parent / "recipes"
 
 
 def names() -> list[str]:
-    """Packaged recipes, sorted."""
+    """Return the names of the packaged recipes, sorted."""
     return sorted(path.parent.name for path in folder().glob(f"*/{RECIPE_FILE}"))
 
 
 def find(reference: str) -> Path:
-    """The file of a recipe.
+    """Return the file of a recipe.
 
     Args:
         reference: A YAML file, a folder with ``recipe.yaml``, or a packaged recipe's name
             (``quickstart``, ``quickstart/smoke.yaml``).
 
     Raises:
-        NotFoundError: None of these.
+        NotFoundError: There is no such file, folder or packaged recipe.
     """
     for path in (Path(reference).expanduser(), folder() / reference):
         if path.is_dir() and (path / RECIPE_FILE).is_file():

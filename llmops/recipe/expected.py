@@ -1,4 +1,4 @@
-"""A recipe's ``expected.json``: what its authors measured, and whether this run agrees."""
+"""A recipe's ``expected.json``: the figures of its authors, and whether this run keeps to them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ from llmops.records import Comparison
 
 EXPECTED_FILE = "expected.json"
 AGAINST_BASE = ("nll_drop", "f1_gain")
-"""Figures that mean something only where the baseline is the bare base."""
+"""Figures that are defined only against the bare base as baseline."""
 
 
 def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
-    """Bounds that were measured for exactly this recipe, such as ``f1_gain_at_least``.
+    """Return the bounds that were measured for exactly this recipe.
 
     Args:
-        path: The recipe's file; ``expected.json`` lies beside it.
-        recipe: The recipe as it is to run; empty if the figures are another one's.
+        path: The recipe's file; ``expected.json`` is in the same folder.
+        recipe: The recipe as it will run, overrides included.
+
+    Returns:
+        Name of a bound, such as ``f1_gain_at_least``, → its value. Empty if there are none, or if
+        they were measured with another recipe.
     """
     beside = path.parent / EXPECTED_FILE
     if not beside.is_file():
@@ -30,12 +34,12 @@ def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
         bounds = {str(name): float(bound) for name, bound in content["tolerances"].items()}
         return bounds if content["recipe_digest"] == recipe.digest() else {}
     except (ValueError, TypeError, KeyError, AttributeError):
-        say(f"warning: {beside} is not readable, so no figures are expected")
+        say(f"warning: {beside}: not readable; the run is not compared with expected figures")
         return {}
 
 
 def report(comparison: Comparison, bounds: Mapping[str, float]) -> list[str]:
-    """One line for each bound that applies: figure, bound, kept or missed."""
+    """Return one line for each bound that applies: figure, bound, kept or missed."""
     figures = _figures(comparison)
     lines = []
     for name, bound in bounds.items():

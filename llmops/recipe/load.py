@@ -1,6 +1,6 @@
-"""Reading a recipe file: every problem at once, each with its line.
+"""Read a recipe file, and report all its problems at once, each with its line.
 
-Not by ruamel.yaml: it stops at the first key that is there twice and takes foreign tags as values.
+Read with PyYAML: ruamel.yaml stops at the first duplicate key, and accepts unknown tags as values.
 """
 
 from __future__ import annotations
@@ -19,22 +19,47 @@ from llmops.recipe.schema import Recipe, Section
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Reads, overrides and checks a recipe.
+    """Read a recipe, apply overrides, and check the result.
 
     Args:
         path: A YAML file.
-        overrides: ``key.sub=value`` pairs; values are YAML.
+        overrides: ``KEY.KEY=VALUE`` texts; values are YAML. A later one wins.
 
     Returns:
-        The resolved recipe; relative data paths are made absolute.
+        The resolved recipe, defaults included; paths relative to the recipe are made absolute.
 
     Raises:
-        NotFoundError: No such file.
-        ConfigError: All problems at once, each with its line.
+        NotFoundError: The file does not exist.
+        ConfigError: The recipe or an override is wrong; all problems, each with its line.
+
+    Example:
+        from pathlib import Path
+
+        from llmops.recipe import load_recipe
+
+        recipe = load_recipe(Path("mine/recipe.yaml"), ["train.epochs=2"])
+        print(recipe.digest())
+    """
+    content, tree = _read(path)
+    for override in overrides:
+        _apply(content, override)
+    _anchor_paths(content, path.parent)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        problems = {_problem(path, tree, details) for details in _causes(error)}
+        raise ConfigError(sorted(problems, key=_by_line), next_command=_show(path)) from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
+    """Return the content of a recipe file, and its nodes, which know their lines.
+
+    Raises:
+        NotFoundError: The file does not exist.
+        ConfigError: It is not YAML, has aliases or duplicate keys, or is not a mapping.
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such recipe", next_command="llmops recipes ls")
-    check = f"llmops recipes show {path}"
     try:
         text = path.read_text(encoding="utf-8")
         _refuse_aliases(path, text)
@@ -47,28 +72,26 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         line = f":{mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or str(error)
         raise ConfigError([f"{path}{line}: not valid YAML: {what}"]) from error
-    except (ValueError, AttributeError, RecursionError, OSError) as error:  # of odd scalars
+    except (ValueError, AttributeError, RecursionError, OSError) as error:  # from odd scalars
         raise ConfigError([f"{path}: cannot be read as YAML: {error}"]) from error
     if not isinstance(content, dict) or tree is None:
         raise ConfigError([f"{path}: a recipe is a mapping of stages, received {_kind(content)}"])
-    if twice := _duplicate_keys(path, tree):
-        raise ConfigError(twice, next_command=check)
-    for override in overrides:
-        _apply(content, override)
-    _anchor_paths(content, path.parent)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        problems = {_problem(path, tree, details) for details in _causes(error)}
-        raise ConfigError(sorted(problems, key=_by_line), next_command=check) from error
+    if duplicates := _duplicate_keys(path, tree):
+        raise ConfigError(duplicates, next_command=_show(path))
+    return content, tree
+
+
+def _show(path: Path) -> str:
+    """Return the command that shows a recipe."""
+    return f"llmops recipes show {path}"
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
-    """Sets one dotted key; the schema judges the result."""
+    """Set one dotted key; the schema checks the result."""
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(
-            [f"override {override!r}: expected key=value, such as train.epochs=2"],
+            [f"override {override!r}: expected KEY=VALUE, such as train.epochs=2"],
         )
     try:
         parsed = yaml.safe_load(value)
@@ -107,7 +130,7 @@ def _anchored_scorer(name: Any, folder: Path) -> Any:
 
 
 def _refuse_aliases(path: Path, text: str) -> None:
-    """A recipe needs no YAML aliases, and a few lines of them can unfold to gigabytes."""
+    """Refuse YAML aliases: a recipe needs none, and a few lines can expand to gigabytes."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             place = f"{path}:{event.start_mark.line + 1}" if event.start_mark else str(path)
@@ -115,22 +138,22 @@ def _refuse_aliases(path: Path, text: str) -> None:
 
 
 def _duplicate_keys(path: Path, node: yaml.Node) -> list[str]:
-    """Keys that a mapping holds twice: YAML forbids them, but PyYAML keeps the last in silence."""
+    """Return a problem for each duplicate key: YAML forbids them, PyYAML silently keeps the last."""
     if isinstance(node, yaml.SequenceNode):
-        return [found for child in node.value for found in _duplicate_keys(path, child)]
+        return [problem for child in node.value for problem in _duplicate_keys(path, child)]
     if not isinstance(node, yaml.MappingNode):
         return []
-    found, seen = [], set()
+    problems, seen = [], set()
     for key, value in node.value:
         if key.value in seen:
-            found.append(f"{path}:{key.start_mark.line + 1}: {key.value}: this key is here twice")
+            problems.append(f"{path}:{key.start_mark.line + 1}: {key.value}: duplicate key")
         seen.add(key.value)
-        found += _duplicate_keys(path, value)
-    return found
+        problems += _duplicate_keys(path, value)
+    return problems
 
 
 def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
-    """Pydantic's problems without those that only follow from others."""
+    """Return pydantic's problems without those that only follow from others."""
     problems: list[Mapping[str, Any]] = list(error.errors())
 
     def follows(problem: Mapping[str, Any]) -> bool:
@@ -144,8 +167,8 @@ def _causes(error: ValidationError) -> list[Mapping[str, Any]]:
 
 
 def _problem(path: Path, tree: yaml.Node, details: Mapping[str, Any]) -> str:
-    """One line: file, line, key, what was received, what is allowed."""
-    # pydantic adds the member of a union, such as list[str], to the place
+    """Return one line: file, line, key, what was received, what is allowed."""
+    # pydantic adds the member of a union, such as list[str], to the location
     location = tuple(part for part in details["loc"] if not str(part).endswith("]"))
     key = ".".join(str(part) for part in location) or "recipe"
     line = _line_of(tree, location)
@@ -161,7 +184,7 @@ def _problem(path: Path, tree: yaml.Node, details: Mapping[str, Any]) -> str:
 
 
 def _line_of(node: yaml.Node, location: Sequence[str | int]) -> int:
-    """Line (from 1) of a key, or of the deepest parent that is in the file."""
+    """Return the line (from 1) of a key, or of its deepest parent that is in the file."""
     line = int(node.start_mark.line) + 1
     for part in location:
         if isinstance(node, yaml.MappingNode):
@@ -181,7 +204,7 @@ def _line_of(node: yaml.Node, location: Sequence[str | int]) -> int:
 
 
 def _allowed_keys(location: Sequence[str | int]) -> list[str]:
-    """Keys that the section at a location knows."""
+    """Return the keys that are allowed in the section at a location."""
     section: Any = Recipe
     for part in location:
         if isinstance(part, int):
@@ -194,11 +217,13 @@ def _allowed_keys(location: Sequence[str | int]) -> list[str]:
 
 
 def _sections(annotation: Any) -> list[type[Section]]:
-    """The Section classes named in a type annotation."""
+    """Return the ``Section`` classes in a type annotation."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return [annotation]
     return [
-        found for argument in getattr(annotation, "__args__", ()) for found in _sections(argument)
+        section
+        for argument in getattr(annotation, "__args__", ())
+        for section in _sections(argument)
     ]
 
 

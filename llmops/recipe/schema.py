@@ -1,7 +1,6 @@
-"""The recipe: one YAML whose top-level keys are the stages.
+"""The schema of a recipe: one YAML file whose top-level keys are the stages.
 
-Unknown keys are refused, every problem is reported at once with its line, and components are
-names from closed lists, so that a recipe can execute no code.
+Unknown keys are refused. Components are names from closed lists, so a recipe executes no code.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
     WithJsonSchema,
     model_validator,
 )
@@ -25,23 +23,21 @@ from llmops.files import digest
 from llmops.recipe import engine_names, scorer_names
 from llmops.records.names import ALIAS, MODEL_NAME, RESERVED_ALIAS
 
-ModelName = Annotated[str, StringConstraints(pattern=rf"^{MODEL_NAME.pattern}$")]
+ModelName = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$")]
 
 
 def _free_alias(alias: str) -> str:
     if RESERVED_ALIAS.fullmatch(alias):
-        raise ValueError("`latest` and v1, v2 … are taken by the registry itself")
+        raise ValueError("`latest` and v1, v2 … are reserved by the registry")
     return alias
 
 
-Alias = Annotated[
-    str, StringConstraints(pattern=rf"^{ALIAS.pattern}$"), AfterValidator(_free_alias)
-]
+Alias = Annotated[str, Field(pattern=rf"^{ALIAS.pattern}$"), AfterValidator(_free_alias)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _scorer(text: str) -> str:
-    """A scorer that runs no code: see ``llmops.recipe.scorer_names``."""
+    """Check that a scorer is known and runs no code: see ``llmops.recipe.scorer_names``."""
     try:
         scorer_names.parse(text, code=False)
     except UsageError as error:
@@ -69,7 +65,7 @@ EngineName = Annotated[
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, unknown keys refused."""
+    """A part of a recipe: immutable; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -78,21 +74,21 @@ class Data(Section):
     """Where examples come from and how they are split."""
 
     source: Literal["stdlib_docstrings", "file"] = "file"
-    """``stdlib_docstrings``: signatures and docstrings of Python's own library; ``file``: yours."""
+    """``file``: your file; ``stdlib_docstrings``: signatures and docstrings of Python's library."""
     path: Path | None = None
-    """CSV, JSON, JSON lines or Parquet; relative to the recipe."""
+    """CSV, JSON, JSON lines or Parquet file, relative to the recipe."""
     prompt: str = "prompt"
-    """Column that holds the user's message."""
+    """Column with the user's message."""
     completion: str = "completion"
-    """Column that holds the wanted answer."""
+    """Column with the expected answer."""
     group: str | None = None
-    """Column whose equal values stay in one split and count as one cluster."""
+    """Column that groups rows: rows with the same value stay in one split and form one cluster."""
     validation_fraction: Fraction = 0.14
-    """Share of the examples that measures the validation loss."""
+    """Share of the examples used to measure the validation loss."""
     test_fraction: Fraction = 0.2
-    """Share of the examples that is held out as the suite."""
+    """Share of the examples held out as the suite."""
     limit: int | None = Field(default=None, ge=10)
-    """Use only so many examples (smoke runs)."""
+    """Use at most this many examples, for smoke runs."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Data:
@@ -111,37 +107,37 @@ class Lora(Section):
     rank: int = Field(default=16, ge=1, le=512)
     """Rank of the adapter's matrices."""
     alpha: int = Field(default=32, ge=1)
-    """The adapter's output is scaled by alpha / rank."""
+    """Scale of the adapter: its output is multiplied by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the adapter's inputs that is dropped while training."""
+    """Probability of dropping an input of the adapter during training."""
     target_modules: Literal["all-linear"] | list[str] = "all-linear"
-    """Layers that get an adapter: all linear ones, or those named."""
+    """Layers that get an adapter: all linear layers, or those listed."""
 
 
 class Train(Section):
     """How the adapter is trained."""
 
     base: str
-    """Base model: a name added with ``llmops base add``, a directory, or a hub id."""
+    """Base model: a registered name (``llmops base add``), a directory, or a hub id."""
     method: Literal["lora"] = "lora"
-    """How the base is adapted."""
+    """Training method."""
     lora: Lora = Lora()
     epochs: float = Field(default=1.0, gt=0)
     """Passes over the training split."""
     max_steps: int | None = Field(default=None, ge=1)
-    """Optimizer steps; without it training goes on for ``epochs``."""
+    """Number of optimizer steps; replaces ``epochs``."""
     batch_size: int = Field(default=8, ge=1)
-    """Examples in one forward pass."""
+    """Examples per forward pass."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Forward passes in one optimizer step."""
+    """Forward passes per optimizer step."""
     learning_rate: float = Field(default=2e-4, gt=0, lt=1)
-    """Peak of a cosine schedule."""
+    """Peak learning rate of a cosine schedule."""
     warmup_fraction: float = Field(default=0.03, ge=0, lt=1)
-    """Share of the steps in which the learning rate rises to its peak."""
+    """Share of the steps over which the learning rate rises to its peak."""
     max_length: int = Field(default=512, ge=16)
-    """Tokens; longer examples are refused, not cut."""
+    """Most tokens in an example; longer examples are refused, not cut."""
     save_steps: int = Field(default=10, ge=1)
-    """Steps between the checkpoints that a killed run resumes from."""
+    """Steps between two checkpoints; a killed run resumes from the last one."""
 
 
 class Flavor(Section):
@@ -150,46 +146,46 @@ class Flavor(Section):
     model: ModelName
     """Registered model."""
     alias: Alias = "challenger"
-    """Alias that the new version gets when it is registered."""
+    """Alias that moves to the new version when it is registered."""
 
 
 class Compare(Section):
-    """What the candidate is measured against, and how."""
+    """How the candidate is compared with the baseline.
+
+    Example:
+        from llmops.recipe import Compare
+        Compare(scorers=("exact", "chrf"), max_tokens=128)
+    """
 
     baseline: str = "champion"
-    """An alias of the model (the bare base stands in while no version has it), ``base``, or a
-    ``models:/`` URI."""
+    """An alias (the bare base while no version has it), ``base``, or a ``models:/`` URI."""
     scorers: tuple[Scorer, ...] = Field(
         default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
     )
-    """Scores that are computed and tested; see [metrics](metrics.md)."""
+    """Scorers to compute and test; see [metrics](metrics.md)."""
     method: Literal["hybrid", "fixed", "obf", "anytime"] = "hybrid"
-    """``fixed`` asks every prompt; the others stop once the gate's demands are decided; see
+    """``fixed`` asks every prompt; the others stop once the gate's requirements are decided; see
     [operating characteristics](../explanation/operating-characteristics.md)."""
     engine: EngineName = "local"
     """What generates: this process, or a vLLM server that is started and stopped; see
     [compare with vLLM](../how-to/compare-with-vllm.md)."""
     max_tokens: int = Field(default=64, ge=1, le=4096)
-    """Tokens an answer may have."""
+    """Most tokens in an answer."""
     temperature: float = Field(default=0.0, ge=0, le=2)
-    """0 is greedy: the likeliest token each time."""
+    """Sampling temperature; 0 is greedy."""
     repeats: int = Field(default=1, ge=1, le=100)
-    """Answers to each prompt, at a temperature above 0; those to one prompt are one cluster."""
+    """Answers to each prompt; they form one cluster. More than 1 needs a temperature above 0."""
     batch_size: int = Field(default=128, ge=1)
-    """Answers that are generated at once, those of all sides together."""
+    """Answers generated at once, over all sides."""
     traces: bool = True
-    """Whether every answer becomes a trace in MLflow, which shows two sides row by row."""
+    """Whether to write a trace for each answer, so that MLflow shows both sides row by row."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    """Of the two-sided intervals, on which the gate decides."""
+    """Confidence level of the two-sided intervals that the gate reads."""
 
     @model_validator(mode="after")
-    def _repeats_differ(self) -> Compare:
+    def _consistent(self) -> Compare:
         if self.repeats > 1 and self.temperature == 0:
-            raise ValueError("repeats need a temperature above 0: greedy answers are all the same")
-        return self
-
-    @model_validator(mode="after")
-    def _labels_differ(self) -> Compare:
+            raise ValueError("repeats need a temperature above 0: greedy answers do not vary")
         try:
             scorer_names.parse_all(self.scorers, code=False)
         except UsageError as error:
@@ -198,62 +194,75 @@ class Compare(Section):
 
 
 class Requirement(Section):
-    """One demand of the policy."""
+    """One requirement of the policy.
+
+    Example:
+        from llmops.recipe import Requirement
+        Requirement(metric="token_f1", must="not_regress", margin=0.05)
+    """
 
     metric: str
-    """Label of a scorer of ``compare.scorers``."""
+    """Label of one of ``compare.scorers``."""
     must: Literal["improve", "not_regress"] = "not_regress"
-    """What the interval has to show."""
+    """What the interval must show."""
     margin: float = Field(default=0.0, ge=0, lt=1)
-    """``not_regress``: a loss up to this is tolerated; ``improve``: the gain must exceed it."""
+    """``not_regress``: the non-inferiority margin; ``improve``: the gain to exceed."""
 
     @model_validator(mode="after")
     def _possible(self) -> Requirement:
         if self.must == "not_regress" and self.margin == 0:
-            raise ValueError(
-                "not_regress needs a margin above 0: no finite suite proves a loss of exactly 0"
-            )
+            raise ValueError("not_regress needs a margin above 0: no suite proves a loss of 0")
         return self
 
 
 class Gate(Section):
-    """The policy: what must hold before an alias moves."""
+    """The policy: the requirements for moving an alias to the candidate.
+
+    Example:
+        from llmops.recipe import Gate, Requirement
+        Gate(require=(Requirement(metric="likelihood", must="improve"),), min_prompts=100)
+    """
 
     require: tuple[Requirement, ...] = Field(min_length=1)
-    """The demands; all of them must hold."""
+    """The requirements; all of them must hold."""
     min_prompts: int = Field(default=50, ge=2)
-    """With fewer pairs the verdict is INCONCLUSIVE, whatever the numbers say."""
+    """Fewest prompts; with fewer, the verdict is INCONCLUSIVE."""
     on_pass: Alias = "champion"
     """Alias that moves to the candidate."""
 
 
 class Serve(Section):
-    """The endpoint that proves that the winner answers."""
+    """The smoke test after promotion: a server is started and asked one question."""
 
     engine: Literal["local"] = "local"
-    """What generates."""
+    """What generates the answer."""
     prompt: str | None = None
-    """Question asked after promotion; the first held-out prompt if absent."""
+    """Question to ask. Default: the first held-out prompt."""
     max_tokens: int = Field(default=64, ge=1, le=4096)
-    """Tokens the answer may have."""
+    """Most tokens in the answer."""
 
 
 class Cost(Section):
-    """What a machine costs, to estimate what the run cost."""
+    """The price of the machine, from which the cost of a run is estimated."""
 
     usd_per_hour: float = Field(default=0.10, ge=0)
-    """US dollars for an hour of this machine."""
+    """Price of this machine in US dollars per hour."""
 
 
 class Recipe(Section):
-    """The whole loop in one file."""
+    """The whole loop in one file.
+
+    Example:
+        from llmops.recipe import Recipe
+        Recipe.model_json_schema()  # such as for an editor's completion
+    """
 
     schema_version: Literal[1]
     """Version of this format."""
     name: ModelName
     """Name of the MLflow experiment and, with a suffix, of the datasets."""
     seed: int = Field(default=7, ge=0, lt=2**31)
-    """Decides the splits, the order of training and the adapter's first weights."""
+    """Seed of the splits, of the order of training and of the adapter's first weights."""
     data: Data
     train: Train
     flavor: Flavor
@@ -267,8 +276,8 @@ class Recipe(Section):
         guarded = {self.gate.on_pass.lower(), self.compare.baseline.lower()}
         if self.flavor.alias.lower() in guarded:
             raise ValueError(
-                f"flavor.alias {self.flavor.alias!r} is what the gate guards and compares with"
-                " (gate.on_pass, compare.baseline); choose another, such as challenger"
+                f"flavor.alias {self.flavor.alias!r} is the alias of gate.on_pass or"
+                " compare.baseline, which only the gate moves; choose another, such as challenger"
             )
         return self
 
@@ -284,9 +293,9 @@ class Recipe(Section):
         return self
 
     def digest(self) -> str:
-        """SHA-256 of the resolved recipe."""
+        """Return the SHA-256 of the resolved recipe, as 64 hexadecimal digits."""
         return digest.of_record(self.model_dump(mode="json"))
 
     def to_yaml(self) -> str:
-        """The resolved recipe as YAML, defaults included."""
+        """Return the resolved recipe as YAML, defaults included."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,7 +1,7 @@
-"""How scorers are named: ``[LABEL=]KIND[:ARGUMENT]``, and which names a recipe may hold.
+"""Names of scorers, ``[LABEL=]KIND[:ARGUMENT]``, and which of them a recipe may contain.
 
-A recipe executes no code, so it may name every built-in scorer but those that import a module;
-these are for the command line and Python alone.
+A recipe executes no code, so it may name every built-in scorer except those that import a module;
+these can be named only on the command line and in Python.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from llmops.recipe.built_in_scorers import BUILT_IN, BY_NAME, FILE
 PLAIN = tuple(scorer.name for scorer in BUILT_IN if not scorer.argument)
 """Scorers without an argument."""
 RESERVED = (*PLAIN, "nll")
-"""Names in MLflow that no label may take."""
+"""Names of metrics in MLflow that no label may have."""
 
 _LABELLED = re.compile(r"([A-Za-z][A-Za-z0-9_]*)=(.+)", re.DOTALL)
 
@@ -27,8 +27,8 @@ class ScorerName:
 
     Attributes:
         label: Its name in tables, tags and MLflow: letters, digits and ``_``.
-        kind: Name of a built-in scorer.
-        argument: What follows the kind's colon, empty for a plain scorer.
+        kind: The name of a built-in scorer.
+        argument: The text after the colon; empty for a scorer without an argument.
     """
 
     label: str
@@ -37,7 +37,7 @@ class ScorerName:
 
     @property
     def spec(self) -> str:
-        """``KIND[:ARGUMENT]``."""
+        """Return ``KIND[:ARGUMENT]``."""
         return f"{self.kind}:{self.argument}" if self.argument else self.kind
 
 
@@ -45,11 +45,12 @@ def parse(text: str, *, code: bool = True) -> ScorerName:
     """Read one name.
 
     Args:
-        text: Such as ``token_f1``, ``regex:^yes`` or ``dated=regex:[0-9]{4}``.
-        code: Whether scorers that import a module are allowed; a recipe says no.
+        text: A name such as ``token_f1``, ``regex:^yes`` or ``dated=regex:[0-9]{4}``.
+        code: Whether scorers that import a module are allowed; in a recipe they are not.
 
     Raises:
-        UsageError: Unknown, without its argument, not allowed here, or the label is taken.
+        UsageError: The scorer is unknown, lacks its argument or is not allowed here, or its label
+            is reserved.
     """
     label, spec = _split(text)
     kind, colon, argument = spec.partition(":")
@@ -64,9 +65,9 @@ def parse(text: str, *, code: bool = True) -> ScorerName:
     if colon and not scorer.argument:
         raise UsageError(f"scorer {text!r}: {kind} takes no argument")
     if scorer.argument and not argument:
-        raise UsageError(f"scorer {text!r}: needs its argument, {scorer.form}")
+        raise UsageError(f"scorer {text!r}: needs an argument, {scorer.form}")
     if label in RESERVED:
-        raise UsageError(f"scorer {text!r}: the label {label!r} is taken; choose another")
+        raise UsageError(f"scorer {text!r}: the label {label!r} is reserved; choose another")
     return ScorerName(label or _default_label(kind, scorer.detail(argument)), kind, argument)
 
 
@@ -74,30 +75,30 @@ def parse_all(texts: Iterable[str], *, code: bool = True) -> tuple[ScorerName, .
     """Read several names, whose labels must differ.
 
     Raises:
-        UsageError: See ``parse``; or two scorers have one label.
+        UsageError: A name is wrong (see ``parse``), or two scorers have the same label.
     """
     names = tuple(parse(text, code=code) for text in texts)
     labels = [name.label for name in names]
     for name in names:
         if labels.count(name.label) > 1:
             raise UsageError(
-                f"two scorers are called {name.label!r}: {name.spec!r} is one of them",
-                next_command=f"give it a label: LABEL={name.spec}",
+                f"two scorers have the label {name.label!r}; one of them is {name.spec!r}",
+                next_command=f"give it another label: LABEL={name.spec}",
             )
     return names
 
 
 def allowed(*, code: bool = True) -> tuple[str, ...]:
-    """Return the forms that a name may have."""
+    """Return the forms that a name may have, ``NAME`` or ``NAME:ARGUMENT``."""
     return tuple(scorer.form for scorer in BUILT_IN if code or not scorer.runs_code)
 
 
 def with_file(text: str, place: Callable[[str], str]) -> str:
-    """Return a name with the path in it replaced; a name without a file is returned as it is.
+    """Return a name with its path replaced, or unchanged if it has no path.
 
     Args:
-        text: What may be a name.
-        place: Path as written → path to put in its place.
+        text: A name as the user wrote it, valid or not.
+        place: Returns the new path for the path as written.
     """
     _, spec = _split(text)
     kind, _, argument = spec.partition(":")
@@ -113,5 +114,5 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _default_label(kind: str, detail: str) -> str:
-    """Return a label that MLflow accepts in a metric's name; patterns are no part of it."""
+    """Return a label that MLflow accepts in the name of a metric."""
     return "_".join(part for part in (kind, re.sub(r"\W+", "_", detail, flags=re.ASCII)) if part)

@@ -83,7 +83,7 @@ def test_ctrl_c_ends_with_130_and_nothing_registered(
     output, errors = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert "goes on where it stopped" in errors
+    assert "rerun the same command to resume" in errors
     assert output == ""
     assert not any(child.is_running() for child in children)
     experiment = connection.client().get_experiment_by_name("own").experiment_id

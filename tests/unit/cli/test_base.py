@@ -39,7 +39,7 @@ def test_what_cannot_be_added_is_a_usage_error(
 
 def test_verify_reads_every_byte(llmops: Command, base: BaseModel) -> None:
     assert llmops("base", "ls", "--verify").stdout.endswith(
-        "\nEvery byte of the files on this machine was read.\n"
+        "\nVerified: all files on this machine have the recorded digests.\n"
     )
     weights = base.directory / "model.safetensors"
     content = bytearray(weights.read_bytes())

@@ -1,4 +1,4 @@
-"""``llmops cache``: what comparisons remember is shown and pruned."""
+"""``llmops cache``: cached answers of comparisons are listed and removed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_results_are_shown_and_pruned(store: str) -> None:
     assert "results  results.sqlite" in shown.output
     assert "2 answers and likelihoods" in shown.output
     dry = run(cli, ["cache", "gc", "--unused-for", "30", "--dry-run"])
-    assert "would remove 1 results of comparisons" in dry.output
-    assert "removed 1 results" in run(cli, ["cache", "gc", "--unused-for", "30"]).output
+    assert "would remove 1 cached answers and likelihoods" in dry.output
+    assert "removed 1 cached answers" in run(cli, ["cache", "gc", "--unused-for", "30"]).output
     record = json.loads(run(cli, ["cache", "ls", "--output", "json"]).output)
     assert [item["entries"] for item in record["items"] if item["kind"] == "results"] == [1]

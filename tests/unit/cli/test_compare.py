@@ -52,9 +52,11 @@ def test_greedy_answers_are_not_repeated(folder: Path) -> None:
 
 
 def test_a_report_that_could_not_be_written_is_refused_first(folder: Path) -> None:
-    assert "its folder is not there" in refused("--report", "no/such/report.html")
+    assert "its folder does not exist" in refused("--report", "no/such/report.html")
     assert "is the suite itself" in refused("--report", SUITE)
     assert "its name is longer than 200 bytes" in refused("--report", "x" * 201)
     (folder / "round").symlink_to("round")
-    assert "is a link that leads to itself" in refused("--report", "round")
-    assert "--report takes one candidate" in refused("models:/own/2", "--report", "r.html")
+    assert "is a symbolic link that leads to itself" in refused("--report", "round")
+    assert "--report takes one candidate, received 2" in refused(
+        "models:/own/2", "--report", "r.html"
+    )

@@ -27,6 +27,21 @@ def test_an_unknown_verb_or_option_is_a_usage_error(llmops: Command) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_an_unforeseen_error_names_the_command_that_shows_its_traceback(
+    llmops: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(rows: object) -> str:
+        raise ZeroDivisionError("by zero\nsecond line")
+
+    monkeypatch.setattr("llmops.cli.recipes.columns", fails)
+    done = llmops("recipes", "ls")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: ZeroDivisionError: by zero\n"
+        "  Next: llmops --debug recipes ls  (shows the traceback)\n"
+    )
+
+
 @pytest.mark.parametrize(
     "uri", ["quickstart", "models:/", "models:/none@champion", "models:/none/7"]
 )
@@ -49,7 +64,10 @@ def test_every_stage_is_a_verb_of_its_own(
     assert trained["version"] == "models:/own/1"
     judged = llmops("gate", recipe, "--output", "json")
     assert judged.returncode == 0, judged.stderr
-    assert llmops("promote", "models:/own@challenger").stdout == "models:/own/1 is @champion now\n"
+    assert (
+        llmops("promote", "models:/own@challenger").stdout
+        == "@champion now points to models:/own/1\n"
+    )
     command = ("compare", "base", "models:/own/1", "--suite", "out/test.jsonl")
     compared = llmops(*command, "--report", "report.html")
     assert compared.returncode == 0, compared.stderr
@@ -57,18 +75,18 @@ def test_every_stage_is_a_verb_of_its_own(
     assert "<h2>Examples</h2>" in Path("report.html").read_text(encoding="utf-8")
     nowhere = llmops(*command, "--report", "no/such/report.html")
     assert nowhere.returncode == 2
-    assert "--report no/such/report.html: its folder is not there" in nowhere.stderr
+    assert "--report no/such/report.html: its folder does not exist" in nowhere.stderr
     Path("link.html").symlink_to("report.html")
     Path("link.jsonl").symlink_to("out/test.jsonl")
     Path("loop").symlink_to("loop")
     os.mkfifo("pipe")
     for odd, why in (
-        ("pipe", "no regular file"),
-        ("", "no regular file"),
+        ("pipe", "not a regular file"),
+        ("", "not a regular file"),
         ("x" * 220, "longer"),
         ("out/test.jsonl", "is the suite itself"),
         ("link.jsonl", "is the suite itself"),
-        ("out/test.jsonl/x.html", "its folder is not there"),
+        ("out/test.jsonl/x.html", "its folder does not exist"),
         ("loop", "leads to itself"),
     ):
         refused = llmops(*command, "--report", odd)

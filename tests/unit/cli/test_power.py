@@ -9,25 +9,27 @@ import sys
 import pytest
 from click.testing import CliRunner, Result
 
-from llmops.cli.power import command
+from llmops.cli.main import cli
 from llmops.errors import UsageError
 from llmops.stats.power import Design, detectable, prompts_needed
 
 
 def power(*arguments: str) -> Result:
-    found = CliRunner().invoke(command, arguments, catch_exceptions=True)
-    if isinstance(found.exception, UsageError):
-        raise found.exception
-    return found
+    done = CliRunner().invoke(cli, ["power", *arguments], catch_exceptions=True)
+    if isinstance(done.exception, UsageError):
+        raise done.exception
+    return done
 
 
 def test_a_table_for_people() -> None:
     shown = power("--margin", "0.05", "--discordance", "0.3", "--prompts", "500")
     assert shown.exit_code == 0
-    assert "above -0.05 if it is 0" in shown.output
+    assert "above -0.05 if the true difference is 0" in shown.output
     assert f"fixed   {prompts_needed(Design(-0.05, 0.3, alpha=0.025), 0.0)}" in shown.output
     assert "hybrid" in shown.output
     assert "With 500 prompts: power 0." in shown.output
+    mde = detectable(Design(discordance=0.3, alpha=0.025), 500)
+    assert f"MDE {mde:.3f} at power 0.8." in shown.output
     assert "no change" not in shown.output
 
 
@@ -52,13 +54,13 @@ def test_scores_by_their_spread() -> None:
 
 def test_too_few_prompts_are_said_to_be_too_few() -> None:
     shown = power("--margin", "0.05", "--discordance", "0.1", "--prompts", "5")
-    assert "no difference from 0 is found with power 0.8" in shown.output
+    assert "no difference is detectable at power 0.8" in shown.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ("--discordance 0.3", "above 0: no suite can show a loss of exactly nothing"),
+        ("--discordance 0.3", "above 0: no suite can show a loss of exactly 0"),
         ("--discordance 0.3", "--margin: missing"),
         ("--margin -0.1 --discordance 0.3", "received -0.1"),
         ("--must improve --margin -0.1 --discordance 0.3", "at least 0"),
@@ -71,7 +73,7 @@ def test_too_few_prompts_are_said_to_be_too_few() -> None:
         ("--margin 1e-300 --sd 1", "out of range"),
     ],
 )
-def test_mistakes_are_told_with_the_next_command(arguments: str, complaint: str) -> None:
+def test_mistakes_are_reported_with_the_next_command(arguments: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint) as refused:
         power(*arguments.split())
     assert refused.value.next_command

@@ -33,7 +33,7 @@ def test_a_copy_is_the_users_own(
     assert llmops("validate", "quickstart").returncode == 0
     again = llmops("recipes", "cp", "quickstart")
     assert again.returncode == 2
-    assert "quickstart: exists already\n  Next: llmops recipes cp quickstart OTHER" in again.stderr
+    assert "quickstart: already exists\n  Next: llmops recipes cp quickstart OTHER" in again.stderr
     assert llmops("recipes", "cp", "quickstart", "other").returncode == 0
     original = catalog.find("quickstart").read_bytes()
     assert Path("other/recipe.yaml").read_bytes() == original

@@ -30,7 +30,7 @@ def test_unreadable_figures_are_a_warning(
 ) -> None:
     written(recipe, content)
     assert tolerances(recipe, load_recipe(recipe)) == {}
-    assert "expected.json is not readable" in capsys.readouterr().err
+    assert "expected.json: not readable" in capsys.readouterr().err
 
 
 BOUNDS = {"f1_gain_at_least": 0.2, "nll_tuned_at_most": 1.2, "f1_tuned_at_least": 0.7, "odd": 1.0}

@@ -107,8 +107,8 @@ def test_the_last_override_wins(recipe: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("train.epochs", "expected key=value"),
-        ("=1", "expected key=value"),
+        ("train.epochs", "expected KEY=VALUE"),
+        ("=1", "expected KEY=VALUE"),
         ("train.epochs=[1", "not valid YAML"),
         ("train.base.name=x", "`base` has no keys below it"),
         ("train.epoch=2", "unknown key"),
@@ -145,12 +145,12 @@ def test_a_file_that_is_not_utf_8(recipe: Path) -> None:
         load_recipe(recipe)
 
 
-def test_a_key_that_is_there_twice(recipe: Path) -> None:
-    # PyYAML keeps the last one and says nothing: the first `train` would be lost.
+def test_duplicate_keys_are_refused(recipe: Path) -> None:
+    # PyYAML silently keeps the last one: the first `train` would be lost.
     recipe.write_text(SMALL + "train:\n  base: other\n  base: third\n", encoding="utf-8")
     assert problems(recipe) == [
-        "19: train: this key is here twice",
-        "21: base: this key is here twice",
+        "19: train: duplicate key",
+        "21: base: duplicate key",
     ]
 
 

@@ -36,10 +36,10 @@ def test_names(text: str, name: ScorerName) -> None:
         ("a b=exact", "unknown"),
         ("Exact", "unknown"),
         ("exact:x", "exact takes no argument"),
-        ("regex", "needs its argument, regex:PATTERN"),
-        ("regex:", "needs its argument"),
-        ("token_f1=regex:x", "the label 'token_f1' is taken"),
-        ("nll=exact", "the label 'nll' is taken"),
+        ("regex", "needs an argument, regex:PATTERN"),
+        ("regex:", "needs an argument"),
+        ("token_f1=regex:x", "the label 'token_f1' is reserved"),
+        ("nll=exact", "the label 'nll' is reserved"),
     ],
 )
 def test_no_names(text: str, says: str) -> None:
@@ -56,11 +56,11 @@ def test_a_recipe_names_no_code() -> None:
 
 
 def test_labels_differ() -> None:
-    with pytest.raises(UsageError, match="two scorers are called 'regex'") as caught:
+    with pytest.raises(UsageError, match="two scorers have the label 'regex'") as caught:
         parse_all(["regex:a", "exact", "regex:b"])
-    assert caught.value.next_command == "give it a label: LABEL=regex:a"
+    assert caught.value.next_command == "give it another label: LABEL=regex:a"
     assert [name.label for name in parse_all(["regex:a", "b=regex:b"])] == ["regex", "b"]
-    with pytest.raises(UsageError, match="two scorers are called 'exact'"):
+    with pytest.raises(UsageError, match="two scorers have the label 'exact'"):
         parse_all(["exact", "exact"])
 
 

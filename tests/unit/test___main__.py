@@ -1,4 +1,4 @@
-"""The process ends at once, and nothing that was to be done at its end is left out."""
+"""The process ends at once, but only after its threads and exit handlers have finished."""
 
 from __future__ import annotations
 
@@ -69,3 +69,12 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     command = f"{sys.executable} -m llmops --help | true; echo ${{PIPESTATUS[0]}}"
     ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_reported_with_the_next_step() -> None:
+    command = f"{sys.executable} -m llmops recipes ls >/dev/full"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: cannot write standard output")
+    assert "Next: free disk space, then rerun the same command to resume\n" in ended.stderr
