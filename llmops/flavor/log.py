@@ -1,4 +1,4 @@
-"""Logging: a model into the active MLflow run, and a registered version of it if asked."""
+"""Logging a model into the active MLflow run, with a registered version if requested."""
 
 from __future__ import annotations
 
@@ -27,29 +27,47 @@ def log_model(
     step: int = 0,
     **options: Unpack[SaveOptions],
 ) -> Any:
-    """Log a model into the active MLflow run, and register it if asked.
+    """Log a model into the active MLflow run; register it if a name is given.
 
     Args:
         model: A live ``PeftModel``, a transformers model, a PEFT adapter directory (the base's
             weights are not read), a model directory, or a hub id ``OWNER/NAME`` of either.
-        name: Name of the LoggedModel; by default made of the registered name, rank and digest.
-        base: Base of an adapter, see ``SourceOptions``; it is registered, once.
-        tokenizer: A tokenizer or a directory with one, where the model's own is not right.
-        adapter_name: Which adapter of a PeftModel that has several.
+        name: Name of the LoggedModel; by default registered name, rank and digest.
+        base: Base of an adapter: a ``BaseModel``, a name, a directory or a hub id; by default the
+            one in its ``adapter_config.json``. It is registered if it is not yet.
+        tokenizer: A tokenizer or its directory, to use instead of the model's own.
+        adapter_name: The adapter to log, of a PeftModel that has several.
         revision: Branch, tag or commit of a hub id.
         registered_model_name: Registered model that gets a new version.
         alias: Alias that moves to the new version.
         params: Parameters of the LoggedModel, besides those of the run.
         tags: Tags of the LoggedModel.
-        step: Step of the run whose metrics belong to the model.
-        **options: What every MLflow flavor takes, see ``SaveOptions``.
+        step: Step of the run whose metrics are copied to the LoggedModel.
+        **options: Arguments of every MLflow flavor: ``signature``, ``input_example``,
+            ``metadata``, ``pip_requirements``, ``extra_pip_requirements``, ``model_config``,
+            ``validate_serving_input``.
 
     Returns:
         MLflow's ``ModelInfo``; ``registered_model_version`` is set if a version was registered.
 
     Raises:
-        UsageError: Not a model, or an argument that does not belong to it.
-        LlmopsError: Damaged, unsafe, not of its base, or not storable; nothing is left behind.
+        UsageError: The input is no model, or an argument does not apply to it.
+        ConfigError: The registry does not allow the name or the alias.
+        NotFoundError: A file, the directory, the hub id or the base does not exist.
+        IntegrityError: A file is damaged, or the adapter does not fit its base.
+        StoreError: The store refuses or does not answer.
+        LlmopsError: The disk is full, or there is no permission to write. After any error nothing
+            of the model is left in the store.
+
+    Example:
+        import mlflow
+        from llmops.flavor import log_model
+
+        with mlflow.start_run():
+            info = log_model(
+                "path/to/peft-adapter", base="smollm2-135m-instruct", registered_model_name="mine"
+            )
+        print(info.registered_model_version)
     """
     chosen = LogOptions(
         name=name,

@@ -190,7 +190,7 @@ def _in_roots(name: str, pin: Pin | None) -> Path:
         if directory.is_dir():
             if not directory.resolve().is_relative_to(root.resolve()):
                 raise IntegrityError(
-                    f"{directory}: refused: a symbolic link to {directory.resolve()}, outside {root}"
+                    f"{directory}: a symbolic link to {directory.resolve()}, outside {root}: refused"
                 )
             return directory
     named = ", ".join(map(str, roots)) or "not set"

@@ -207,7 +207,7 @@ def check_inside(directory: Path) -> None:
     for path in directory.rglob("*"):
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise IntegrityError(
-                f"{path}: refused: a symbolic link to {path.resolve()}, outside {root}"
+                f"{path}: a symbolic link to {path.resolve()}, outside {root}: refused"
             )
 
 

@@ -69,7 +69,7 @@ def _reach(uri: str) -> None:
     except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
         raise StoreError(
             f"MLflow server {uri}: not reachable within {REACH_SECONDS:.0f} s ({error})",
-            next_command="start it (`mlflow server`), or set MLFLOW_TRACKING_URI (default: sqlite:///mlflow.db in this folder)",
+            next_command="start it (`mlflow server`), or set MLFLOW_TRACKING_URI (default: sqlite:///mlflow.db)",
         ) from error
 
 
