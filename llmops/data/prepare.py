@@ -37,7 +37,7 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
         The splits with their digests. No group and no text is in two of them.
 
     Raises:
-        NotFoundError: ``data.path`` does not exist.
+        NotFoundError: The file ``data.path`` does not exist.
         DataError: The file cannot be read, or has too few rows or groups to split.
 
     Example:
@@ -48,7 +48,6 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
 
         recipe = load_recipe(Path("recipes/quickstart/recipe.yaml"))
         data = prepare(recipe.data, Path("splits"), name=recipe.name, seed=recipe.seed)
-        print(data.train.path, data.train.rows, data.test.digest)
     """
     source = "python standard library" if config.source == "stdlib_docstrings" else str(config.path)
     rows = stdlib_docstrings() if config.source == "stdlib_docstrings" else read_table(config)

@@ -33,8 +33,7 @@ def log_model(
         model: A live ``PeftModel``, a transformers model, a PEFT adapter directory (the base's
             weights are not read), a model directory, or a hub id ``OWNER/NAME`` of either.
         name: Name of the LoggedModel; by default registered name, rank and digest.
-        base: Base of an adapter: a ``BaseModel``, a name, a directory or a hub id; by default the
-            one in its ``adapter_config.json``. It is registered if it is not yet.
+        base: Base of an adapter, see ``ensure_base``; by default as its configuration says.
         tokenizer: A tokenizer or its directory, to use instead of the model's own.
         adapter_name: The adapter to log, of a PeftModel that has several.
         revision: Branch, tag or commit of a hub id.
@@ -43,42 +42,26 @@ def log_model(
         params: Parameters of the LoggedModel, besides those of the run.
         tags: Tags of the LoggedModel.
         step: Step of the run whose metrics are copied to the LoggedModel.
-        **options: Arguments of every MLflow flavor: ``signature``, ``input_example``,
-            ``metadata``, ``pip_requirements``, ``extra_pip_requirements``, ``model_config``,
-            ``validate_serving_input``.
+        **options: ``signature``, ``metadata`` and others, as in every MLflow flavor.
 
     Returns:
         MLflow's ``ModelInfo``; ``registered_model_version`` is set if a version was registered.
 
     Raises:
         UsageError: The input is no model, or an argument does not apply to it.
-        ConfigError: The registry does not allow the name or the alias.
-        NotFoundError: A file, the directory, the hub id or the base does not exist.
-        IntegrityError: A file is damaged, or the adapter does not fit its base.
-        StoreError: The store refuses or does not answer.
-        LlmopsError: The disk is full, or there is no permission to write. After any error nothing
-            of the model is left in the store.
+        LlmopsError: Files are missing, damaged or unsafe, the adapter does not fit its base, or the
+            store refuses; nothing of the model is left in the store.
 
     Example:
         import mlflow
         from llmops.flavor import log_model
 
         with mlflow.start_run():
-            info = log_model(
-                "path/to/peft-adapter", base="smollm2-135m-instruct", registered_model_name="mine"
-            )
-        print(info.registered_model_version)
+            log_model("peft-adapter", base="my-base", registered_model_name="mine")
     """
-    chosen = LogOptions(
-        name=name,
-        registered_model_name=registered_model_name,
-        alias=alias,
-        params=params,
-        tags=tags,
-        step=step,
-        save=options,
-    )
-    return _log(model, SourceOptions(base, tokenizer, adapter_name, revision), chosen)
+    meant = SourceOptions(base, tokenizer, adapter_name, revision)
+    chosen = LogOptions(name, registered_model_name, alias, params, tags, step, options)
+    return _log(model, meant, chosen)
 
 
 def _log(model: Any, meant: SourceOptions, options: LogOptions) -> Any:

@@ -52,7 +52,7 @@ class SourceOptions:
     revision: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LogOptions:
     """Names, tags and metrics of a model in the store.
 
@@ -62,9 +62,9 @@ class LogOptions:
         alias: Alias that moves to the new version.
         params: Parameters of the LoggedModel, besides those of the run.
         tags: Tags of the LoggedModel.
-        version_tags: Tags of the registered version.
         step: Step of the run whose metrics are copied to the LoggedModel.
         save: Arguments of every MLflow flavor.
+        version_tags: Tags of the registered version.
 
     Raises:
         ConfigError: The registry does not allow the name or the alias.
@@ -76,9 +76,9 @@ class LogOptions:
     alias: str | None = None
     params: Mapping[str, Any] | None = None
     tags: Mapping[str, str] | None = None
-    version_tags: Mapping[str, str] | None = None
     step: int = 0
     save: SaveOptions = field(default_factory=SaveOptions)
+    version_tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what would fail only after a part is written."""

@@ -65,6 +65,9 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Py
         path: The model's directory.
         model_config: Fields of ``LoadOptions``: the saved defaults, with the caller's on top.
 
+    Returns:
+        The model, with MLflow's ``predict`` and ``predict_stream``.
+
     Raises:
         UsageError: An option is unknown, or not available on this machine.
         NotFoundError: No place has the base.

@@ -17,6 +17,7 @@ from llmops.models import adapters, bases, pin
 from llmops.store import compat
 
 FLAVOR_NAME = pin.FLAVOR
+"""Name of the flavor in ``MLmodel``."""
 LOADER = "llmops.flavor"
 PYTHON_PACKAGES = ("mlflow-llmops", "mlflow", "torch", "transformers", "peft")
 REQUIREMENTS = "requirements.txt"

@@ -113,7 +113,7 @@ def fetch(uri: str, expected: str) -> Path:
         try:
             verify(target, expected, str(target))
         except IntegrityError as error:
-            say(f"warning: {error.message}; fetching {uri} again")
+            say(f"warning: {error.message}; downloading {uri} again")
             shutil.rmtree(target, ignore_errors=True)
     if not target.is_dir():
         _download(uri, expected, target)

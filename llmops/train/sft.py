@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +46,10 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
         from llmops.recipe import load_recipe
         from llmops.train import train
 
-        work = Path("work")
-        recipe = load_recipe(Path("recipes/quickstart/recipe.yaml"))
+        recipe, work = load_recipe(Path("recipes/quickstart/recipe.yaml")), Path("work")
         data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
         trained = train(recipe, data, ensure_base(recipe.train.base), work)
-        print(trained.adapter_dir, trained.validation_loss)
     """
-    import mlflow
-
     # `mlflow run` creates a run and names it here. It becomes the training run; left in the
     # environment, the comparison would be logged into it too.
     given = os.environ.pop("MLFLOW_RUN_ID", None)
@@ -60,25 +57,34 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     state = _read(work / STATE)
     if "result" in state:
         return _result(state["result"], base)
-    with connection.store_errors("training run"):
-        run = mlflow.start_run(run_id=state.get("run_id") or given)
-    status = "FAILED"
-    try:
-        _write(work / STATE, {**state, "run_id": run.info.run_id})
+    with _training_run(state.get("run_id") or given) as run_id:
+        _write(work / STATE, {**state, "run_id": run_id})
         if not state.get("inputs_logged"):
             _log_inputs(recipe, data, base)
-            state = {"run_id": run.info.run_id, "inputs_logged": True}
+            state = {"run_id": run_id, "inputs_logged": True}
             _write(work / STATE, state)
         with connection.store_errors("training"):
-            result = _fit(recipe, data, base, work, run.info.run_id)
+            result = _fit(recipe, data, base, work, run_id)
         _write(work / STATE, {**state, "result": result})
+    return _result(result, base)
+
+
+@contextmanager
+def _training_run(run_id: str | None) -> Iterator[str]:
+    """Open an MLflow run, a new one for ``None``; yield its id, and end it with its outcome."""
+    import mlflow
+
+    with connection.store_errors("training run"):
+        run = mlflow.start_run(run_id=run_id)
+    status = "FAILED"
+    try:
+        yield str(run.info.run_id)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
         mlflow.end_run(status)
-    return _result(result, base)
 
 
 def _fit(

@@ -69,27 +69,22 @@ def export(
         target: Directory to create; may exist if it is empty.
         format: ``merged``, ``adapter`` or ``gguf``.
         dtype: ``float32``, ``bfloat16`` or ``float16``; ``None`` is float32 for a merged adapter,
-            float16 for ``gguf``, and leaves a full model unchanged. The format ``adapter`` never
-            changes it.
-        converter: Command that runs llama.cpp's converter; by default
-            ``llama-convert-hf-to-gguf``.
+            float16 for ``gguf``, and otherwise leaves the weights unchanged.
+        converter: llama.cpp's converter; by default ``llama-convert-hf-to-gguf``.
 
     Returns:
         Where the files are, with digest, size and how closely they answer like the version.
 
     Raises:
-        UsageError: The target is not empty, the format does not apply to the version, or an option
-            does not apply to the format.
+        UsageError: The target is not empty, or the format or an option does not apply.
         NotFoundError: There is no such version, or the target's parent folder does not exist.
-        IntegrityError: The bytes differ from the recorded digests, or the written files do not
-            answer like the version.
+        IntegrityError: Recorded bytes differ, or the files do not answer like the version.
         LlmopsError: The files cannot be written, or the converter failed.
 
     Example:
         from llmops.flavor.export import export
 
         done = export("models:/quickstart@champion", "champion", dtype="bfloat16")
-        print(done.directory, done.digest, done.difference)
     """
     path = Path(target).expanduser()
     _check_options(format, dtype, converter)
@@ -97,20 +92,22 @@ def export(
     command = gguf.find(converter) if format == "gguf" else []
     files = resolve(uri)
     difference = None
-    with _whole(path) as folder:
+    with _complete(path) as folder:
         if format == "adapter":
             _write_adapter(files, folder)
         elif format == "merged":
             difference = merged.write(files, folder, dtype)
         else:
-            difference = _write_gguf(
-                files, folder, command, dtype or "float16", path.absolute().name
-            )
-        content = (
-            digest.of_file(folder / gguf.FILE) if format == "gguf" else digest.of_model(folder)
-        )
+            name = path.absolute().name
+            difference = _write_gguf(files, folder, command, dtype or "float16", name)
         size = sum(file.stat().st_size for file in folder.iterdir())
-    return Export(files.uri, files.base.uri, format, path, content, size, difference)
+        return Export(
+            files.uri, files.base.uri, format, path, _digest(folder, format), size, difference
+        )
+
+
+def _digest(folder: Path, format: str) -> str:
+    return digest.of_file(folder / gguf.FILE) if format == "gguf" else digest.of_model(folder)
 
 
 def _check_options(format: str, dtype: str | None, converter: str | None) -> None:
@@ -141,7 +138,7 @@ def _check_target(target: Path) -> None:
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
+def _complete(target: Path) -> Iterator[Path]:
     """Yield a folder beside the target; rename it to the target at the end, or remove it.
 
     What a killed process left there is removed first: the kernel released its lock.
