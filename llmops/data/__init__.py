@@ -1,5 +1,5 @@
-"""Stage ``data``: examples in, three files out that share no group."""
+"""Stage ``data``: examples in; train, validation and test files out, with no group in common."""
 
-from llmops.data.prepare import prepare, read_split
+from llmops.data.prepare import prepare
 
-__all__ = ["prepare", "read_split"]
+__all__ = ["prepare"]

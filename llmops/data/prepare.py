@@ -1,4 +1,4 @@
-"""Collect, deduplicate, split by group, write."""
+"""Examples collected, deduplicated, split by group and written to files."""
 
 from __future__ import annotations
 
@@ -12,31 +12,42 @@ from scipy.cluster.hierarchy import DisjointSet
 from llmops.data.sources.stdlib import stdlib_docstrings
 from llmops.data.sources.table import read_table
 from llmops.errors import DataError
-from llmops.files import digest, home, jsonl
+from llmops.files import digest, home
 from llmops.recipe.schema import Data
 from llmops.records import DataSplit, PreparedData
 
 Row = dict[str, str]
 FEWEST_ROWS = 10
-"""Below this no split is left with something to learn from and something to test on."""
+"""Minimum number of distinct examples: fewer leave a split with too little to train or test on."""
 LARGE_SHARE = 0.25
-"""A group that would fill more of the test split leaves too few independent ones beside it."""
+"""Share of the test split above which a group counts as large, and is dealt last: in the test split
+it would leave too little room for other, independent groups."""
 
 
 def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedData:
-    """Writes train, validation and test files.
+    """Write the train, validation and test splits, each as one file of JSON lines.
 
     Args:
         config: The recipe's ``data`` section.
-        directory: Where the files go; created.
+        directory: Folder for the files; created if needed.
         name: Name of the dataset in MLflow.
-        seed: Decides which groups go where; same seed, same bytes.
+        seed: Seed of the split; the same seed and examples give the same bytes.
 
     Returns:
         The splits with their digests. No group and no text is in two of them.
 
     Raises:
-        DataError: Unreadable, too few rows, or too few groups to split.
+        NotFoundError: The file ``data.path`` does not exist.
+        DataError: The file cannot be read, or has too few rows or groups to split.
+
+    Example:
+        from pathlib import Path
+
+        from llmops.data import prepare
+        from llmops.recipe import load_recipe
+
+        recipe = load_recipe(Path("recipes/quickstart/recipe.yaml"))
+        data = prepare(recipe.data, Path("splits"), name=recipe.name, seed=recipe.seed)
     """
     source = "python standard library" if config.source == "stdlib_docstrings" else str(config.path)
     rows = stdlib_docstrings() if config.source == "stdlib_docstrings" else read_table(config)
@@ -48,8 +59,8 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
         )
     if len(rows) < FEWEST_ROWS:
         raise DataError(
-            f"{source}: {len(rows)} distinct example(s), at least {FEWEST_ROWS} are needed to train and to test",
-            next_command="add examples; a few hundred make a difference that can be shown",
+            f"{source}: {len(rows)} distinct example(s), at least {FEWEST_ROWS} are needed for training and testing",
+            next_command="add examples; a comparison needs a few hundred to show a difference",
         )
     directory.mkdir(parents=True, exist_ok=True)
     parts = _split(rows, config, seed, source)
@@ -65,24 +76,19 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
     )
 
 
-def read_split(split: DataSplit) -> list[Row]:
-    """The rows of a written split."""
-    return jsonl.read(split.path)
-
-
 def _refuse_repeated_ids(rows: list[Row], source: str) -> None:
     counts = Counter(row["id"] for row in rows)
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise DataError(
-            f"{source}: id {repeated[0]!r} occurs more than once ({len(repeated)} such ids)"
+            f"{source}: id {repeated[0]!r} occurs more than once; ids must be unique ({len(repeated)} repeated)"
         )
 
 
 def _merge_groups(rows: list[Row]) -> list[Row]:
-    """Joins groups that share a text, so that a copy cannot sit on both sides of the split.
+    """Merge groups that share a text, so that no copy of it is in another split.
 
-    ``ntpath`` and ``posixpath``, for example, document the same functions in the same words.
+    ``ntpath`` and ``posixpath``, for example, document the same functions with the same text.
     """
     joined = DisjointSet(row["group"] for row in rows)
     name = {group: group for group in joined}
@@ -92,12 +98,12 @@ def _merge_groups(rows: list[Row]) -> list[Row]:
             first = owner.setdefault((column, row[column]), row["group"])
             kept = name[joined[first]]
             joined.merge(first, row["group"])
-            name[joined[first]] = kept  # the earlier text's, whichever group is larger
+            name[joined[first]] = kept  # the name of the earlier text's group, whichever is larger
     return [{**row, "group": name[joined[row["group"]]]} for row in rows]
 
 
 def _deduplicate(rows: list[Row]) -> list[Row]:
-    """Keeps the first of rows with the same prompt."""
+    """Return the first row with each prompt."""
     first: dict[str, Row] = {}
     for row in rows:
         first.setdefault(row["prompt"], row)
@@ -105,7 +111,7 @@ def _deduplicate(rows: list[Row]) -> list[Row]:
 
 
 def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, list[Row]]:
-    """Deals whole groups, in shuffled order, to test, then validation, then train; large ones last."""
+    """Deal whole groups in shuffled order, large ones last, to test, else validation, else train."""
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["group"]].append(row)
@@ -126,7 +132,7 @@ def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, l
         if not dealt:
             raise DataError(
                 f"{source}: {len(rows)} examples in {len(groups)} group(s) leave the {part} split empty",
-                next_command="use a finer data.group, more examples, or a larger fraction",
+                next_command="use a data.group with more values, more examples, or a larger fraction",
             )
     return parts
 

@@ -1,1 +1,1 @@
-"""Files on this machine: digests, the llmops home, staging, tables. Connects to nothing."""
+"""Files on this machine: digests, the llmops home, staging, tables. Nothing here connects to a store."""

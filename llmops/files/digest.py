@@ -1,4 +1,4 @@
-"""Content digests: the identity of models, adapters, suites and records is their bytes."""
+"""Content digests: models, adapters, suites and records are identified by their bytes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 CHUNK = 1 << 20
 
-# What a checkpoint means is in these files; a README beside them changes nothing.
+# Only these files decide what a checkpoint computes; a README beside them does not count.
 MODEL_SUFFIXES = (".json", ".safetensors", ".jinja", ".model", ".txt")
 
 
 def of_bytes(data: bytes) -> str:
-    """SHA-256 of bytes, hexadecimal."""
+    """Return the SHA-256 of bytes, in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def of_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     sha = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
@@ -28,17 +28,17 @@ def of_file(path: Path) -> str:
 
 
 def of_record(record: object) -> str:
-    """SHA-256 of canonical JSON: sorted keys, no spaces, no NaN.
+    """Return the SHA-256 of a record's canonical JSON: sorted keys, no spaces, no NaN.
 
     Raises:
-        ValueError: The record holds NaN or an infinity, which JSON cannot say.
+        ValueError: The record holds NaN or an infinity, which JSON cannot represent.
     """
     text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
     return of_bytes(text.encode())
 
 
 def model_files(directory: Path) -> list[Path]:
-    """The files of a model or adapter directory that define it, sorted by name."""
+    """Return the files that define a model or an adapter, sorted by name."""
     return sorted(
         path
         for path in directory.iterdir()
@@ -47,10 +47,10 @@ def model_files(directory: Path) -> list[Path]:
 
 
 def of_files(files: Iterable[Path]) -> str:
-    """One digest for a set of files: names and contents, independent of their order."""
+    """Return one digest of the names and contents of files, independent of their order."""
     return of_record({path.name: of_file(path) for path in files})
 
 
 def of_model(directory: Path) -> str:
-    """Digest of a model or adapter directory: configuration, weights, tokenizer, template."""
+    """Return the digest of a model or adapter directory: configuration, weights, tokenizer, template."""
     return of_files(model_files(directory))

@@ -1,4 +1,4 @@
-"""Where llmops keeps files of its own: ``LLMOPS_HOME``, or the platform's user data folder."""
+"""The home: ``LLMOPS_HOME``, or the platform's user data folder, where llmops keeps its files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmops.errors import LlmopsError
 
 
 def home() -> Path:
-    """The root folder; not created by asking."""
+    """Return the root folder, without creating it."""
     configured = os.environ.get("LLMOPS_HOME")
     if configured:
         return Path(configured).expanduser().resolve()
@@ -23,35 +23,38 @@ def home() -> Path:
 
 
 def folder(name: str) -> Path:
-    """A folder of the home, created.
+    """Return a folder of the home; create it if it does not exist.
 
     Args:
         name: ``models`` and ``adapters`` (addressed by content), ``staging`` (work in progress),
-            ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (what
-            was found to be whole or converted already), ``logs`` (of engines), ``metrics``
+            ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (records
+            of checks and conversions already done), ``logs`` (engine logs), ``metrics``
             (``evaluate`` modules), ``locks`` or ``deployments``.
+
+    Raises:
+        LlmopsError: The folder cannot be created.
     """
     path = home() / name
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LlmopsError(
-            f"LLMOPS_HOME: {path} cannot be made: {error}",
-            next_command="set LLMOPS_HOME to a folder that you may write to",
+            f"LLMOPS_HOME: cannot create {path}: {error}",
+            next_command="set LLMOPS_HOME to a folder that you can write to",
         ) from error
     return path
 
 
 def directory(text: str | Path) -> Path | None:
-    """The directory of this name, ``None`` if there is none, or if it cannot be a name at all."""
-    with suppress(OSError, ValueError, RuntimeError):  # too long, a NUL, a home of nobody
+    """Return an existing directory, ``None`` if there is none or the text cannot be a path."""
+    with suppress(OSError, ValueError, RuntimeError):  # too long, a NUL, "~" of an unknown user
         path = Path(text).expanduser()
         return path if str(text) and path.is_dir() else None
     return None
 
 
 def link_or_copy(source: str, target: str) -> str:
-    """A second name for bytes where the disk allows it: a base is gigabytes."""
+    """Hard-link a file, or copy it where the disk has no links; return the target."""
     try:
         os.link(source, target)
     except OSError:
@@ -61,24 +64,24 @@ def link_or_copy(source: str, target: str) -> str:
 
 @contextmanager
 def writing(name: str) -> Iterator[None]:
-    """Says what could not be written, and that nothing came of it.
+    """Turn a failed write into an error that names what was being written.
 
     Raises:
-        LlmopsError: No space, no permission.
+        LlmopsError: No disk space, or no permission.
     """
     from safetensors import SafetensorError
 
     try:
         yield
-    except (OSError, SafetensorError) as error:  # the latter is how safetensors says `disk full`
+    except (OSError, SafetensorError) as error:  # safetensors raises its own for a full disk
         raise LlmopsError(
             f"{name}: cannot be written: {error}; nothing was registered",
-            next_command="free disk space or permissions, then the same command again",
+            next_command="free disk space or fix permissions, then rerun",
         ) from error
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a file so that a reader finds all of it, or none."""
+    """Write a file atomically: a reader finds all of it, or none."""
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")  # threads write too
     try:
         temporary.write_text(text, encoding="utf-8")

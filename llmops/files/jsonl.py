@@ -1,4 +1,4 @@
-"""JSON lines: one record a line, and a line ends at a line feed alone."""
+"""JSON lines: one record a line; only a line feed ends a line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 def lines(text: str) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank.
+    """Yield the number (from 1) and text of each line that is not blank.
 
-    ``str.splitlines`` would also split at U+2028 and U+0085, which JSON leaves in strings as
-    they are.
+    ``str.splitlines`` would also split at U+2028 and U+0085, which JSON strings may hold
+    unescaped.
     """
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -20,5 +20,5 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records of a file that this package wrote itself."""
+    """Return the records of a file that llmops wrote itself."""
     return [json.loads(line) for _, line in lines(path.read_text(encoding="utf-8"))]

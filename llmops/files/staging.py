@@ -1,8 +1,8 @@
 """Work in progress: what a killed process leaves behind is found again and removed.
 
-Everything that takes a while to write is written in a folder of ``LLMOPS_HOME/staging`` whose
-lock its process holds. The kernel drops the lock with the process, so a folder without an owner
-is garbage. Notes in it say what else the process had begun outside.
+Whatever takes a while to write is written in a folder of ``LLMOPS_HOME/staging`` whose lock the
+writing process holds. The kernel releases the lock when the process dies, so a folder whose lock is
+free is garbage. Notes in the folder list what the process had begun elsewhere.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _current: ContextVar[Path | None] = ContextVar("staging", default=None)
 
 
 class Leftover(NamedTuple):
-    """What a process that is gone had begun."""
+    """A staging folder whose process is gone, with the notes it left."""
 
     folder: Path
     notes: dict[str, str]
@@ -38,7 +38,7 @@ class Leftover(NamedTuple):
 
 @contextmanager
 def staging() -> Iterator[Path]:
-    """An empty folder on the cache's own disk, removed at the end."""
+    """Yield an empty folder on the disk of the cache; remove it at the end."""
     folder = home.folder("staging") / uuid.uuid4().hex[:12]
     with FileLock(_lock(folder)):
         folder.mkdir()
@@ -52,38 +52,37 @@ def staging() -> Iterator[Path]:
 
 
 def note(**items: str) -> None:
-    """Writes down what the current staging has begun outside of its folder; nothing if there is none."""
+    """Note what was begun outside the current staging folder; do nothing outside ``staging()``."""
     folder = _current.get()
     if folder is not None:
         home.write_whole(folder / NOTES, json.dumps({**_notes(folder), **items}))
 
 
 def leftovers() -> list[Leftover]:
-    """Folders whose process is gone."""
+    """Return the folders whose process is gone."""
     return [Leftover(folder, _notes(folder)) for folder in _folders() if _abandoned(folder)]
 
 
 def remove(leftover: Leftover) -> None:
-    """Removes a folder and its lock."""
+    """Remove a folder and its lock."""
     shutil.rmtree(leftover.folder, ignore_errors=True)
     _lock(leftover.folder).unlink(missing_ok=True)
 
 
 def copy_of(given: Path, staged: Path) -> AbstractContextManager[None]:
-    """Let the errors of checks on a staged copy name what the user gave."""
+    """Make errors about a staged copy name the path that the user gave."""
     return rephrased(lambda message: message.replace(str(staged), str(given)))
 
 
 @contextmanager
 def lock(name: str) -> Iterator[None]:
-    """One process of this machine at a time, such as for one download of a base."""
+    """Let one process of this machine at a time run the block, such as for one download of a base."""
     with FileLock(home.folder("locks") / f"{name}.lock"):
         yield
 
 
 def _folders() -> list[Path]:
-    found = home.folder("staging").iterdir()
-    return sorted({path.with_suffix("") for path in found})
+    return sorted({path.with_suffix("") for path in home.folder("staging").iterdir()})
 
 
 def _abandoned(folder: Path) -> bool:
@@ -95,7 +94,7 @@ def _abandoned(folder: Path) -> bool:
             return False
         with FileLock(lock_file, timeout=0):
             return True
-    except (Timeout, FileNotFoundError):  # its owner is at work, or has just ended it
+    except (Timeout, FileNotFoundError):  # its owner is at work, or has just finished
         return False
 
 

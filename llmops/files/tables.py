@@ -1,4 +1,4 @@
-"""Records of a user's own file: CSV, JSON, JSON lines or Parquet, each with its place."""
+"""Records of a user's file (CSV, JSON, JSON lines or Parquet), each with its place."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from llmops.files import jsonl
 
 FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 FIELD_LIMIT = 1 << 24
-"""Characters of one CSV field; the module's own limit of 131,072 is short for a document."""
+"""Maximum characters of one CSV field; Python's default, 131,072, is too short for documents."""
 
 Record = dict[str, Any]
 
 
 def read_records(path: Path) -> Iterator[tuple[str, Record]]:
-    """The records of a file, each with the place that errors name.
+    """Yield the records of a file, each with the place that errors name.
 
-    Cells that are empty are ``None`` in Parquet and ``""`` in CSV; every CSV cell is text.
+    An empty cell is ``None`` in Parquet and ``""`` in CSV; every CSV cell is text.
 
     Yields:
-        Place (``FILE:LINE`` of JSON lines, else ``FILE: row N``, from 1) and record.
+        The place (``FILE:LINE`` for JSON lines, else ``FILE: row N``, from 1) and the record.
 
     Raises:
         NotFoundError: No such file.
-        DataError: Unknown format, not UTF-8, or not what its suffix says; the row is named.
+        DataError: The format is unknown, or the file is not UTF-8 or not in the format of its
+            suffix; the message names the row.
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")
@@ -50,7 +51,7 @@ def read_records(path: Path) -> Iterator[tuple[str, Record]]:
 
 def _text(path: Path) -> str:
     try:
-        # newline="" keeps line ends as they are: CSV fields may hold them.
+        # newline="" keeps line ends unchanged: CSV fields may hold them.
         with path.open(encoding="utf-8-sig", newline="") as stream:
             return stream.read()
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The folder a recipe works in, so that a killed run finds what it had finished."""
+"""The workspace of a recipe: a run that was killed resumes from what it had finished."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def workspace(name: str, key: str) -> Iterator[Path]:
 
     Args:
         name: Name of the recipe; begins the folder's name.
-        key: What tells this run from other runs of recipes with the same name.
+        key: Distinguishes runs of recipes with the same name.
 
     Yields:
         The folder, locked; it is removed when the block ends without an exception.
@@ -33,7 +33,7 @@ def workspace(name: str, key: str) -> Iterator[Path]:
         lock.acquire()
     except Timeout:
         raise UsageError(
-            f"recipe {name}: another process runs it at this moment",
+            f"recipe {name}: another process is running it",
             next_command="wait for it, or change the recipe: llmops run RECIPE seed=8",
         ) from None
     try:

@@ -1,7 +1,7 @@
-"""The MLflow flavor ``llmops``: a version stores its adapter and pins the rest by content.
+"""The MLflow flavor ``llmops``: a version stores its adapter and pins its base by content.
 
-The names that MLflow expects of a flavor module live here: ``save_model``, ``log_model``,
-``load_model``, ``_load_pyfunc``.
+This package has the names that MLflow expects of a flavor: ``save_model``, ``log_model``,
+``load_model`` and ``_load_pyfunc``.
 """
 
 from llmops.flavor.bases import add_base, ensure_base

@@ -1,4 +1,4 @@
-"""Base models: added once, registered like any model, pinned by digest ever after."""
+"""Base models: added once, registered like any model, pinned by digest from then on."""
 
 from __future__ import annotations
 
@@ -21,44 +21,63 @@ from llmops.store import registry, tags
 
 
 def ensure_base(reference: str) -> BaseModel:
-    """The base that a recipe names: registered already, or added now.
+    """Return the base that a recipe names; add it if it is not registered.
 
     Args:
-        reference: A registered base, an embedded base, a directory, or a hub id.
+        reference: Name of a registered or an embedded base, a directory, or a hub id.
+
+    Returns:
+        The base, verified, on this machine.
 
     Raises:
-        NotFoundError: None of these; nothing is registered.
+        NotFoundError: There is no such base, directory or hub id; nothing is registered.
+        LlmopsError: See ``add_base``.
+
+    Example:
+        from llmops.flavor import ensure_base
+
+        base = ensure_base("smollm2-135m-instruct")
+        print(base.uri, base.digest, base.directory)
     """
     if MODEL_NAME.fullmatch(reference):
-        found = bases.find(reference)
-        if found is not None:
-            return found
+        base = bases.find(reference)
+        if base is not None:
+            return base
     return add_base(reference)
 
 
 def add_base(
     source: str | Path, name: str | None = None, *, revision: str | None = None
 ) -> BaseModel:
-    """Brings a base into the cache and registers it.
+    """Copy a base into the cache and register it.
 
     Args:
-        source: An embedded base's name, a directory with safetensors, or a hub id.
-        name: Registered model name; by default that of the source.
-        revision: Branch, tag or commit of a hub id; by default the newest.
+        source: Name of an embedded base, a directory with safetensors, or a hub id.
+        name: Name of the registered model; by default the name of the source in lower case.
+        revision: Branch, tag or commit of a hub id; by default its newest commit.
 
     Returns:
         The base, verified, on this machine. Adding the same bytes again registers nothing.
 
     Raises:
-        NotFoundError: No such source.
-        UsageError: Pickle files or remote code.
-        IntegrityError: A damaged file, or weights that are not finite.
+        NotFoundError: There is no such source, or a file of it is missing.
+        UsageError: The source has pickle files, needs remote code, or is an adapter.
+        ConfigError: The registry does not allow the name.
+        IntegrityError: A file is damaged, or weights are not finite.
+        StoreError: The store refuses or does not answer.
+        LlmopsError: The disk is full, or there is no permission to write.
+
+    Example:
+        from llmops.flavor import add_base
+
+        base = add_base("HuggingFaceTB/SmolLM2-360M-Instruct", name="smollm2-360m")
+        print(base.uri, base.origin)
     """
     reference = str(source)
     directory = home.directory(reference)
     name = name or (directory.resolve() if directory else PurePath(reference)).name.lower()
     check_model_name(name)
-    # Several processes that add one base: the first does it, the others find it done.
+    # If several processes add one base, the first does it and the others find it.
     with (
         home.writing(f"base {name}"),
         lock(f"add-{digest.of_bytes(os.fsencode(f'{reference}@{revision}'))[:16]}"),
@@ -71,7 +90,7 @@ def add_base(
 
 
 def _bring(reference: str, directory: Path | None, revision: str | None) -> str:
-    """Brings a source into the cache; returns its digest."""
+    """Bring a source into the cache; return its digest."""
     if revision is not None and not _is_hub_id(reference):
         raise UsageError(f"{reference}: only a hub id (OWNER/NAME) has a revision")
     if reference in embedded.PACKAGES:
@@ -95,8 +114,8 @@ def _is_hub_id(reference: str) -> bool:
 def _copy(directory: Path, origin: str | None) -> str:
     if (directory / adapters.CONFIG).is_file():
         raise UsageError(
-            f"{directory}: an adapter, not a base model",
-            next_command=f"llmops.log_model({str(directory)!r}, base=…) in Python",
+            f"{directory}: is an adapter, not a base model",
+            next_command=f"in Python: llmops.log_model({str(directory)!r}, base=…)",
         )
     safety.check_code(directory)
     with staging() as folder:

@@ -1,4 +1,4 @@
-"""From what a user hands in to the files of a version; an adapter's base is registered first."""
+"""The files of a version, collected from a user's model; an adapter's base is registered first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmops.records import BaseModel
 
 
 def collect(model: Any, folder: Path, options: SourceOptions) -> Source:
-    """Bring any input form into the files of a version.
+    """Collect the files of a version from a model in any form.
 
     Args:
         model: See ``flavor.log_model``.
@@ -21,10 +21,10 @@ def collect(model: Any, folder: Path, options: SourceOptions) -> Source:
         options: Which model is meant, and what belongs to it.
 
     Raises:
-        UsageError: Not a model, or an argument that does not belong to it.
+        UsageError: The input is no model, or an argument does not apply to it.
         LlmopsError: A file is missing, damaged or unsafe; the adapter does not fit its base.
     """
     received = given.receive(model, folder, options)
     base = received.base(options.base)
-    known = base if base is None or isinstance(base, BaseModel) else ensure_base(base)
-    return source.of_given(received, known, folder)
+    registered = base if base is None or isinstance(base, BaseModel) else ensure_base(base)
+    return source.of_given(received, registered, folder)

@@ -1,4 +1,4 @@
-"""The description of a version: what it is made of, where people look first."""
+"""The description of a version in MLflow: what the version is made of."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from llmops.store import registry
 
 
 def describe(name: str, version: str, copy: SavedModel | None = None) -> None:
-    """Writes a version's lineage into its description and into that of its logged model.
+    """Write a version's lineage into its description and that of its logged model.
 
-    What stands above the lineage, such as the evidence card, stays. The version is whole without
-    a description, so that a failure is told and not raised.
+    Text above the lineage, such as the evidence card, is kept. A version is complete without a
+    description, so a failure is only a warning.
 
     Args:
         name: Registered model.
@@ -25,7 +25,7 @@ def describe(name: str, version: str, copy: SavedModel | None = None) -> None:
     """
     uri = f"models:/{name}/{version}"
     try:
-        found = lineage(uri, copy)
-        registry.redescribe(name, version, found.model_id, partial(with_lineage, lineage=found))
+        origin = lineage(uri, copy)
+        registry.redescribe(name, version, origin.model_id, partial(with_lineage, lineage=origin))
     except LlmopsError as error:
         say(f"warning: {uri} has no description: {error}")

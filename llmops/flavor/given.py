@@ -1,4 +1,4 @@
-"""What a user hands in, whatever its form, as checked files in a directory."""
+"""A user's model, in whichever form it is given, as checked files in a directory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from llmops.records import BaseModel
 
 @dataclass(frozen=True)
 class Given:
-    """A model as its user's files.
+    """A user's model as files.
 
     Attributes:
-        directory: A PEFT adapter, or a whole model.
+        directory: Directory of a PEFT adapter or of a full model.
         origin: See ``records.BaseModel``.
-        config: PEFT's configuration of an adapter; ``None`` for a whole model.
-        tokenizer: Directory of a tokenizer that was named, ``None`` if none was.
-        live: The ``PeftModel`` that was handed in, ``None`` if files were.
+        config: PEFT's configuration of an adapter; ``None`` for a full model.
+        tokenizer: Directory of the tokenizer that the user named, ``None`` if none was named.
+        live: The ``PeftModel`` that was given, ``None`` if files were given.
     """
 
     directory: Path
@@ -32,24 +32,24 @@ class Given:
     live: Any = None
 
     def base(self, named: str | BaseModel | None) -> str | BaseModel | None:
-        """Return the base to pin: the one that was named, else the adapter's own word for it.
+        """Return the base to pin: the one that the user named, else the one in the adapter's file.
 
         Args:
-            named: What the user said.
+            named: The base that the user named, if any.
 
         Returns:
-            A record or a reference, ``None`` for a whole model.
+            A record or a reference; ``None`` for a full model.
 
         Raises:
-            UsageError: An adapter of no base, or a whole model with one.
+            UsageError: An adapter has no base, or a base was named for a full model.
         """
         if self.config is not None:
-            found = self.config.get("base_model_name_or_path") if named is None else named
-            if found:
-                return found if isinstance(found, BaseModel) else str(found)
+            base = self.config.get("base_model_name_or_path") if named is None else named
+            if base:
+                return base if isinstance(base, BaseModel) else str(base)
             raise UsageError(
                 f"{self.directory / adapters.CONFIG} names no base model",
-                next_command="log_model(…, base='NAME'), one of `llmops base ls`",
+                next_command="log_model(…, base='NAME') with a name from `llmops base ls`",
             )
         if named is None:
             return None
@@ -61,7 +61,7 @@ class Given:
 
 
 def receive(model: Any, folder: Path, options: SourceOptions) -> Given:
-    """Bring any input form into a directory.
+    """Bring a model in any form into a directory.
 
     Args:
         model: See ``flavor.log_model``.
@@ -69,7 +69,7 @@ def receive(model: Any, folder: Path, options: SourceOptions) -> Given:
         options: Which tokenizer, adapter and revision are meant.
 
     Raises:
-        UsageError: Not a model, or an argument that does not belong to it.
+        UsageError: The input is no model, or an argument does not apply to it.
         LlmopsError: A file of an adapter is missing, damaged or unsafe.
     """
     directory, origin = _directory(model, folder / "given", options)
@@ -82,7 +82,7 @@ def receive(model: Any, folder: Path, options: SourceOptions) -> Given:
 
 
 def _directory(model: Any, given: Path, options: SourceOptions) -> tuple[Path, str | None]:
-    """Return the model as a directory, and where it came from."""
+    """Return the model's directory and its origin."""
     if isinstance(model, (str, Path)):
         return _named(model, options.revision)
     if hasattr(model, "peft_config"):
@@ -115,13 +115,13 @@ def _save_adapter(model: Any, given: Path, adapter_name: str | None) -> Path:
     if adapter_name is None:
         if len(names) > 1:
             raise UsageError(
-                f"the model has several adapters ({', '.join(names)}); a version holds one:"
-                " name it with adapter_name=…, and log each as a version of its own"
+                f"the model has several adapters ({', '.join(names)}); a version holds one",
+                next_command="log_model(…, adapter_name=NAME), once for each adapter",
             )
         (adapter_name,) = names
     if adapter_name not in names:
         raise UsageError(f"adapter_name={adapter_name!r}: the model has {', '.join(names)}")
-    # Without `save_embedding_layers` PEFT asks the hub whether the vocabulary was changed.
+    # Otherwise PEFT asks the hub whether the vocabulary was changed.
     model.save_pretrained(given, selected_adapters=[adapter_name], save_embedding_layers=False)
     return given if adapter_name == "default" else given / adapter_name
 

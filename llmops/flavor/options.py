@@ -1,4 +1,4 @@
-"""What a caller of ``log_model`` and ``save_model`` may say besides the model itself."""
+"""Options of ``log_model`` and ``save_model``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from llmops.records.names import check_alias, check_model_name
 
 
 class SaveOptions(TypedDict, total=False):
-    """What every MLflow flavor takes.
+    """Arguments of every MLflow flavor.
 
     Attributes:
-        signature: Replaces ours, which names the parameters.
-        input_example: Saved beside the model; MLflow then tries the model once with it.
-        metadata: Free entries of the ``MLmodel`` file.
-        pip_requirements: Replaces the requirements.
-        extra_pip_requirements: Added to them.
-        model_config: Defaults of the fields of ``LoadOptions``.
-        validate_serving_input: Whether MLflow tries the example against a served model.
+        signature: Signature that replaces ours, which names the parameters.
+        input_example: Input to save beside the model; MLflow also runs the model with it once.
+        metadata: Additional entries of the ``MLmodel`` file.
+        pip_requirements: Requirements that replace ours.
+        extra_pip_requirements: Requirements to add.
+        model_config: Defaults for the fields of ``LoadOptions``.
+        validate_serving_input: Whether MLflow sends the example to a served model.
     """
 
     signature: Any
@@ -42,7 +42,7 @@ class SourceOptions:
         base: Base of an adapter: a record, or a name, a directory or a hub id as ``llmops base
             add`` takes; by default what its ``adapter_config.json`` names.
         tokenizer: A tokenizer or a directory with one.
-        adapter_name: Which adapter of a PeftModel that has several.
+        adapter_name: The adapter to log, of a PeftModel that has several.
         revision: Branch, tag or commit of a hub id.
     """
 
@@ -52,23 +52,23 @@ class SourceOptions:
     revision: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class LogOptions:
-    """What the store gets to know about a model that is logged.
+    """Names, tags and metrics of a model in the store.
 
     Attributes:
-        name: Name of the LoggedModel; by default made of the registered name, rank and digest.
+        name: Name of the LoggedModel; by default registered name, rank and digest.
         registered_model_name: Registered model that gets a new version; ``None`` registers none.
         alias: Alias that moves to the new version.
         params: Parameters of the LoggedModel, besides those of the run.
         tags: Tags of the LoggedModel.
+        step: Step of the run whose metrics are copied to the LoggedModel.
+        save: Arguments of every MLflow flavor.
         version_tags: Tags of the registered version.
-        step: Step of the run whose metrics belong to the model.
-        save: What every MLflow flavor takes.
 
     Raises:
-        ConfigError: The registry refuses such a name or alias.
-        UsageError: An alias without a version, or see ``check_save_options``.
+        ConfigError: The registry does not allow the name or the alias.
+        UsageError: There is an alias but no registered model, or see ``check_save_options``.
     """
 
     name: str | None = None
@@ -76,39 +76,38 @@ class LogOptions:
     alias: str | None = None
     params: Mapping[str, Any] | None = None
     tags: Mapping[str, str] | None = None
-    version_tags: Mapping[str, str] | None = None
     step: int = 0
     save: SaveOptions = field(default_factory=SaveOptions)
+    version_tags: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        """Refuses what would fail later, when half of it is written."""
+        """Refuse what would fail only after a part is written."""
         if self.registered_model_name is not None:
             check_model_name(self.registered_model_name)
         if self.alias is not None:
             check_alias(self.alias)
             if self.registered_model_name is None:
                 raise UsageError(
-                    f"alias={self.alias!r} needs registered_model_name: it names a version"
+                    f"alias={self.alias!r} needs registered_model_name: an alias points to a version"
                 )
         check_save_options(self.save)
 
     @property
     def label(self) -> str:
-        """What the model is called while it is being written; empty if it has no name yet."""
+        """Name of the model in progress messages and errors; empty if it has none."""
         return self.registered_model_name or self.name or ""
 
 
 def check_save_options(options: SaveOptions) -> None:
-    """Refuse what would be stored and fail later.
+    """Refuse options that could be stored but would fail later.
 
     Raises:
-        UsageError: An option that MLflow's flavors do not have, or a ``model_config`` that cannot
-            be loaded with.
+        UsageError: An option is unknown, or a ``model_config`` cannot be used for loading.
     """
     unknown = sorted(set(options) - set(SaveOptions.__annotations__))
     if unknown:
         raise UsageError(
-            f"unknown argument {', '.join(unknown)}; allowed besides those of the signature:"
+            f"unknown argument {', '.join(unknown)}; allowed besides the named arguments:"
             f" {', '.join(SaveOptions.__annotations__)}"
         )
     load_options.read(options.get("model_config") or {}, "model_config")

@@ -1,4 +1,4 @@
-"""MLflow's ``python_function``: what ``mlflow.pyfunc.load_model`` wraps."""
+"""MLflow's ``python_function``: the object that ``mlflow.pyfunc.load_model`` wraps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from llmops.models.resolve import of_model_dir
 
 
 class PyfuncModel:
-    """A version whose refusals are MLflow's own exception, which its scoring server answers with 400.
+    """A version that refuses requests with MLflow's exception: its scoring server answers with 400.
 
     Args:
-        model: The version.
+        model: The loaded version.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -27,7 +27,7 @@ class PyfuncModel:
     def predict(
         self, data: Any, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """See ``LoadedModel.predict``.
+        """Answer every row; see ``LoadedModel.predict``.
 
         Raises:
             MlflowException: What ``LoadedModel.predict`` refuses.
@@ -38,7 +38,7 @@ class PyfuncModel:
     def predict_stream(
         self, data: Any, params: Mapping[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """See ``LoadedModel.predict_stream``.
+        """Stream one row; see ``LoadedModel.predict_stream``.
 
         Raises:
             MlflowException: What ``LoadedModel.predict_stream`` refuses.
@@ -49,7 +49,7 @@ class PyfuncModel:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """MLflow 3.17 shows a caller the words of its own exception only, and hides others."""
+    """Turn refusals into MLflow's exception: MLflow 3.17 hides the message of any other."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -59,7 +59,26 @@ def _refusals() -> Iterator[None]:
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PyfuncModel:
-    """Called by MLflow with the model's directory and what ``model_config`` came to."""
+    """Load a version for ``mlflow.pyfunc.load_model``, which calls this.
+
+    Args:
+        path: The model's directory.
+        model_config: Fields of ``LoadOptions``: the saved defaults, with the caller's on top.
+
+    Returns:
+        The model, with MLflow's ``predict`` and ``predict_stream``.
+
+    Raises:
+        UsageError: An option is unknown, or not available on this machine.
+        NotFoundError: No place has the base.
+        IntegrityError: The bytes differ from the recorded digests, or the adapter does not fit.
+
+    Example:
+        import mlflow
+
+        model = mlflow.pyfunc.load_model("models:/quickstart@champion")
+        print(model.predict({"messages": [{"role": "user", "content": "Hello"}]}))
+    """
     options = load_options.read(model_config or {}, "model_config")
     files = of_model_dir(Path(path), options)
     return PyfuncModel(LoadedModel(files, open_engine("local", [files], options)))

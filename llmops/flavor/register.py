@@ -1,4 +1,4 @@
-"""Collected files into the store: a logged model and its version appear whole, or not at all."""
+"""Registration of collected files: a logged model and its version appear together or not at all."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from llmops.store import tags as names
 from llmops.store.unfinished import Mark
 
 NOT_IN_A_NAME = re.compile(r"[/:.%\"']")
-"""What a registered model's name may hold, or a version number, and a LoggedModel's may not."""
+"""Characters that the name of a LoggedModel must not hold, although a registered model's may."""
 
 
 def log_source(source: Source, options: LogOptions) -> Any:
-    """Log files that were checked already, and register them if asked.
+    """Log files that were checked already; register them if a name is given.
 
     Args:
         source: The files.
-        options: What the store gets to know about them.
+        options: Names, tags and metrics of the model in the store.
 
     Returns:
         MLflow's ``ModelInfo``.
@@ -54,7 +54,7 @@ def log_source(source: Source, options: LogOptions) -> Any:
 
 
 def _upload(source: Source, logged: Any, options: LogOptions) -> Any:
-    """Write the files in MLflow's format into a logged model that was begun."""
+    """Write the files in MLflow's format into a logged model that was created."""
     from mlflow.models import Model
 
     with connection.store_errors(f"logging model {logged.name}"):
@@ -72,7 +72,20 @@ def _upload(source: Source, logged: Any, options: LogOptions) -> Any:
 def register(
     mark: Mark, model_id: str, run_id: str | None, tags: Mapping[str, str]
 ) -> tuple[str, bool]:
-    """Register a logged model; return the version, and whether the registered model is new."""
+    """Register a logged model.
+
+    Args:
+        mark: The mark of this logging call, with the name of the registered model.
+        model_id: The logged model.
+        run_id: The run that it was logged in, if any.
+        tags: Tags of the version.
+
+    Returns:
+        The version, and whether the registered model is new.
+
+    Raises:
+        StoreError: The store refuses or does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     client = connection.client()
@@ -84,29 +97,29 @@ def register(
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             created = False
-        found = client.create_model_version(
+        version = client.create_model_version(
             mark.name, f"models:/{model_id}", run_id=run_id, tags=dict(tags), model_id=model_id
         )
         try:
-            # What `mlflow.register_model` does too: the logged model's page lists its versions.
-            versions = json.dumps([{"name": mark.name, "version": str(found.version)}])
+            # As `mlflow.register_model` does: the page of the logged model lists its versions.
+            versions = json.dumps([{"name": mark.name, "version": str(version.version)}])
             client.set_logged_model_tags(model_id, {"mlflow.modelVersions": versions})
-        except BaseException:  # the caller removes the logged model: no version may point to it
-            client.delete_model_version(mark.name, found.version)
+        except BaseException:  # the caller removes the logged model; no version may point to it
+            client.delete_model_version(mark.name, version.version)
             raise
-    return str(found.version), created
+    return str(version.version), created
 
 
 @contextmanager
 def _logged_model(source: Source, options: LogOptions) -> Iterator[tuple[Any, Mark]]:
-    """Begin a logged model, which is removed again if it does not become whole."""
+    """Create a logged model; remove it again if the block fails."""
     import mlflow
 
     name = options.name or _name(source)
     run = mlflow.active_run()
     with connection.store_errors(f"logging model {name}"):
         experiment_id = run.info.experiment_id if run else compat.current_experiment()
-        # MLflow gives a model its run's parameters; not if it gets the model's id, as here
+        # MLflow copies the run's parameters to a model, but not if it is given the model's id.
         inherited = connection.client().get_run(run.info.run_id).data.params if run else {}
     own = {key: str(value) for key, value in (options.params or {}).items()}
     mark = unfinished.begin(experiment_id, options.registered_model_name)
@@ -126,18 +139,18 @@ def _logged_model(source: Source, options: LogOptions) -> Iterator[tuple[Any, Ma
 
 
 def _model_tags(source: Source) -> dict[str, str]:
-    """Say what the logged model is made of, searchable."""
-    found = source.pin()
-    tags = {names.BASE_DIGEST: found.digest}
-    if found.adapter_digest is not None:
+    """Return tags that make a logged model searchable by what it is made of."""
+    pin = source.pin()
+    tags = {names.BASE_DIGEST: pin.digest}
+    if pin.adapter_digest is not None:
         reason = vllm_limits.unservable(source.config)
-        tags[names.ADAPTER_DIGEST] = found.adapter_digest
+        tags[names.ADAPTER_DIGEST] = pin.adapter_digest
         tags[names.SERVABLE] = "yes" if reason is None else f"no: {reason}"
     return tags
 
 
 def _version_tags(source: Source, tags: Mapping[str, str] | None) -> dict[str, str]:
-    """Tag a version only if vLLM cannot serve it; its page has little room."""
+    """Return the version's tags; one says if vLLM cannot serve it, as its page has little room."""
     reason = None if source.base is None else vllm_limits.unservable(source.config)
     return {**(tags or {}), **({} if reason is None else {names.SERVABLE: f"no: {reason}"})}
 
@@ -148,14 +161,14 @@ def _name(source: Source) -> str:
 
 
 def _present(name: str, version: str, alias: str | None, copy: SavedModel) -> None:
-    """Write what a person sees first: the description, and where the alias points."""
+    """Write the description of a version, and move its alias."""
     describe(name, version, copy)
     if alias is not None:
         registry.set_alias(name, alias, version)
 
 
 def _undo(mark: Mark) -> None:
-    """Remove what was begun; the failure that led here matters more than one of this."""
+    """Remove what was created; a failure is only a warning, since another one led here."""
     try:
         unfinished.undo(mark)
     except LlmopsError as error:

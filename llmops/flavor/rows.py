@@ -1,7 +1,7 @@
-"""What a caller of ``predict`` hands in: chat requests, prompts, conversations, DataFrames.
+"""The input of ``predict``: chat requests, prompts, conversations, DataFrames.
 
-Each row becomes a request, which ``engine.openai`` reads. A row's own parameters win over those of
-the call.
+Each row becomes a request, which ``engine.openai`` reads. A row's parameters override those of the
+call.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def read(data: Any, params: Mapping[str, Any] | None = None) -> list[ChatRequest
         params: Parameters for all rows.
 
     Raises:
-        UsageError: Neither messages nor prompts, or a parameter that is unknown or out of range;
-            the row is named.
+        UsageError: The rows hold neither messages nor prompts, or a parameter is unknown or out of
+            range; the message names the row.
     """
     requests = _read(data, params, {})
     if any(request.stream for request in requests):
@@ -38,7 +38,11 @@ def read(data: Any, params: Mapping[str, Any] | None = None) -> list[ChatRequest
 
 
 def read_one(data: Any, params: Mapping[str, Any] | None = None) -> ChatRequest:
-    """Read the one row of a call whose answer is streamed; see ``read``."""
+    """Read the only row of a call whose answer is streamed; see ``read``.
+
+    Raises:
+        UsageError: There is not exactly one row, or see ``read``.
+    """
     requests = _read(data, params, {"stream": True})
     if len(requests) != 1:
         raise UsageError(f"predict_stream: answers one row, received {len(requests)}; use predict")
@@ -98,7 +102,7 @@ def _chat(row: Any) -> dict[str, Any]:
 
 
 def _is_conversation(value: Any) -> bool:
-    """Whether a list is one conversation, and not a list of rows."""
+    """Return whether a list is one conversation, and not a list of rows."""
     return (
         isinstance(value, list)
         and len(value) > 0

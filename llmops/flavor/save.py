@@ -1,4 +1,4 @@
-"""Saving: a directory in MLflow's format, without a store."""
+"""Saving a model to a directory in MLflow's format, without logging it."""
 
 from __future__ import annotations
 
@@ -24,21 +24,30 @@ def save_model(
     mlflow_model: Any = None,
     **options: Unpack[SaveOptions],
 ) -> None:
-    """Save a model in MLflow's format; it appears whole or not at all.
+    """Save a model in MLflow's format; the directory appears complete or not at all.
 
     Args:
-        model: As ``log_model`` takes it.
+        model: A model in any form that ``log_model`` takes.
         path: Directory to write; must not exist or be empty.
-        base: Base of an adapter; it is registered, since the directory only pins it.
-        tokenizer: A tokenizer or a directory with one.
-        adapter_name: Which adapter of a PeftModel that has several.
+        base: Base of an adapter, see ``log_model``; it is registered, since the directory only
+            pins it.
+        tokenizer: A tokenizer or its directory, to use instead of the model's own.
+        adapter_name: The adapter to save, of a PeftModel that has several.
         revision: Branch, tag or commit of a hub id.
         mlflow_model: The ``mlflow.models.Model`` to fill in; by default a new one.
-        **options: What every MLflow flavor takes, see ``SaveOptions``.
+        **options: Arguments of every MLflow flavor, see ``log_model``.
 
     Raises:
-        UsageError: ``path`` holds something, or the model is none that can be saved.
-        LlmopsError: A file is missing, damaged or unsafe; the adapter does not fit its base.
+        UsageError: ``path`` is not empty, the input is no model, or an argument does not apply.
+        NotFoundError: A file, the directory, the hub id or the base does not exist.
+        IntegrityError: A file is damaged, or the adapter does not fit its base.
+        StoreError: The base cannot be found or registered, because the store refuses or does not
+            answer.
+
+    Example:
+        from llmops.flavor import save_model
+
+        save_model("path/to/peft-adapter", "saved", base="smollm2-135m-instruct")
     """
     import mlflow
 

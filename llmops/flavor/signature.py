@@ -1,4 +1,4 @@
-"""The parameters of a request in MLflow's signature."""
+"""MLflow's signature of a version: the parameters of a request."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ def default_signature() -> Any:
     """Return a signature that names the parameters and leaves the inputs free.
 
     MLflow drops every key of a chat request that a signature's inputs do not list, and turns
-    lists of prompts into columns. Parameters alone do neither. A length without a default is
-    decided when the prompt is known, as for every other entry point.
+    lists of prompts into columns. A signature with parameters alone does neither. The length has no
+    default here: it depends on the prompt, as at every other entry point.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import DataType, ParamSchema, ParamSpec

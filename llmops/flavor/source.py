@@ -1,4 +1,4 @@
-"""A model as the files of the version that it becomes: checked, in one folder, with its pin."""
+"""The files of a version to be: checked, in one folder, with their pin."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from llmops.records import BaseModel
 
 @dataclass(frozen=True)
 class Source:
-    """A model as files, in a folder laid out like the version that it becomes.
+    """A model as files, in a folder laid out like the version to be.
 
     Attributes:
-        folder: Holds ``adapter/`` and perhaps ``tokenizer/``, or ``model/``.
+        folder: Folder with ``adapter/`` and perhaps ``tokenizer/``, or with ``model/``.
         base: The adapter's base; ``None`` for a full model.
         config: PEFT's configuration of the adapter; empty for a full model.
-        origin: See ``records.BaseModel``; of a full model.
-        name: What a full model is called.
+        origin: Origin of a full model, see ``records.BaseModel``; ``None`` for an adapter.
+        name: Name of a full model.
     """
 
     folder: Path
@@ -38,13 +38,13 @@ class Source:
 
     @cached_property
     def digest(self) -> str:
-        """Content digest of what the version stores."""
+        """Digest of the bytes that the version stores."""
         if self.base is None:
             return digest.of_model(self.folder / bases.MODEL_FOLDER)
         return adapters.content_digest(self.folder)
 
     def pin(self) -> Pin:
-        """Return what ``base.json`` will say."""
+        """Return the pin of the version."""
         if self.base is None:
             return Pin(base=self.name, digest=self.digest, origin=self.origin)
         return Pin(
@@ -57,7 +57,7 @@ class Source:
 
 
 def of_given(given: Given, base: BaseModel | None, folder: Path) -> Source:
-    """Copy what a version will store into its folder.
+    """Copy the files that a version will store into its folder.
 
     Args:
         given: The user's files.
@@ -65,7 +65,7 @@ def of_given(given: Given, base: BaseModel | None, folder: Path) -> Source:
         folder: Folder of a ``staging()``.
 
     Raises:
-        UsageError: No tokenizer, or settings that llmops does not do.
+        UsageError: There is no tokenizer, or a setting is not supported.
         LlmopsError: A file is missing, damaged or unsafe; the adapter does not fit its base.
     """
     if base is None:
@@ -87,9 +87,9 @@ def _adapter(given: Given, base: BaseModel, folder: Path) -> Source:
 
 
 def _copy_adapter(given: Given, base: BaseModel, target: Path) -> None:
-    """Write the two files, the configuration freed of what differs between machines and processes."""
+    """Copy weights and configuration, without what differs between machines and processes."""
     target.mkdir()
-    # The directory on the training machine means nothing elsewhere; the pin says which base.
+    # A directory of the training machine means nothing elsewhere; the pin identifies the base.
     config = {**(given.config or {}), "base_model_name_or_path": base.name}
     for key in ("target_modules", "exclude_modules", "modules_to_save"):
         if isinstance(config.get(key), list):

@@ -1,7 +1,7 @@
-"""Which tokenizer files are a version's own: those that differ from its base's in what they do.
+"""The tokenizer files that a version must store: those that behave differently from its base's.
 
-Trainers write a copy of the tokenizer beside an adapter. Its bytes differ (padding state, order
-of keys) while it does the same; a version stores it only if it does something else.
+Trainers write a copy of the tokenizer beside an adapter. Its bytes may differ (padding state, order
+of keys) while it behaves the same; a version stores it only if it behaves differently.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ FILES = (
     "tokenizer.model",
     "spiece.model",
 )
-# What changes the ids that a text becomes, or where an answer ends.
+# Settings that change the token ids of a text, or where an answer ends.
 EFFECTIVE_SETTINGS = ("bos_token", "eos_token", "unk_token", "add_bos_token", "add_eos_token")
 STATE = ("truncation", "padding")
-"""Entries of ``tokenizer.json`` that the last call left behind."""
+"""Entries of ``tokenizer.json`` that only hold the state of the last call."""
 IGNORED_GENERATION = ("transformers_version", "_from_model_config")
 
 
 def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
-    """Copies to ``target`` what a directory's tokenizer does differently from its base.
+    """Copy the tokenizer files that behave differently from those of the base.
 
     Args:
         candidate: Directory that may hold tokenizer files, a template, a generation configuration.
         base: The base model.
-        target: Folder to make.
+        target: Folder to create.
 
     Returns:
         ``target``, or ``None`` if nothing differs.
 
     Raises:
-        IntegrityError: Its vocabulary is larger than the base's embedding, or a file is damaged.
-        UsageError: Generation settings that llmops does not do.
+        IntegrityError: The vocabulary is larger than the base's embedding, or a file is damaged.
+        UsageError: A generation setting is not supported.
     """
     names: list[str] = []
     if _vocabulary_differs(candidate, base.directory):
@@ -86,12 +86,12 @@ def _settings(folder: Path) -> dict[str, Any]:
 
 
 def _token(value: Any) -> Any:
-    """A special token's text; older files write it as an object."""
+    """Return the text of a special token, which older files write as an object."""
     return value.get("content") if isinstance(value, dict) else value
 
 
 def _template(folder: Path) -> str | None:
-    """The chat template, from its own file or from the tokenizer's settings."""
+    """Return the chat template from its own file or the tokenizer's settings, ``None`` if absent."""
     if (folder / TEMPLATE).is_file():
         try:
             return (folder / TEMPLATE).read_text(encoding="utf-8")

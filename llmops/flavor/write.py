@@ -1,4 +1,4 @@
-"""Collected files in MLflow's format: an adapter with its pin, or a full model."""
+"""Collected files written in MLflow's format: an adapter with its pin, or a full model."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from llmops.models import adapters, bases, pin
 from llmops.store import compat
 
 FLAVOR_NAME = pin.FLAVOR
+"""Name of the flavor in ``MLmodel``."""
 LOADER = "llmops.flavor"
 PYTHON_PACKAGES = ("mlflow-llmops", "mlflow", "torch", "transformers", "peft")
 REQUIREMENTS = "requirements.txt"
@@ -27,17 +28,17 @@ MODEL_CONFIG = {
     "quantization": None,
     "base": None,
 }
-"""Fields of ``LoadOptions``. MLflow lets a caller override only what was saved."""
+"""Defaults of ``LoadOptions``: all its fields, as MLflow lets a caller override only saved ones."""
 
 
 def save_model(
     model: Source, path: str | Path, *, mlflow_model: Any, **options: Unpack[SaveOptions]
 ) -> None:
-    """Write collected files for ``Model.log``, which takes this module for a flavor.
+    """Write collected files for ``Model.log``, which calls this module as a flavor.
 
     Args:
-        model: The files; the files of MLflow's format are put beside them too.
-        path: MLflow's own temporary folder, noted so that it is found again after a kill.
+        model: The files; MLflow's small files are copied beside them too.
+        path: MLflow's temporary folder, noted so that it is removed after a kill.
         mlflow_model: The ``mlflow.models.Model`` to fill in and to save.
         **options: See ``SaveOptions``.
     """
@@ -45,13 +46,13 @@ def save_model(
     staging.note(written=str(target.resolve()))
     with whole(target) as partial:
         write(model, partial, mlflow_model, options)
-        for name in (pin.FILE, "MLmodel", REQUIREMENTS):  # the folder is a whole copy now
+        for name in (pin.FILE, "MLmodel", REQUIREMENTS):  # the folder is now a complete copy
             shutil.copyfile(partial / name, model.folder / name)
 
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """Give a folder beside the target that takes its name at the end."""
+    """Yield a folder beside the target; rename it to the target at the end."""
     partial = target.with_name(f".{target.name}.partial-{uuid.uuid4().hex[:12]}")
     staging.note(partial=str(partial.resolve()))
     partial.mkdir(parents=True)
@@ -71,16 +72,16 @@ def write(source: Source, target: Path, mlflow_model: Any, options: SaveOptions)
         source: The collected files.
         target: The folder.
         mlflow_model: The ``mlflow.models.Model`` to fill in and to save.
-        options: What every MLflow flavor takes.
+        options: Arguments of every MLflow flavor.
     """
     for name in (adapters.ADAPTER_FOLDER, adapters.TOKENIZER_FOLDER, bases.MODEL_FOLDER):
         if (source.folder / name).is_dir():
             shutil.copytree(source.folder / name, target / name, copy_function=home.link_or_copy)
-    found = source.pin()
-    (target / pin.FILE).write_text(found.text(), encoding="utf-8")
+    pinned = source.pin()
+    (target / pin.FILE).write_text(pinned.text(), encoding="utf-8")
     _describe(mlflow_model, target, options)
     _write_environment(mlflow_model, target, options)
-    mlflow_model.add_flavor(FLAVOR_NAME, **found.flavor_conf())
+    mlflow_model.add_flavor(FLAVOR_NAME, **pinned.flavor_conf())
     mlflow_model.model_size_bytes = sum(f.stat().st_size for f in target.rglob("*") if f.is_file())
     mlflow_model.save(str(target / "MLmodel"))
 
@@ -114,7 +115,7 @@ def _write_environment(model: Any, target: Path, options: SaveOptions) -> None:
 
 
 def _requirements() -> list[str]:
-    """Return exact versions of what loads the model, without local tags such as ``+cpu``."""
+    """Return the exact versions of the packages that load the model, without ``+cpu`` and the like."""
     from importlib.metadata import PackageNotFoundError, version
 
     pins = []

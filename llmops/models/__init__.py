@@ -1,4 +1,4 @@
-"""Models at rest, addressed by content: bases, adapters, pins, versions and their lineage."""
+"""Stored models, addressed by content: bases, adapters, pins, versions and their lineage."""
 
 from llmops.models.lineage import lineage
 from llmops.models.resolve import resolve

@@ -1,7 +1,7 @@
-"""Adapters at rest: what a PEFT directory must hold, and a cache addressed by content.
+"""Stored adapters: what a PEFT directory must hold, and a cache addressed by content.
 
-A version's own part is ``adapter/``, and ``tokenizer/`` if its tokenizer, chat template or
-generation configuration differs from the base's. One digest covers both.
+A version stores ``adapter/``, and ``tokenizer/`` if its tokenizer, chat template or generation
+configuration differs from that of the base. One digest covers both.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def check(directory: Path) -> dict[str, Any]:
-    """The adapter's configuration as written, once its files are found to be safe and whole.
+    """Check that an adapter's files are safe and complete; return its configuration as stored.
 
     Raises:
         NotFoundError: A file is missing.
-        UsageError: A pickle file.
+        UsageError: There is a pickle file.
         IntegrityError: The configuration or the tensor file is damaged, or a weight is not finite.
     """
     safety.check_code(directory)
@@ -45,19 +45,19 @@ def check(directory: Path) -> dict[str, Any]:
 
 
 def check_tensors(directory: Path, expected: Shapes, base: str) -> None:
-    """Compares an adapter's tensors with those that PEFT makes for its configuration.
+    """Compare an adapter's tensors with those that PEFT creates for its configuration.
 
     Args:
         directory: The adapter; only the header of its file is read.
-        expected: Names, as a file has them, and shapes.
-        base: What an error calls the base model.
+        expected: Shapes by tensor name, named as in a file.
+        base: Name of the base model in an error.
 
     Raises:
-        IntegrityError: A tensor is missing, is one too many, or has another shape.
+        IntegrityError: A tensor is missing, unexpected, or of another shape.
     """
     stored = safety.shapes(directory / WEIGHTS)
     reshaped = {key for key in set(stored) & set(expected) if stored[key] != expected[key]}
-    said = [
+    problems = [
         f"{len(keys)} {what}, such as {min(keys)}"
         for keys, what in (
             (set(expected) - set(stored), "tensors that the model expects are not in the file"),
@@ -67,25 +67,25 @@ def check_tensors(directory: Path, expected: Shapes, base: str) -> None:
     ]
     if reshaped:
         key = min(reshaped)
-        said.append(
+        problems.append(
             f"{len(reshaped)} tensors have another shape, such as {key}: {list(stored[key])} in the"
             f" file, {list(expected[key])} in the model"
         )
-    if said:
+    if problems:
         raise IntegrityError(
-            f"{directory}: the adapter does not fit its base {base}: {'; '.join(said)}",
+            f"{directory}: the adapter does not fit its base {base}: {'; '.join(problems)}",
             next_command="name the base and the adapter_config.json that it was trained with",
         )
 
 
 def changes_base(config: Mapping[str, Any]) -> bool:
-    """Whether PEFT changes the base's weights to initialise such an adapter (PiSSA and others)."""
+    """Return whether PEFT initialises such an adapter by changing its base (PiSSA and others)."""
     init = config.get("init_lora_weights")
     return isinstance(init, str) and init.lower() not in ("gaussian", "eva", "orthogonal", "mica")
 
 
 def content_digest(version_dir: Path) -> str:
-    """Digest of what a version adds: its adapter, and its tokenizer if it has one."""
+    """Return the digest of what a version adds: its adapter, and its tokenizer if it has one."""
     files = {path.name: digest.of_file(path) for path in _files(version_dir / ADAPTER_FOLDER)}
     own = _files(version_dir / TOKENIZER_FOLDER)
     files.update({f"{TOKENIZER_FOLDER}/{path.name}": digest.of_file(path) for path in own})
@@ -93,19 +93,27 @@ def content_digest(version_dir: Path) -> str:
 
 
 def fetch(uri: str, expected: str) -> Path:
-    """The directory with ``adapter/`` and perhaps ``tokenizer/``: downloaded once, always checked.
+    """Return a version's directory in the cache: downloaded once, checked each time.
 
-    A copy of ours that is damaged, or that an older llmops laid out otherwise, is fetched anew.
+    A cached copy that is damaged, or laid out by an older llmops, is downloaded again.
+
+    Args:
+        uri: Where the store has it.
+        expected: Its ``content_digest``.
+
+    Returns:
+        A directory with ``adapter/``, and ``tokenizer/`` if the version has its own.
 
     Raises:
-        IntegrityError: The bytes in the store are not those of the digest.
+        IntegrityError: The bytes in the store have another digest.
+        StoreError: The store refuses or does not answer.
     """
     target = home.folder("adapters") / expected
     if target.is_dir():
         try:
             verify(target, expected, str(target))
         except IntegrityError as error:
-            say(f"warning: {error.message}; fetching {uri} again")
+            say(f"warning: {error.message}; downloading {uri} again")
             shutil.rmtree(target, ignore_errors=True)
     if not target.is_dir():
         _download(uri, expected, target)
@@ -125,26 +133,31 @@ def _download(uri: str, expected: str, target: Path) -> None:
         try:
             staged.rename(target)
         except OSError:
-            if not target.is_dir():  # else another process was first: the same bytes
+            if not target.is_dir():  # else another process was first, with the same bytes
                 raise
 
 
 def verify(version_dir: Path, expected: str, where: str) -> None:
-    """Reads a version's own part.
+    """Check the bytes of a version's directory against its digest.
+
+    Args:
+        version_dir: A directory with ``adapter/``, and perhaps ``tokenizer/``.
+        expected: The recorded ``content_digest``.
+        where: Name of the directory in an error.
 
     Raises:
-        IntegrityError: Other bytes than recorded, or links that lead out.
+        IntegrityError: The bytes differ, or a link leads out of the directory.
     """
     safety.check_inside(version_dir)
-    found = content_digest(version_dir)
-    if found != expected:
+    actual = content_digest(version_dir)
+    if actual != expected:
         raise IntegrityError(
-            f"{where}: adapter digest {found[:16]}… differs from the recorded {expected[:16]}…"
+            f"{where}: adapter digest {actual[:16]}… differs from the recorded {expected[:16]}…"
         )
 
 
 def tokenizer_of(version_dir: Path) -> Path | None:
-    """The version's own tokenizer, ``None`` if it uses its base's."""
+    """Return the folder of a version's own tokenizer, ``None`` if it uses that of its base."""
     folder = version_dir / TOKENIZER_FOLDER
     return folder if folder.is_dir() else None
 

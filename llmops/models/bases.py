@@ -1,8 +1,8 @@
-"""Base models at rest: a cache on this machine, addressed by content.
+"""Stored base models: a cache on this machine, addressed by content.
 
-``LLMOPS_HOME/models/<digest>/`` appears by an atomic rename, so that a reader sees a whole
-model or none. A version pins its base by digest; where the bytes come from does not matter: the
-cache, the registry, the hub, or a directory of ``LLMOPS_BASES``, in this order.
+``LLMOPS_HOME/models/<digest>/`` appears by an atomic rename, so that a reader sees a complete model
+or none. A version pins its base by digest, so any source of these bytes will do: the cache, the
+registry, the hub, or a directory in ``LLMOPS_BASES``, in this order.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from llmops.records import BaseModel
 from llmops.store import artifacts, registry, tags
 
 MODEL_FOLDER = "model"
-"""Folder of a logged base model that holds its files."""
+"""Folder in a logged base or full model that holds its files."""
 MANIFEST = ".manifest.json"
+"""File in a cached model: its origin, and size and modification time of each of its files."""
 ROOTS = "LLMOPS_BASES"
-"""Environment variable: directories, separated like ``PATH``, that hold base models by name."""
+"""Environment variable: folders of base models, separated as in ``PATH``."""
 
 
 def cache_dir(base_digest: str) -> Path:
-    """Where the files of a base with this digest lie, if they are here."""
+    """Return the directory of a base in the cache, whether it exists or not."""
     return home.folder("models") / base_digest
 
 
 def keep(staged: Path, *, origin: str | None = None) -> tuple[str, Path]:
-    """Moves a checked model into the cache.
+    """Move a checked model into the cache.
 
     Args:
-        staged: A folder inside ``staging()`` that holds one whole model.
+        staged: A folder inside ``staging()`` that holds one complete model.
         origin: See ``BaseModel``.
 
     Returns:
-        Its digest and its place in the cache.
+        The model's digest and its directory in the cache.
     """
     base_digest = digest.of_model(staged)
     target = cache_dir(base_digest)
@@ -51,29 +52,29 @@ def keep(staged: Path, *, origin: str | None = None) -> tuple[str, Path]:
         try:
             staged.rename(target)
         except OSError:
-            if not target.exists():  # else another process was first: the same bytes
+            if not target.exists():  # else another process was first, with the same bytes
                 raise
     return base_digest, target
 
 
 def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = None) -> BaseModel:
-    """A base by digest: from this machine, or from wherever its bytes are.
+    """Return a base by digest, downloaded or copied into the cache if it is not there.
 
     Args:
         base_digest: Digest of configuration, weights and tokenizer.
-        pin: The pin that names it; helps to find it outside of the registry.
-        location: A directory that the user says it lies in; nothing else is looked at then.
+        pin: The pin that names the base; helps to find it outside the registry.
+        location: The directory in which the user keeps the base; no other place is searched then.
 
     Raises:
-        NotFoundError: It is nowhere.
-        IntegrityError: What was found has another digest.
+        NotFoundError: No place has the base.
+        IntegrityError: The base that was found has another digest.
     """
     if location is not None:
         return at(Path(location).expanduser(), base_digest)
     directory = cache_dir(base_digest)
     version = registry.find_base(base_digest=base_digest)
     if not directory.is_dir():
-        with lock(f"base-{base_digest}"):  # several processes want it: one of them gets it
+        with lock(f"base-{base_digest}"):  # of several processes, one downloads it
             if not directory.is_dir():
                 _get(base_digest, version, pin)
     verify(directory, base_digest)
@@ -86,35 +87,35 @@ def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = No
 
 
 def origin_of(base_digest: str) -> str | None:
-    """Where a cached base came from first, ``None`` if nobody wrote it down."""
+    """Return where a cached base first came from, ``None`` if that was not recorded."""
     return _manifest(cache_dir(base_digest)).get("origin")
 
 
 def find(name: str) -> BaseModel | None:
-    """The registered base of this name, fetched; ``None`` if no base has the name."""
+    """Fetch the registered base with this name; return ``None`` if there is none."""
     version = registry.find_base(name=name)
     return None if version is None else fetch(version.tags[tags.BASE_DIGEST])
 
 
 def verify(directory: Path, base_digest: str, *, every_byte: bool = False) -> None:
-    """Checks a cached model: sizes and times against its manifest, all bytes if those changed.
+    """Check a cached model: file sizes and times against its manifest, all bytes if those changed.
 
     Args:
         directory: The model in the cache.
-        base_digest: What it must have.
-        every_byte: Reads all bytes, whatever the manifest says.
+        base_digest: The digest that it must have.
+        every_byte: Whether to read all bytes even if sizes and times are unchanged.
 
     Raises:
-        IntegrityError: The bytes are not those of the digest.
+        IntegrityError: The bytes have another digest.
     """
     if not every_byte and _manifest(directory).get("files") == _stamp(directory):
         return
-    _check(directory, base_digest, f"rm -r {directory}, then the same command again")
+    _check(directory, base_digest, f"rm -r {directory}, then rerun")
     _write_manifest(directory, _manifest(directory).get("origin"))
 
 
 def from_version(uri: str, base_digest: str) -> Path:
-    """The files of a full model or base, downloaded from its version unless they are here."""
+    """Return the cached files of a full model or base; download them from its version if needed."""
     directory = cache_dir(base_digest)
     with lock(f"base-{base_digest}"):
         if not directory.is_dir():
@@ -125,7 +126,7 @@ def from_version(uri: str, base_digest: str) -> Path:
 
 
 def _get(base_digest: str, version: Any | None, pin: Pin | None) -> None:
-    """Brings a base into the cache."""
+    """Bring a base into the cache from the registry, the hub or ``LLMOPS_BASES``."""
     if version is not None:
         return _download(f"models:/{version.name}/{version.version}", base_digest)
     origin = "" if pin is None or pin.origin is None else pin.origin
@@ -145,13 +146,13 @@ def _download(uri: str, base_digest: str) -> None:
     with staging() as folder:
         staged = Path(artifacts.download(uri, str(folder))) / MODEL_FOLDER
         safety.check_inside(staged)
-        _check(staged, base_digest, f"log it again: {uri} is damaged in the store")
+        _check(staged, base_digest, f"log the model again: {uri} is damaged in the store")
         origin = stored.read_pin(uri).origin
         keep(staged, origin=origin)
 
 
 def copy(source: Path, folder: Path) -> Path:
-    """Copies the files that define a model into a folder of ``staging()``; links are followed."""
+    """Copy the files that define a model into a folder of ``staging()``; follow links."""
     safety.check_links(source)
     staged = folder / MODEL_FOLDER
     staged.mkdir()
@@ -161,7 +162,7 @@ def copy(source: Path, folder: Path) -> Path:
 
 
 def link(base_digest: str, folder: Path) -> Path:
-    """The files of a cached base in a folder of ``staging()``, without a second copy of them."""
+    """Hard-link the files of a cached base into a folder of ``staging()``."""
     staged = folder / MODEL_FOLDER
     staged.mkdir()
     for file in digest.model_files(cache_dir(base_digest)):
@@ -177,11 +178,11 @@ def _copy(source: Path, base_digest: str, origin: str) -> None:
 
 
 def _in_roots(name: str, pin: Pin | None) -> Path:
-    """A directory by its name, in the directories that the user trusts.
+    """Return a directory by its name, in the folders of ``LLMOPS_BASES``, which the user trusts.
 
     Raises:
-        NotFoundError: None of them has it.
-        IntegrityError: It is a link that leads out of them.
+        NotFoundError: No folder has it.
+        IntegrityError: It is a link that leads out of its folder.
     """
     roots = [Path(root) for root in os.environ.get(ROOTS, "").split(os.pathsep) if root]
     for root in roots:
@@ -189,44 +190,51 @@ def _in_roots(name: str, pin: Pin | None) -> Path:
         if directory.is_dir():
             if not directory.resolve().is_relative_to(root.resolve()):
                 raise IntegrityError(
-                    f"{directory}: a symbolic link to {directory.resolve()}, outside of {root}: refused"
+                    f"{directory}: a symbolic link to {directory.resolve()}, outside {root}: refused"
                 )
             return directory
     named = ", ".join(map(str, roots)) or "not set"
     raise NotFoundError(
-        f"base model {pin.base if pin else name}: neither cached, nor in the registry, nor the"
-        f" directory {name!r} of {ROOTS} ({named})",
+        f"base model {pin.base if pin else name}: neither cached, nor in the registry, nor a"
+        f" directory {name!r} in {ROOTS} ({named})",
         next_command=f"llmops base add DIRECTORY, or set {ROOTS} to the folder that holds {name}/",
     )
 
 
 def at(directory: Path, base_digest: str) -> BaseModel:
-    """A base in a directory of the user's choice; read whole, once for each change of its files."""
+    """Return a base in a directory that the user names.
+
+    All its bytes are read the first time, and again after a file changed.
+
+    Raises:
+        NotFoundError: There is no such directory.
+        IntegrityError: Its bytes have another digest.
+    """
     if not directory.is_dir():
-        raise NotFoundError(f"base location {directory}: no such directory")
+        raise NotFoundError(f"base={directory}: no such directory")
     record = home.folder("verified") / f"{digest.of_bytes(str(directory.resolve()).encode())}.json"
     expected = {"digest": base_digest, "files": _stamp(directory)}
     with suppress(OSError, ValueError):
         if json.loads(record.read_text()) == expected:
             return BaseModel(directory.name, str(directory), base_digest, directory)
     _check(directory, base_digest, "name the directory that holds the pinned base")
-    with suppress(OSError):  # it is read whole again the next time
+    with suppress(OSError):  # without the record all bytes are read again next time
         home.write_whole(record, json.dumps(expected))
     return BaseModel(directory.name, str(directory), base_digest, directory)
 
 
 def _check(directory: Path, base_digest: str, next_command: str) -> None:
-    """All bytes."""
-    found = digest.of_model(directory)
-    if found != base_digest:
+    """Read all bytes of a model; refuse another digest."""
+    actual = digest.of_model(directory)
+    if actual != base_digest:
         raise IntegrityError(
-            f"{directory}: expected digest {base_digest[:16]}…, found {found[:16]}…: other bytes",
+            f"{directory}: expected digest {base_digest[:16]}…, found {actual[:16]}…: the bytes differ",
             next_command=next_command,
         )
 
 
 def _stamp(directory: Path) -> dict[str, list[int]]:
-    """Size and modification time of each file: what a change of bytes also changes."""
+    """Return size (bytes) and modification time (ns) of each file, which change with its bytes."""
     return {
         path.name: [path.stat().st_size, path.stat().st_mtime_ns]
         for path in digest.model_files(directory)
@@ -245,6 +253,6 @@ def _write_manifest(directory: Path, origin: str | None) -> None:
 
 
 def _touch(directory: Path) -> None:
-    """Remembers that the model is in use, for ``llmops cache gc``."""
+    """Record the time of use, for ``llmops cache gc``."""
     with suppress(OSError):
         (directory / MANIFEST).touch()

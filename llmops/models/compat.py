@@ -1,4 +1,4 @@
-"""Private names of transformers, PEFT and torch, each with the release and the reason.
+"""Private names of transformers, PEFT and torch, each with the release and the reason for it.
 
 ``tests/unit/models/test_compat.py`` fails when a release drops one of them or no longer needs it.
 """
@@ -11,8 +11,8 @@ from typing import Any
 def keeps_default_cache(model: Any) -> bool:
     """Return whether a model keeps keys and values in a ``DynamicCache``.
 
-    transformers 5.23 ``PreTrainedModel._supports_default_dynamic_cache``: ``generate`` asks the
-    same; nothing public tells such a model from one with a state of its own, such as RWKV.
+    transformers 5.23 ``PreTrainedModel._supports_default_dynamic_cache``: ``generate`` checks the
+    same; nothing public distinguishes such a model from one with its own state, such as RWKV.
     """
     return bool(model._supports_default_dynamic_cache())
 
@@ -20,29 +20,29 @@ def keeps_default_cache(model: Any) -> bool:
 def takes_logits_to_keep(model: Any) -> bool:
     """Return whether a model's ``forward`` can leave out the logits of earlier positions.
 
-    transformers 5.23 ``PreTrainedModel._supports_logits_to_keep``: ``generate`` asks the same; the
-    signature of ``forward`` does not tell for every model, since some take it by ``**kwargs``.
+    transformers 5.23 ``PreTrainedModel._supports_logits_to_keep``: ``generate`` checks the same; the
+    signature of ``forward`` does not show it where a model takes it by ``**kwargs``.
     """
     return bool(model._supports_logits_to_keep())
 
 
 def disable_adapters(layer: Any, disabled: bool) -> None:
-    """Switch the adapters of one LoRA layer off or on, and touch nothing else.
+    """Switch the adapters of one LoRA layer off or on, and change nothing else.
 
-    PEFT 0.21 ``BaseTunerLayer._disable_adapters``: the public ``enable_adapters`` also walks over
-    every parameter to set ``requires_grad``: 100 ms for 210 layers, at each batch.
+    PEFT 0.21 ``BaseTunerLayer._disable_adapters``: the public ``enable_adapters`` also sets
+    ``requires_grad`` of every parameter: 100 ms for 210 layers, for each batch.
     """
     layer._disable_adapters = disabled
 
 
 def replace_weight(module: Any, weight: Any) -> None:
-    """Give a shallow copy of a module a weight of its own.
+    """Give a shallow copy of a module its own weight.
 
     torch 2.9 ``Module._parameters``: ``copy.copy`` shares this dictionary with the original, so
     that assigning ``module.weight`` would change the original's too.
 
     Args:
-        module: What ``copy.copy`` made of a module with a parameter ``weight``.
+        module: A ``copy.copy`` of a module with a parameter ``weight``.
         weight: A ``Parameter`` of the same shape.
     """
     module._parameters = {**module._parameters, "weight": weight}

@@ -1,7 +1,8 @@
-"""What a model's own ``generation_config.json`` decides about its answers.
+"""The settings of a model's ``generation_config.json`` that its answers follow.
 
-The request says how long, how warm and how many; the file says where an answer ends. Settings
-that would change answers and that llmops does not do are refused, never dropped in silence.
+The request sets length, temperature and number of answers; the file says where an answer ends.
+Settings that would change answers and that llmops does not support are refused, never silently
+ignored.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ REQUESTED = (
     "max_length",
     "max_new_tokens",
 )
-"""Left to the request."""
+"""Settings that the request decides."""
 HARMLESS = (
     "_from_model_config",
     "transformers_version",
@@ -44,17 +45,17 @@ HARMLESS = (
     "renormalize_logits",
     "remove_invalid_values",
 )
-"""Without effect on a text."""
+"""Settings without effect on the text."""
 
 
 @dataclass(frozen=True)
 class Generation:
-    """The settings that count.
+    """The settings that answers follow.
 
     Attributes:
-        end_ids: Tokens that end an answer.
-        repetition_penalty: Divides the logits of tokens that are there already; 1 is none.
-        suppressed: Tokens that are never generated.
+        end_ids: Ids of the tokens that end an answer.
+        repetition_penalty: Factor that lowers the logits of tokens in the text so far; 1 is none.
+        suppressed: Ids of the tokens that are never generated.
     """
 
     end_ids: tuple[int, ...] = ()
@@ -63,7 +64,7 @@ class Generation:
 
 
 def of_model(directory: Path) -> Generation:
-    """A model's settings; older checkpoints write them into ``config.json``.
+    """Return a model's settings; older checkpoints keep them in ``config.json``.
 
     Raises:
         UsageError: See ``read``.
@@ -76,19 +77,22 @@ def of_model(directory: Path) -> Generation:
 
 
 def read(file: Path) -> Generation:
-    """Reads a ``generation_config.json``.
+    """Read a ``generation_config.json``.
 
     Raises:
-        UsageError: A setting that would change answers and that llmops does not do.
-        IntegrityError: Not JSON, or a value that no model can have.
+        UsageError: A setting would change answers and is not supported.
+        IntegrityError: The file is not JSON, or a value is impossible.
     """
     settings = safety.read_json(file)
     known = (*HONOURED, *REQUESTED, *HARMLESS)
-    odd = sorted(key for key, value in settings.items() if key not in known and not _neutral(value))
-    if odd:
+    refused = sorted(
+        key for key, value in settings.items() if key not in known and not _neutral(value)
+    )
+    if refused:
+        names = ", ".join(refused)
         raise UsageError(
-            f"{file}: sets {', '.join(odd)}, which llmops does not do; it reads {', '.join(HONOURED)}",
-            next_command=f"take {', '.join(odd)} out of a copy of the file, and log that",
+            f"{file}: sets {names}, which llmops does not support; it reads {', '.join(HONOURED)}",
+            next_command=f"remove {names} from a copy of the model, and log the copy",
         )
     penalty = settings.get("repetition_penalty") or 1.0
     if isinstance(penalty, (bool, str, list, dict)) or not 0 < penalty < math.inf:
@@ -111,5 +115,5 @@ def _ids(settings: dict[str, Any], key: str, file: Path) -> tuple[int, ...]:
 
 
 def _neutral(value: Any) -> bool:
-    """What transformers writes where a setting does nothing."""
+    """Return whether a value is one that transformers writes for a setting that is off."""
     return value is None or value is False or (value is not True and value in (0, 1, "", [], {}))

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: asked only for an id that the user named."""
+"""The Hugging Face hub, used only for an id that the user named."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class Snapshot(NamedTuple):
-    """Files of a hub repository at one commit, in the hub library's own cache."""
+    """Files of a hub repository at one commit, in the cache of ``huggingface_hub``."""
 
     directory: Path
     origin: str
@@ -21,14 +21,14 @@ class Snapshot(NamedTuple):
 
 
 def download(repository: str, revision: str | None = None) -> Snapshot:
-    """Downloads a model or an adapter at one revision; pickle files and code are never fetched.
+    """Download a model or an adapter at one revision, without any pickle file or code.
 
     Args:
         repository: ``OWNER/NAME``.
-        revision: Branch, tag or commit; ``None`` is the newest of the main branch.
+        revision: Branch, tag or commit; ``None`` is the newest commit of the main branch.
 
     Raises:
-        NotFoundError: The hub does not have it, or cannot be reached.
+        NotFoundError: The hub does not have the repository, or cannot be reached.
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError

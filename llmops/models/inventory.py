@@ -1,7 +1,7 @@
-"""What ``LLMOPS_HOME`` holds, and what of it nobody needs any more.
+"""What ``LLMOPS_HOME`` holds, and which of it can be deleted.
 
-Garbage is what a killed process left: it is found by its lock, which the kernel dropped. What is
-whole goes only when asked, by age: everything in it can be had again.
+Garbage is what a killed process left; it is found by its lock, which the kernel released. Complete
+items are deleted only on request, by age; all of them can be re-created.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ SECONDS_A_DAY = 86_400.0
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in the home.
+    """One item in the home.
 
     Attributes:
         kind: ``base``, ``adapter``, ``run`` (state of an unfinished run), ``results`` (generations
             of comparisons) or ``leftover`` (garbage).
         name: Digest or name.
-        path: Where it lies.
-        size: Bytes.
-        used: Unix time of the last use.
+        path: Its file or folder.
+        size: Size in bytes.
+        used: Unix time of its last use.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Item:
 
 
 def items() -> list[Item]:
-    """Everything, the largest of each kind first."""
+    """Return all items by kind, the largest of each kind first."""
     kinds: tuple[tuple[str, Callable[[], Iterator[Path]]], ...] = (
         ("base", lambda: _folders("models")),
         ("adapter", lambda: _folders("adapters")),
@@ -62,18 +62,18 @@ def items() -> list[Item]:
 
 
 def garbage() -> list[Leftover]:
-    """What killed processes left behind."""
+    """Return what killed processes left behind."""
     return staging.leftovers()
 
 
 def collect(leftover: Leftover) -> list[str]:
-    """Removes what a killed process left: its folder, and what its notes say it had begun.
+    """Remove what a killed process left: its folder, and whatever else its notes list.
 
     Returns:
-        What was removed, in words.
+        A description of each thing that was removed.
 
     Raises:
-        StoreError: A logged model cannot be removed; its note stays for the next time.
+        StoreError: A logged model cannot be removed; its note is kept for the next attempt.
     """
     notes, removed = leftover.notes, [str(leftover.folder)]
     for path in (Path(notes[key]) for key in ("partial", "written") if key in notes):
@@ -90,7 +90,7 @@ def collect(leftover: Leftover) -> list[str]:
 
 
 def unused(days: float) -> list[Item]:
-    """Bases, adapters and unfinished runs that nobody used for so many days."""
+    """Return the bases, adapters and unfinished runs that were not used for ``days`` days."""
     oldest = time.time() - days * SECONDS_A_DAY
     return [
         item
@@ -100,10 +100,10 @@ def unused(days: float) -> list[Item]:
 
 
 def remove(item: Item) -> None:
-    """Removes one thing: it vanishes by a rename, so that nobody finds half of it.
+    """Remove an item; it is renamed first, so that no reader finds half of it.
 
     Raises:
-        LlmopsError: It cannot be removed.
+        LlmopsError: The item cannot be removed.
     """
     try:
         with staging.staging() as folder:
@@ -114,10 +114,10 @@ def remove(item: Item) -> None:
         Path(f"{item.path}.lock").unlink(missing_ok=True)
 
 
-def collect_all(found: list[Leftover]) -> list[str]:
-    """Collects; one that fails does not keep the others."""
+def collect_all(leftovers: list[Leftover]) -> list[str]:
+    """Collect each leftover, with a warning for one that cannot be removed; see ``collect``."""
     removed: list[str] = []
-    for leftover in found:
+    for leftover in leftovers:
         try:
             removed += collect(leftover)
         except LlmopsError as error:
@@ -130,7 +130,7 @@ def _folders(name: str) -> Iterator[Path]:
 
 
 def _present(kind: str, paths: Iterator[Path]) -> Iterator[Item]:
-    """What other processes have not removed in the meantime."""
+    """Yield the items that no other process has removed in the meantime."""
     for path in paths:
         with suppress(FileNotFoundError):
             yield _item(kind, path)
@@ -145,7 +145,7 @@ def _item(kind: str, path: Path) -> Item:
 
 
 def _busy(item: Item) -> bool:
-    """Whether a process works in a run's folder at this moment."""
+    """Return whether a process is working in a run's folder."""
     if item.kind != "run":
         return False
     try:

@@ -1,6 +1,6 @@
-"""Where a version comes from, as MLflow and the version's small files tell it.
+"""Where a version comes from, read from MLflow's records and the version's small files.
 
-No weight is read. What nobody wrote down is ``None``, never a guess.
+No weight is read. A field that was never recorded is ``None``, never a guess.
 """
 
 from __future__ import annotations
@@ -31,17 +31,27 @@ _PINNED = re.compile(r"^([\w.-]+)==([^\s;]+)", re.MULTILINE)
 
 
 def lineage(uri: str, copy: SavedModel | None = None) -> Lineage:
-    """Reads where a version comes from.
+    """Read where a version comes from: base, adapter, data, recipe, run and evidence.
 
     Args:
         uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…`` (a logged model), or
             the name of a base.
-        copy: Its small files on this machine; they are read from the store otherwise.
+        copy: A local copy of its small files; by default they are read from the store.
+
+    Returns:
+        The lineage. A field that was never recorded is ``None``.
 
     Raises:
-        UsageError: Not such a URI, or a model that llmops did not log.
-        NotFoundError: No such model.
-        IntegrityError: A damaged ``base.json`` or adapter configuration.
+        UsageError: Another kind of URI, or a model that llmops did not log.
+        NotFoundError: There is no such model.
+        IntegrityError: ``base.json`` or the adapter's configuration is damaged.
+        StoreError: The store refuses or does not answer.
+
+    Example:
+        from llmops.models import lineage
+
+        origin = lineage("models:/quickstart@champion")
+        print(origin.base.name, origin.data_digest, origin.run and origin.run.commit)
     """
     uri, version = _located(uri)
     stored = copy or ModelArtifacts(uri)
@@ -70,7 +80,7 @@ def lineage(uri: str, copy: SavedModel | None = None) -> Lineage:
 
 
 def _located(uri: str) -> tuple[str, Any | None]:
-    """The URI without an alias, and MLflow's own record of the version."""
+    """Return the URI with its alias resolved, and MLflow's record of the version."""
     if logged := _LOGGED.fullmatch(uri):
         if runs.find_logged_model(logged[1]) is None:
             raise NotFoundError(f"{uri}: no such logged model", next_command="llmops doctor")
@@ -82,8 +92,8 @@ def _located(uri: str) -> tuple[str, Any | None]:
 
 
 def _base(pin: Pin) -> Base:
-    found = registry.find_base(base_digest=pin.digest)
-    uri = f"models:/{found.name}/{found.version}" if found else None
+    version = registry.find_base(base_digest=pin.digest)
+    uri = f"models:/{version.name}/{version.version}" if version else None
     return Base(
         name=pin.base,
         uri=uri,
@@ -97,7 +107,7 @@ def _base(pin: Pin) -> Base:
 def _adapter(stored: Files, digest: str) -> Adapter:
     files = stored.files(*OWN)
     if ADAPTER_CONFIG not in files:
-        raise IntegrityError(f"{stored.uri}: has no {ADAPTER_CONFIG}")
+        raise IntegrityError(f"{stored.uri}: {ADAPTER_CONFIG} is missing")
     try:
         config = json.loads(stored.text(ADAPTER_CONFIG))
         targets = config.get("target_modules")
@@ -114,7 +124,7 @@ def _adapter(stored: Files, digest: str) -> Adapter:
 
 
 def _size(files: Mapping[str, int | None]) -> int | None:
-    """Size of what lies in the version's own folders, ``None`` if the store does not tell sizes."""
+    """Return the bytes in the version's own folders, ``None`` if the store does not list sizes."""
     sizes = [size for path, size in files.items() if path.partition("/")[0] in OWN]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(sizes) else None

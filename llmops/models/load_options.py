@@ -1,7 +1,7 @@
-"""``LoadOptions`` as a user writes them: names and values, checked before anything is read.
+"""``LoadOptions`` from a user's names and values, checked before any file is read.
 
-What is refused here is refused on every machine, so that a version never stores it. Whether this
-machine has the GPU or the package is ``loading``'s question.
+What is refused here is refused on every machine, so that no version stores it. Whether this machine
+has the GPU or the package is checked when the model is loaded.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from llmops.records import LoadOptions
 DTYPES = ("auto", "bfloat16", "float16", "float32", "float64")
 DEVICE = re.compile(r"auto|cpu|balanced|cuda(:[0-9]{1,3})?")
 DEVICES = "auto, cpu, cuda, cuda:N, balanced"
-# A closed list: a name with a slash would make transformers fetch code from the hub.
+# A closed list: for a name with a slash transformers would download code from the hub.
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 QUANTIZATION = ("8bit", "4bit")
 
 
 def read(given: Mapping[str, Any], where: str) -> LoadOptions:
-    """The options by name; ``None`` leaves the default.
+    """Return checked options.
 
     Args:
-        given: Texts, or what says the same: ``torch.bfloat16``, a ``Path``.
-        where: What an error names.
+        given: Values by name: text, or an equivalent such as ``torch.bfloat16`` or a ``Path``;
+            ``None`` is the default.
+        where: Name of the mapping in an error.
 
     Raises:
         UsageError: A name or a value is unknown.
@@ -45,10 +46,10 @@ def read(given: Mapping[str, Any], where: str) -> LoadOptions:
 
 
 def check(options: LoadOptions) -> LoadOptions:
-    """Returns the options if each value is one that exists.
+    """Return the options if each value is allowed.
 
     Raises:
-        UsageError: One is not.
+        UsageError: A value is unknown.
     """
     for name, value, valid, allowed in (
         ("dtype", options.dtype, options.dtype in DTYPES, ", ".join(DTYPES)),

@@ -1,4 +1,4 @@
-"""What an adapter's PEFT configuration means for the models that share its base."""
+"""The PEFT configuration of an adapter: whether it can be loaded, and what else it changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llmops.models.safety import Shapes
 from llmops.records import BaseModel
 
 REBUILT = ("pissa", "olora")
-"""Initialisations that change the base, and that PEFT repeats bit for bit when it loads."""
+"""Initialisations that change the base and that PEFT repeats bit for bit on loading."""
 PLAIN = {
     "r",
     "lora_alpha",
@@ -33,17 +33,17 @@ PLAIN = {
     "init_lora_weights",
     "task_type",
 }
-"""Settings of a LoRA that is nothing but two matrices beside each layer."""
+"""Settings of a plain LoRA: two matrices beside each layer, and nothing else."""
 LABELS = {"base_model_name_or_path", "revision", "inference_mode", "peft_version"}
-"""Settings without effect on an adapter that is loaded."""
+"""Settings without effect on a loaded adapter."""
 
 
 def read_config(directory: Path) -> Any:
-    """PEFT's configuration of a stored LoRA adapter.
+    """Return PEFT's configuration of a stored LoRA adapter.
 
     Raises:
-        UsageError: Not a LoRA adapter, or one that this PEFT cannot bring back.
-        IntegrityError: The configuration contradicts itself.
+        UsageError: The adapter is not a LoRA, or this release of PEFT cannot restore it.
+        IntegrityError: The configuration is damaged.
     """
     import peft
 
@@ -55,9 +55,10 @@ def read_config(directory: Path) -> Any:
         )
     known = {field.name for field in fields(peft.LoraConfig)}
     unknown = sorted(name for name, value in written.items() if value and name not in known)
-    if unknown:  # PEFT would only warn, and answer without them
+    if unknown:  # PEFT would only warn, and ignore them
         raise UsageError(
-            f"{directory}: set {', '.join(unknown)}, which PEFT {peft.__version__} does not know",
+            f"{directory / adapters.CONFIG}: sets {', '.join(unknown)},"
+            f" which PEFT {peft.__version__} does not know",
             next_command="pip install --upgrade peft",
         )
     _check_rebuilt(directory, written)
@@ -68,14 +69,14 @@ def read_config(directory: Path) -> Any:
             )
     try:
         config = peft.LoraConfig.from_pretrained(str(directory))
-    except Exception as error:  # odd values end in any exception
+    except Exception as error:  # an odd value may raise anything
         raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
     config.inference_mode = True
     return config
 
 
 def _finite(value: Any) -> bool:
-    """Whether JSON's NaN and Infinity, which are no JSON, occur nowhere in it."""
+    """Return whether a value holds no NaN and no infinity, which Python's JSON reader accepts."""
     values = value.values() if isinstance(value, dict) else value
     if isinstance(value, (dict, list)):
         return all(map(_finite, values))
@@ -83,7 +84,7 @@ def _finite(value: Any) -> bool:
 
 
 def check_fits(directory: Path, base: BaseModel) -> None:
-    """Compares an adapter with its base without reading a weight of the base.
+    """Check that an adapter fits its base, without reading a weight of the base.
 
     Raises:
         UsageError: See ``read_config``.
@@ -94,44 +95,44 @@ def check_fits(directory: Path, base: BaseModel) -> None:
 
 
 def _expected_over(base: BaseModel, config: Any, directory: Path) -> Shapes:
-    """What PEFT makes of a configuration over a base; remembered, for the next training's sake."""
+    """Return the tensors of a configuration over a base, kept in a file for the next check."""
     import peft
     import transformers
 
     settings = {name: value for name, value in config.to_dict().items() if name not in LABELS}
     settings = {name: sorted(v) if isinstance(v, set) else v for name, v in settings.items()}
     key = digest.of_record([base.digest, peft.__version__, transformers.__version__, settings])
-    known = home.folder("verified") / f"tensors-{key}.json"
+    record = home.folder("verified") / f"tensors-{key}.json"
     with suppress(OSError, ValueError):
-        return {name: tuple(shape) for name, shape in json.loads(known.read_text()).items()}
+        return {name: tuple(shape) for name, shape in json.loads(record.read_text()).items()}
     expected = _built(base, config, directory)
-    home.write_whole(known, json.dumps(expected))
+    home.write_whole(record, json.dumps(expected))
     return expected
 
 
 def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
-    """The tensors of an adapter that PEFT builds on a model without memory."""
+    """Return the tensors of the adapter that PEFT builds on a model without weights."""
     import torch
     from peft import get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config.init_lora_weights = False  # others compute on weights that are not there
-    config.base_model_name_or_path = None  # else PEFT warns that this model has another path
+    config.init_lora_weights = False  # others compute with weights, which are absent
+    config.base_model_name_or_path = None  # else PEFT warns about a different path
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
             wrapped = get_peft_model(model, config)
-    except Exception as error:  # odd values end in any exception
-        said = first_line(error)
+    except Exception as error:  # an odd value may raise anything
+        reason = first_line(error)
         raise IntegrityError(
-            f"{directory / adapters.CONFIG} does not fit its base {base.name}: {said}",
-            next_command="name the base that it was trained on (`base=…`)",
+            f"{directory / adapters.CONFIG} does not fit its base {base.name}: {reason}",
+            next_command="name the base that the adapter was trained on (`base=…`)",
         ) from error
     return expected_tensors(wrapped, "default")
 
 
 def expected_tensors(model: Any, name: str) -> Shapes:
-    """Names, as a file has them, and shapes of an adapter's tensors in a ``PeftModel``."""
+    """Return the shapes of an adapter's tensors in a ``PeftModel``, by their names in a file."""
     from peft import get_peft_model_state_dict
 
     state = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
@@ -139,12 +140,12 @@ def expected_tensors(model: Any, name: str) -> Shapes:
 
 
 def check_same_base(model: Any, base: BaseModel) -> None:
-    """Compares the base in memory, under a live PeftModel, with the one that will be pinned.
+    """Check that the base in a live ``PeftModel`` has the weights of the base to pin.
 
-    Quantised weights are skipped, and all of them where the adapter's initialisation changed them.
+    Quantised weights are skipped, and all weights if the adapter's initialisation changed them.
 
     Raises:
-        IntegrityError: A weight differs; the version would answer otherwise than the model.
+        IntegrityError: A weight differs, so the version would not answer like the model.
     """
     import torch
     from safetensors import safe_open
@@ -164,17 +165,17 @@ def check_same_base(model: Any, base: BaseModel) -> None:
                     continue
                 if not torch.equal(stored.get_tensor(name).to(live.dtype), live.cpu()):
                     raise IntegrityError(
-                        f"the model in memory has another {name} than its base {base.name}",
-                        next_command="log_model(model.merge_and_unload(), tokenizer=…): the full model",
+                        f"the model in memory differs from its base {base.name} in {name}",
+                        next_command="log the full model: log_model(model.merge_and_unload(), tokenizer=…)",
                     )
 
 
 def check_company(configs: Mapping[Path, Any], answering: int) -> None:
-    """An adapter that changes its base must be alone with it.
+    """Refuse an adapter that changes its base in an engine with other models.
 
     Args:
-        configs: By directory.
-        answering: How many models answer, the bare base among them.
+        configs: PEFT's configuration of each adapter, by its directory.
+        answering: Number of models in the engine, the bare base included.
 
     Raises:
         UsageError: Another model would answer from the changed base.
@@ -185,12 +186,12 @@ def check_company(configs: Mapping[Path, Any], answering: int) -> None:
             raise UsageError(
                 f"{directory}: this adapter changes the weights of its base ({reason}): no other"
                 " model can share its engine",
-                next_command="load it in an engine of its own, or log it as a full model",
+                next_command="load it in a separate engine, or log it as a full model",
             )
 
 
 def changes_base(config: Any) -> str | None:
-    """Which setting lets an adapter change the weights that other models use; ``None`` if none."""
+    """Return the setting by which an adapter changes shared weights, ``None`` if there is none."""
     if adapters.changes_base(config.to_dict()):
         return f"init_lora_weights={config.init_lora_weights!r}"
     if config.bias != "none":
@@ -200,10 +201,10 @@ def changes_base(config: Any) -> str | None:
 
 
 def plain_settings(config: Any) -> Mapping[str, Any] | None:
-    """What decides how a plain LoRA computes; ``None`` if the adapter is more than that.
+    """Return the settings of a plain LoRA, ``None`` if the adapter is more than that.
 
     Two adapters with the same settings have the same tensors in the same places. Only settings
-    that are known to be harmless count as plain, so a new feature of PEFT never does.
+    that are known to be harmless count as plain, so a new feature of PEFT is never plain.
     """
     default = type(config)().to_dict()
     own = {name: value for name, value in config.to_dict().items() if value != default.get(name)}
@@ -213,11 +214,11 @@ def plain_settings(config: Any) -> Mapping[str, Any] | None:
 
 
 def _check_rebuilt(directory: Path, written: Mapping[str, Any]) -> None:
-    """The base that an adapter was trained on must follow from the stored one."""
+    """Refuse an adapter whose changed base cannot be computed from the stored one."""
     init = written.get("init_lora_weights")
     if adapters.changes_base(written) and init not in REBUILT:
         raise UsageError(
-            f"{directory}: init_lora_weights={init!r} changed the base by numbers that are not"
-            f" stored with the adapter; allowed: {', '.join(map(repr, REBUILT))}, or what leaves the base alone",
-            next_command="save it with PEFT's `path_initial_model_for_weight_conversion`, log it again",
+            f"{directory}: init_lora_weights={init!r} changed the base by numbers that are not stored"
+            f" with the adapter; allowed: {', '.join(map(repr, REBUILT))}, or one that leaves the base unchanged",
+            next_command="save it with PEFT's `path_initial_model_for_weight_conversion`, then log it again",
         )

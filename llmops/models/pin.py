@@ -1,6 +1,6 @@
-"""The pin of a version, ``base.json``: which bytes it is made of, wherever they lie.
+"""The pin of a version, ``base.json``: the digests of the bytes that it is made of.
 
-No path of any machine is in it. ``digest`` decides; names and origin only help to find the bytes.
+It holds no path of any machine. ``digest`` decides; names and origin only help to find the bytes.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ ORIGIN = re.compile(r"(hub:[\w.-]+/[\w.-]+@[0-9a-f]{7,64}|package:[\w.-]+|direct
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """What ``base.json`` says.
+    """The content of ``base.json``.
 
     Attributes:
         base: Name of the base model, or of the full model itself.
-        digest: Of the base's (or the full model's) configuration, weights and tokenizer.
+        digest: Digest of the base's (or full model's) configuration, weights and tokenizer.
         source: The base in the registry that logged the version: ``models:/name/version``.
-        origin: See ``records.BaseModel``; a directory is known by its last name alone.
-        adapter_digest: Of what the version adds; ``None`` for a base or a full model.
+        origin: See ``records.BaseModel``; of a directory only its name is kept.
+        adapter_digest: Digest of what the version adds; ``None`` for a base or a full model.
     """
 
     base: str
@@ -40,31 +40,31 @@ class Pin:
     adapter_digest: str | None = None
 
     def text(self) -> str:
-        """The file's content."""
+        """Return the text of the file."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return json.dumps({"schema_version": SCHEMA_VERSION, **fields}, indent=2) + "\n"
 
     def flavor_conf(self) -> dict[str, str]:
-        """What the ``MLmodel`` file repeats of it, so that neither can change alone."""
+        """Return the entries that ``MLmodel`` repeats, so that neither file can change alone."""
         fields = {name: value for name, value in asdict(self).items() if value is not None}
         return {**fields, "pin_digest": digest.of_bytes(self.text().encode())}
 
 
 def origin_of_directory(directory: Path) -> str | None:
-    """What a pin says of a directory: its last name, or nothing if that is no plain name."""
+    """Return the origin that a pin records for a directory, ``None`` if its name is not plain."""
     origin = f"directory:{directory.resolve().name}"
     return origin if ORIGIN.fullmatch(origin) else None
 
 
 def parse(text: bytes, where: str) -> Pin:
-    """Reads a pin.
+    """Read a pin.
 
     Args:
         text: The file's bytes.
-        where: What an error names.
+        where: Name of the model in an error.
 
     Raises:
-        IntegrityError: Damaged, of a later version of llmops, or a reference that leads elsewhere.
+        IntegrityError: The pin is damaged, written by a later llmops, or holds an unsafe reference.
     """
     try:
         fields = dict(json.loads(text))
@@ -74,7 +74,7 @@ def parse(text: bytes, where: str) -> Pin:
         raise IntegrityError(f"{where}: damaged {FILE}: {error}") from error
     if version != SCHEMA_VERSION:
         raise IntegrityError(
-            f"{where}: {FILE} has schema_version {version!r}, this llmops reads {SCHEMA_VERSION}",
+            f"{where}: {FILE} has schema_version {version!r}; this llmops reads {SCHEMA_VERSION}",
             next_command="pip install --upgrade mlflow-llmops",
         )
     _check(pin, where)
@@ -82,16 +82,16 @@ def parse(text: bytes, where: str) -> Pin:
 
 
 def read(model_dir: Path) -> Pin:
-    """The pin of a model's directory, once ``MLmodel`` confirms it.
+    """Read the pin of a model's directory, and check it against ``MLmodel``.
 
     Raises:
-        IntegrityError: See ``parse``; or ``MLmodel`` and ``base.json`` differ.
+        IntegrityError: See ``confirmed``.
     """
     return confirmed(model_dir / FILE, model_dir / "MLmodel", str(model_dir))
 
 
 def model_id(model_dir: Path) -> str | None:
-    """The logged model that a directory is a copy of, ``None`` if it was only saved."""
+    """Return the id of the logged model that a directory is a copy of, ``None`` if it was only saved."""
     import yaml
 
     conf = yaml.safe_load((model_dir / "MLmodel").read_text(encoding="utf-8"))
@@ -99,11 +99,20 @@ def model_id(model_dir: Path) -> str | None:
 
 
 def confirmed(file: Path, mlmodel: Path, where: str) -> Pin:
-    """A pin whose bytes are those that ``MLmodel`` was written with."""
+    """Read a pin, and check its bytes against the digest in ``MLmodel``.
+
+    Args:
+        file: ``base.json``.
+        mlmodel: The ``MLmodel`` file.
+        where: Name of the model in an error.
+
+    Raises:
+        IntegrityError: See ``parse``; or ``base.json`` is missing, or ``MLmodel`` has another digest.
+    """
     import yaml
 
     if not file.is_file():
-        raise IntegrityError(f"{where}: holds no {FILE}, so llmops did not log it")
+        raise IntegrityError(f"{where}: no {FILE}, so llmops did not log this model")
     data = file.read_bytes()
     pin = parse(data, where)
     try:
@@ -113,10 +122,10 @@ def confirmed(file: Path, mlmodel: Path, where: str) -> Pin:
         raise IntegrityError(
             f"{where}: MLmodel does not confirm {FILE}: {type(error).__name__}: {error}"
         ) from error
-    found = digest.of_bytes(data)
-    if found != expected:
+    actual = digest.of_bytes(data)
+    if actual != expected:
         raise IntegrityError(
-            f"{where}: {FILE} has the digest {found[:16]}…, MLmodel recorded {str(expected)[:16]}…"
+            f"{where}: {FILE} has the digest {actual[:16]}…, MLmodel recorded {str(expected)[:16]}…"
         )
     return pin
 
@@ -135,4 +144,4 @@ def _check(pin: Pin, where: str) -> None:
             continue
         unsafe = ".." in PurePosixPath(str(value).replace(":", "/")).parts
         if unsafe or not pattern.fullmatch(str(value)):
-            raise IntegrityError(f"{where}: {FILE}: {field} is {value!r}, allowed: {allowed}")
+            raise IntegrityError(f"{where}: {FILE}: {field} is {value!r}; allowed: {allowed}")

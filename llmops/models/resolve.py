@@ -1,4 +1,4 @@
-"""From what a user names (a version, an alias, a base, a directory) to verified files here."""
+"""Resolve what a user names (a version, alias, base or directory) to verified local files."""
 
 from __future__ import annotations
 
@@ -16,16 +16,27 @@ NO_OPTIONS = LoadOptions()
 
 
 def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
-    """Resolves a side.
+    """Resolve a model to verified files on this machine; download what is missing.
 
     Args:
         uri: ``models:/name/version``, ``models:/name@alias``, ``models:/m-…`` (a logged model that
             is not registered), ``runs:/…``, a directory that MLflow saved, or a base by its name.
-        options: Its ``base`` says where the base lies.
+        options: How the model will be loaded; ``base`` names a directory with its base.
+
+    Returns:
+        The files, with the alias resolved.
 
     Raises:
-        NotFoundError: No such version, or its base is nowhere.
+        UsageError: Another kind of URI, or a model that llmops did not log.
+        NotFoundError: There is no such model, or no place has its base.
         IntegrityError: The bytes differ from the recorded digests.
+        StoreError: The store refuses or does not answer.
+
+    Example:
+        from llmops.models import resolve
+
+        files = resolve("models:/quickstart@champion")
+        print(files.uri, files.digest, files.base.directory, files.adapter_dir)
     """
     if MODEL_NAME.fullmatch(uri):
         base = bases.find(uri)
@@ -36,7 +47,7 @@ def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
         return of_model_dir(directory, options)
     if MODEL_NAME.fullmatch(uri):
         raise NotFoundError(
-            f"{uri!r}: no base model of this name; a version is models:/{uri}/1 or such",
+            f"{uri!r}: no base model with this name; a version is written models:/{uri}/1",
             next_command="llmops base ls",
         )
     if uri.startswith(("models:/m-", "runs:/")):
@@ -46,36 +57,41 @@ def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
 
 
 def of_base(base: BaseModel) -> ModelFiles:
-    """The bare base as a side."""
+    """Return the bare base as the files of a model."""
     return ModelFiles(
         label="base", uri=base.uri, base=base, adapter_dir=None, adapter_digest=None, model_id=None
     )
 
 
 def of_model_dir(model_dir: Path, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
-    """Files of a logged model's directory (holds ``base.json`` and ``adapter/``, or ``model/``).
+    """Return the verified files of a saved or logged model's directory.
+
+    Args:
+        model_dir: Holds ``base.json`` and ``adapter/``, or ``base.json`` and ``model/``.
+        options: See ``resolve``.
 
     Raises:
-        IntegrityError: Bytes and record differ, or a link leads out of the directory.
+        NotFoundError: No place has its base.
+        IntegrityError: The bytes differ from the record, or a link leads out of the directory.
     """
     safety.check_inside(model_dir)
-    found = pin.read(model_dir)
+    pinned = pin.read(model_dir)
     model_id = pin.model_id(model_dir)
     uri = f"models:/{model_id}" if model_id else model_dir.name
-    if found.adapter_digest is None:
+    if pinned.adapter_digest is None:
         folder = model_dir / bases.MODEL_FOLDER
-        bases.at(folder, found.digest)
-        base = BaseModel(found.base, uri, found.digest, folder, found.origin)
+        bases.at(folder, pinned.digest)
+        base = BaseModel(pinned.base, uri, pinned.digest, folder, pinned.origin)
         return ModelFiles(model_dir.name, uri, base, None, None, model_id)
-    adapters.verify(model_dir, found.adapter_digest, str(model_dir))
-    return _tuned(model_dir.name, uri, found, model_dir, options, model_id)
+    adapters.verify(model_dir, pinned.adapter_digest, str(model_dir))
+    return _tuned(model_dir.name, uri, pinned, model_dir, options, model_id)
 
 
 def _registered(name: str, version: str, options: LoadOptions) -> ModelFiles:
-    known, found = versions.pinned_version(name, version)
+    record, pinned = versions.pinned_version(name, version)
     if registry.is_base(name, version):
-        return of_base(bases.fetch(known.base_digest, location=options.base))
-    return _stored(f"v{version}", known.uri, found, options, known.model_id, known.run_id)
+        return of_base(bases.fetch(record.base_digest, location=options.base))
+    return _stored(f"v{version}", record.uri, pinned, options, record.model_id, record.run_id)
 
 
 def _logged(uri: str, options: LoadOptions) -> ModelFiles:
@@ -86,36 +102,36 @@ def _logged(uri: str, options: LoadOptions) -> ModelFiles:
 def _stored(
     label: str,
     uri: str,
-    found: Pin,
+    pinned: Pin,
     options: LoadOptions,
     model_id: str | None,
     run_id: str | None,
 ) -> ModelFiles:
-    """Files of a model that lies in the store."""
-    if found.adapter_digest is None:
-        directory = bases.from_version(uri, found.digest)
-        base = BaseModel(found.base, uri, found.digest, directory, found.origin)
+    """Return the files of a model in the store, downloaded if needed."""
+    if pinned.adapter_digest is None:
+        directory = bases.from_version(uri, pinned.digest)
+        base = BaseModel(pinned.base, uri, pinned.digest, directory, pinned.origin)
         return ModelFiles(label, uri, base, None, None, model_id, run_id)
-    version_dir = adapters.fetch(uri, found.adapter_digest)
-    return _tuned(label, uri, found, version_dir, options, model_id, run_id)
+    version_dir = adapters.fetch(uri, pinned.adapter_digest)
+    return _tuned(label, uri, pinned, version_dir, options, model_id, run_id)
 
 
 def _tuned(
     label: str,
     uri: str,
-    found: Pin,
+    pinned: Pin,
     version_dir: Path,
     options: LoadOptions,
     model_id: str | None = None,
     run_id: str | None = None,
 ) -> ModelFiles:
-    """An adapter with its base."""
+    """Return the files of an adapter with its base."""
     return ModelFiles(
         label=label,
         uri=uri,
-        base=bases.fetch(found.digest, found, location=options.base),
+        base=bases.fetch(pinned.digest, pinned, location=options.base),
         adapter_dir=version_dir / adapters.ADAPTER_FOLDER,
-        adapter_digest=found.adapter_digest,
+        adapter_digest=pinned.adapter_digest,
         model_id=model_id,
         run_id=run_id,
         tokenizer_dir=adapters.tokenizer_of(version_dir),

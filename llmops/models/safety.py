@@ -1,6 +1,6 @@
-"""What may be read at all: safetensors that are whole and finite, and no code.
+"""Checks before a model is loaded: complete, finite safetensors, and no code.
 
-Everything here reads headers and numbers; nothing is executed, no model is built.
+These checks read headers and numbers; they execute nothing and build no model.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ from llmops.errors import IntegrityError, NotFoundError, UsageError
 
 CONFIG = "config.json"
 UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-# Trainers leave these beside the weights. They are never read and never copied.
+# Trainers leave these beside the weights. llmops neither reads nor copies them.
 TRAINING_STATE = re.compile(
     r"(training_args\.bin|(optimizer|scheduler|scaler)\.pt|rng_state.*\.pth)"
 )
 
 Shapes = dict[str, tuple[int, ...]]
+"""Shape of each tensor by its name."""
 
 
 def check_model(directory: Path) -> None:
-    """Refuses a model directory that is not a whole, safe safetensors checkpoint.
+    """Refuse a model directory that is not a complete, safe safetensors checkpoint.
 
     Raises:
-        NotFoundError: No ``config.json`` or no safetensors file.
-        UsageError: A pickle file, which could execute code, or code that a configuration names.
-        IntegrityError: A damaged file, weights that are not finite, or a vocabulary that is larger
-            than the embedding.
+        NotFoundError: There is no ``config.json``, no safetensors file, or a shard is missing.
+        UsageError: There is a pickle file, which could execute code, or a configuration names code.
+        IntegrityError: A file is damaged, weights are not finite, or the vocabulary is larger than
+            the embedding.
     """
     check_weights(directory)
     check_code(directory)
@@ -41,20 +42,20 @@ def check_model(directory: Path) -> None:
 
 
 def check_weights(directory: Path) -> None:
-    """Refuses a directory that is none of a model.
+    """Refuse a directory that holds no model.
 
     Raises:
-        NotFoundError: No ``config.json`` or no safetensors file.
+        NotFoundError: There is no ``config.json`` or no safetensors file.
     """
     if not (directory / CONFIG).is_file() or not any(directory.glob("*.safetensors")):
         raise NotFoundError(
-            f"{directory}: not a model directory: config.json and *.safetensors are needed",
+            f"{directory}: not a model directory: expected config.json and *.safetensors",
             next_command="llmops base add --help",
         )
 
 
 def check_code(directory: Path) -> None:
-    """Refuses pickle files and configurations that name code.
+    """Refuse pickle files and configurations that name code.
 
     Raises:
         UsageError: There is such a file.
@@ -79,10 +80,10 @@ def check_code(directory: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A configuration file.
+    """Return the content of a configuration file.
 
     Raises:
-        IntegrityError: It is not a JSON object.
+        IntegrityError: The file is not a JSON object.
     """
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
@@ -91,10 +92,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def shapes(file: Path) -> Shapes:
-    """Names and shapes of a safetensors file, from its header.
+    """Return the shapes in a safetensors file by tensor name, read from its header.
 
     Raises:
-        IntegrityError: The header is damaged, or does not account for the file's bytes.
+        IntegrityError: The header is damaged, or does not match the length of the file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -106,15 +107,14 @@ def shapes(file: Path) -> Shapes:
 
 
 def check_finite(file: Path, *, only_floats: bool = False) -> None:
-    """Reads every number of a safetensors file.
+    """Read every number of a safetensors file; refuse NaN and infinity.
 
     Args:
         file: The file.
-        only_floats: Whether whole numbers and 8-bit floats, as quantised models have them, are
-            refused.
+        only_floats: Whether to refuse integers and 8-bit floats too, as in quantised models.
 
     Raises:
-        IntegrityError: The file is damaged, or a weight is NaN or infinite.
+        IntegrityError: The file is damaged, a weight is NaN or infinite, or a type is refused.
     """
     from safetensors import safe_open
 
@@ -130,12 +130,12 @@ def check_finite(file: Path, *, only_floats: bool = False) -> None:
             if tensor.is_floating_point() and not _finite(tensor):
                 raise IntegrityError(
                     f"{file}: tensor {name} holds NaN or infinite weights; expected finite numbers",
-                    next_command="train again from the last checkpoint whose loss was a number",
+                    next_command="resume training from the last checkpoint with a finite loss",
                 )
 
 
 def _finite(tensor: Any) -> bool:
-    """In one pass and without a copy: the extremes of a tensor with a NaN are NaN."""
+    """Return whether all numbers are finite, in one pass: a NaN makes both extremes NaN."""
     import torch
 
     if tensor.numel() == 0:
@@ -145,7 +145,11 @@ def _finite(tensor: Any) -> bool:
 
 
 def vocabulary_size(directory: Path) -> int | None:
-    """Rows of a model's embedding as its configuration says, ``None`` if it does not."""
+    """Return the rows of a model's embedding, ``None`` if its configuration does not say.
+
+    Raises:
+        IntegrityError: ``vocab_size`` is not a whole number above 0.
+    """
     config = read_json(directory / CONFIG)
     text = config.get("text_config")
     size = config.get("vocab_size", text.get("vocab_size") if isinstance(text, dict) else None)
@@ -157,15 +161,15 @@ def vocabulary_size(directory: Path) -> int | None:
 
 
 def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
-    """Refuses a tokenizer that writes ids for which a model has no embedding.
+    """Refuse a tokenizer with token ids for which a model has no embedding.
 
     Args:
         tokenizer_dir: Holds ``tokenizer.json``; without one nothing is checked.
-        rows: Rows of the model's embedding.
-        model: What an error calls the model.
+        rows: Rows of the model's embedding; ``None`` checks nothing.
+        model: Name of the model in an error.
 
     Raises:
-        IntegrityError: The largest id does not fit.
+        IntegrityError: The largest token id has no embedding, or the file is damaged.
     """
     file = tokenizer_dir / "tokenizer.json"
     if rows is None or not file.is_file():
@@ -173,7 +177,7 @@ def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
     try:
         largest = max(_token_ids(read_json(file)), default=-1)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise IntegrityError(f"{file}: damaged, its vocabulary cannot be read: {error}") from error
+        raise IntegrityError(f"{file}: damaged: cannot read its vocabulary: {error}") from error
     if largest >= rows:
         raise IntegrityError(
             f"{file}: vocabulary mismatch: its largest token id is {largest}, but {model} has"
@@ -183,18 +187,18 @@ def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
 
 
 def check_links(directory: Path) -> None:
-    """Refuses links to nothing, which would be taken for files that are not there.
+    """Refuse broken symbolic links, which would pass for missing files.
 
     Raises:
         NotFoundError: There is one.
     """
     for path in sorted(directory.iterdir()):
         if path.is_symlink() and not path.exists():
-            raise NotFoundError(f"{path}: a symbolic link to {path.readlink()}, which is not there")
+            raise NotFoundError(f"{path}: a broken symbolic link to {path.readlink()}")
 
 
 def check_inside(directory: Path) -> None:
-    """Refuses symbolic links that lead out of a directory that came from a store.
+    """Refuse symbolic links that lead out of a directory.
 
     Raises:
         IntegrityError: There is one.
@@ -203,7 +207,7 @@ def check_inside(directory: Path) -> None:
     for path in directory.rglob("*"):
         if path.is_symlink() and not path.resolve().is_relative_to(root):
             raise IntegrityError(
-                f"{path}: a symbolic link to {path.resolve()}, outside of {root}: refused"
+                f"{path}: a symbolic link to {path.resolve()}, outside {root}: refused"
             )
 
 
@@ -216,7 +220,7 @@ def _token_ids(tokenizer: dict[str, Any]) -> Iterable[int]:
 
 
 def _check_index(directory: Path) -> None:
-    """Every shard that the index names is there."""
+    """Refuse a checkpoint without one of the shards that its index names."""
     index = directory / "model.safetensors.index.json"
     if not index.is_file():
         return

@@ -1,4 +1,4 @@
-"""The small files of a logged model, where the store or a directory keeps them."""
+"""The small files of a logged model, in the store or in a directory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from llmops.store.connection import store_errors
 
 
 class ModelArtifacts:
-    """The small files of a logged model or a version, where the store keeps them.
+    """The small files of a logged model or a version in the store.
 
     Args:
         uri: ``models:/NAME/VERSION``, ``models:/m-…`` or ``runs:/…``.
 
     Raises:
+        NotFoundError: There is no such model, version or run.
         StoreError: The store refuses or does not answer.
     """
 
@@ -28,18 +29,18 @@ class ModelArtifacts:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
         self.uri = uri
-        with store_errors(f"reading {uri}"), _found(uri):
-            # Not `mlflow.artifacts`: that takes `models:/m-ID/PATH` for a registered model's name.
+        with store_errors(f"reading {uri}"), _missing(uri):
+            # Not `mlflow.artifacts`, which reads `models:/m-ID/PATH` as the name of a registered model.
             self._repository = get_artifact_repository(uri)
             self._listed = list(self._repository.list_artifacts(None))
 
     def pin(self) -> tuple[Pin, str | None]:
-        """The pin that lies beside the model, and the logged model's id.
+        """Return the model's pin, and the id of the logged model.
 
-        The files, not tags, are the truth: they travel with a copy to another registered model.
+        Both are read from files, not tags: files come along when a version is copied.
 
         Raises:
-            UsageError: The model was not logged by ``llmops.flavor``.
+            UsageError: llmops did not log the model.
             IntegrityError: The pin is damaged.
         """
         if pins.FILE not in {file.path for file in self._listed}:
@@ -51,7 +52,7 @@ class ModelArtifacts:
             return pins.confirmed(file, mlmodel, self.uri), pins.model_id(mlmodel.parent)
 
     def files(self, *folders: str) -> dict[str, int | None]:
-        """Path → bytes of the files, and of those in some of the folders."""
+        """Return the size in bytes of each file by path, at the top level and in ``folders``."""
         listed = list(self._listed)
         with store_errors(f"listing {self.uri}"):
             for folder in folders:
@@ -60,7 +61,7 @@ class ModelArtifacts:
         return {entry.path: entry.file_size for entry in listed if not entry.is_dir}
 
     def text(self, path: str) -> str:
-        """A small file."""
+        """Return the text of a small file."""
         with self._fetched(path) as (file,):
             return file.read_text(encoding="utf-8", errors="replace")
 
@@ -74,8 +75,8 @@ class ModelArtifacts:
 
 
 @contextmanager
-def _found(uri: str) -> Iterator[None]:
-    """MLflow's word for a run, a model or a version that does not exist."""
+def _missing(uri: str) -> Iterator[None]:
+    """Turn MLflow's error for a missing run, model or version into ``NotFoundError``."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -85,12 +86,12 @@ def _found(uri: str) -> Iterator[None]:
             raise
         raise NotFoundError(
             f"{uri}: no such model: {error.message}",
-            next_command="name one that is there, such as models:/NAME/1 or models:/NAME@champion",
+            next_command="name an existing one, such as models:/NAME/1 or models:/NAME@champion",
         ) from error
 
 
 class SavedModel:
-    """The same of a directory on this machine.
+    """The small files of a saved model in a directory on this machine.
 
     Args:
         directory: Holds at least ``MLmodel`` and ``base.json``.
@@ -101,11 +102,11 @@ class SavedModel:
         self._directory = directory
 
     def pin(self) -> tuple[Pin, str | None]:
-        """See ``ModelArtifacts.pin``."""
+        """Return what ``ModelArtifacts.pin`` returns."""
         return pins.read(self._directory), pins.model_id(self._directory)
 
     def files(self, *folders: str) -> dict[str, int | None]:
-        """See ``ModelArtifacts.files``."""
+        """Return what ``ModelArtifacts.files`` returns."""
         searched = [self._directory, *(self._directory / folder for folder in folders)]
         return {
             path.relative_to(self._directory).as_posix(): path.stat().st_size
@@ -116,10 +117,10 @@ class SavedModel:
         }
 
     def text(self, path: str) -> str:
-        """See ``ModelArtifacts.text``."""
+        """Return what ``ModelArtifacts.text`` returns."""
         return (self._directory / path).read_text(encoding="utf-8", errors="replace")
 
 
 def read_pin(uri: str) -> Pin:
-    """The pin that lies beside a logged model; see ``ModelArtifacts.pin``."""
+    """Return the pin of a logged model; see ``ModelArtifacts.pin``."""
     return ModelArtifacts(uri).pin()[0]

@@ -1,7 +1,7 @@
-"""What MLflow's runs say about a version: how it was trained, on which data, and its evidence.
+"""What MLflow's runs record about a version: its training, its data, and its evidence.
 
-What nobody wrote down is ``None``, never a guess. Times are UTC, ISO 8601; links are pages of
-MLflow's own UI.
+A field that was never recorded is ``None``, never a guess. Times are UTC, ISO 8601; links lead to
+pages of MLflow's UI.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from llmops.store.tags import DELTA, EVIDENCE, GIT_COMMIT, RECIPE_FILE, VERDICT,
 PARAMS = ("method", "epochs", "max_steps", "batch_size", "learning_rate", "max_length", "seed")
 METRICS = ("validation/loss", "train/loss", "train/tokens", "train/seconds")
 MOST = 8
-"""Parameters and metrics that are kept of a run that has none of those."""
+"""Maximum number of parameters, and of metrics, kept from a run that has none of the named."""
 COMMITS = (GIT_COMMIT, "mlflow.source.git.commit")
 
 _HEX = re.compile(r"[0-9a-f]{8,64}")
@@ -28,16 +28,16 @@ Value = TypeVar("Value")
 
 
 def training(run_id: str, run: Any | None) -> Run:
-    """A training run.
+    """Return the record of a training run.
 
     Args:
-        run_id: What the version says.
-        run: MLflow's record, ``None`` if this store has none.
+        run_id: The run that the version names.
+        run: MLflow's record of it, ``None`` if this store has none.
     """
     if run is None:
         return Run(id=run_id, params={}, metrics={})
     tags, link = run.data.tags, _page(run)
-    metrics = _telling(run.data.metrics, METRICS)
+    metrics = _named(run.data.metrics, METRICS)
     has_recipe = artifacts.run_has_file(run_id, RECIPE_FILE)
     return Run(
         id=run_id,
@@ -48,14 +48,14 @@ def training(run_id: str, run: Any | None) -> Run:
         commit=next((tags[key] for key in COMMITS if tags.get(key)), None),
         program=_program(tags.get("mlflow.source.name")),
         recipe=f"{link}/artifacts/{RECIPE_FILE}" if has_recipe else None,
-        params=_telling(run.data.params, PARAMS),
+        params=_named(run.data.params, PARAMS),
         metrics={name: _finite(value) for name, value in metrics.items()},
         datasets=_datasets(run),
     )
 
 
 def evidence(tags: Mapping[str, str]) -> Evidence | None:
-    """The evidence that a version's tags name, ``None`` if it was never judged."""
+    """Return the evidence that a version's tags name, ``None`` if no gate ever judged it."""
     if VERDICT not in tags:
         return None
     short = tags.get(EVIDENCE, "")
@@ -73,7 +73,7 @@ def evidence(tags: Mapping[str, str]) -> Evidence | None:
 
 
 def time(milliseconds: int | None) -> str | None:
-    """MLflow's time as text."""
+    """Return a time of MLflow, in Unix milliseconds, as UTC text (ISO 8601)."""
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -91,19 +91,19 @@ def _datasets(run: Any) -> tuple[Dataset, ...]:
     )
 
 
-def _telling(values: Mapping[str, Value], names: tuple[str, ...]) -> dict[str, Value]:
-    """The named values; of a run that has none of them, a few others."""
+def _named(values: Mapping[str, Value], names: tuple[str, ...]) -> dict[str, Value]:
+    """Return the values with these names; from a run with none of them, a few others."""
     known = [name for name in names if name in values]
     return {name: values[name] for name in known or sorted(values)[:MOST]}
 
 
 def _finite(value: float) -> float | None:
-    """MLflow's SQL store keeps infinity as the largest float."""
+    """Return ``None`` for infinity, which MLflow's SQL store keeps as the largest float."""
     return value if abs(value) < sys.float_info.max else None
 
 
 def _program(source: str | None) -> str | None:
-    """What was started; its folder means nothing on another machine."""
+    """Return the name of the program, without its folder, which exists on one machine only."""
     return source if source is None or "://" in source else PurePath(source).name
 
 

@@ -9,25 +9,25 @@ from llmops.store.registry import version_record
 
 
 def get_version(name: str, version: str) -> ModelVersion:
-    """A registered version of ours.
+    """Return a registered version that llmops logged.
 
     Raises:
-        NotFoundError: No such version.
-        UsageError: It was not logged by ``llmops.flavor``.
+        NotFoundError: There is no such version.
+        UsageError: llmops did not log it.
         IntegrityError: Its pin is damaged.
     """
     return pinned_version(name, version)[0]
 
 
 def pinned_version(name: str, version: str) -> tuple[ModelVersion, Pin]:
-    """A registered version with its pin; see ``get_version``."""
-    found = version_record(name, version)
+    """Return a registered version with its pin; see ``get_version``."""
+    record = version_record(name, version)
     pin, model_id = stored.ModelArtifacts(f"models:/{name}/{version}").pin()
     return ModelVersion(
         name=name,
-        version=str(found.version),
+        version=str(record.version),
         model_id=model_id,
-        run_id=found.run_id or None,
+        run_id=record.run_id or None,
         adapter_digest=pin.adapter_digest,
         base_digest=pin.digest,
     ), pin

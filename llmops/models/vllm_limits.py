@@ -1,4 +1,4 @@
-"""What vLLM serves of LoRA adapters, and what it refuses."""
+"""Which LoRA adapters vLLM serves, and which it refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llmops.errors import UsageError
 from llmops.models.adapters import changes_base
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM's ``--max-lora-rank`` may be."""
+"""Values that vLLM allows for ``--max-lora-rank``."""
 
 VLLM_REFUSES = {
     "use_dora": "DoRA",
@@ -21,17 +21,18 @@ VLLM_REFUSES = {
     "use_bdlora": "BD-LoRA",
     "target_parameters": "target_parameters",
     "trainable_token_indices": "trainable tokens",
-    # vLLM computes one scaling from r and lora_alpha and would answer with the wrong one.
+    # vLLM computes a single scaling from r and lora_alpha, and would answer with the wrong one.
     "rank_pattern": "ranks that differ by module",
     "alpha_pattern": "alphas that differ by module",
 }
+"""Settings of PEFT that vLLM refuses or computes wrongly, and their names for people."""
 
 
 def unservable(config: Mapping[str, Any]) -> str | None:
-    """Why vLLM would refuse an adapter or answer wrongly with it, ``None`` if it serves it.
+    """Return why vLLM cannot serve an adapter, ``None`` if it can.
 
     Args:
-        config: PEFT's ``adapter_config.json``.
+        config: Content of the adapter's ``adapter_config.json``.
     """
     reasons = [reason for key, reason in VLLM_REFUSES.items() if config.get(key)]
     if changes_base(config):
@@ -44,10 +45,10 @@ def unservable(config: Mapping[str, Any]) -> str | None:
 
 
 def vllm_rank(rank: int) -> int:
-    """The ``--max-lora-rank`` of vLLM that is enough for adapters of this rank.
+    """Return the smallest ``--max-lora-rank`` of vLLM that fits adapters of this rank.
 
     Raises:
-        UsageError: None is.
+        UsageError: The rank is above vLLM's limit.
     """
     if rank > VLLM_RANKS[-1]:
         raise UsageError(f"rank {rank}: vLLM serves {VLLM_RANKS[-1]} at most")

@@ -1,1 +1,1 @@
-"""Everything said to MLflow's stores: connection, registry, runs, artifacts, tags."""
+"""Access to MLflow's stores: connection, registry, runs, artifacts, tags."""

@@ -1,4 +1,4 @@
-"""Files of logged models and runs, as the store holds them."""
+"""Artifacts of logged models and runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 
 
 def download(uri: str, target: str) -> str:
-    """Downloads a model's files; returns the local directory."""
+    """Download a model's files into ``target``; return the local directory."""
     import mlflow
 
     with quietly(f"downloading {uri}"):
@@ -21,7 +21,7 @@ def download(uri: str, target: str) -> str:
 
 
 def read_json(run_id: str, path: str) -> dict[str, Any]:
-    """A JSON artifact of a run."""
+    """Return a JSON artifact of a run."""
     import mlflow
 
     with quietly(f"reading {path} of run {run_id}"):
@@ -29,14 +29,14 @@ def read_json(run_id: str, path: str) -> dict[str, Any]:
 
 
 def run_has_file(run_id: str, name: str) -> bool:
-    """Whether a run has an artifact of this name, not in a folder."""
+    """Return whether a run has an artifact of this name at the top level."""
     with store_errors(f"listing run {run_id}"):
         return any(entry.path == name for entry in client().list_artifacts(run_id))
 
 
 @contextmanager
 def quietly(doing: str) -> Iterator[None]:
-    """MLflow draws a bar for each small file; ours say what takes long."""
+    """Hide MLflow's progress bar for each file, and raise its errors as ``StoreError``."""
     chosen = os.environ.get(BARS)
     os.environ[BARS] = chosen or "false"
     try:

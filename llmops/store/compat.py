@@ -1,4 +1,4 @@
-"""Private names of MLflow, all in one place, each with the release it was read in and the reason.
+"""Private names of MLflow, all in one place, each with its MLflow release and the reason for it.
 
 ``tests/unit/store/test_compat.py`` fails when a release drops one of them or no longer needs it.
 """
@@ -14,10 +14,10 @@ PYTHON_FILE = "python_env.yaml"
 
 
 def current_experiment() -> str:
-    """Return the id of the experiment that a run would be made in now.
+    """Return the id of the experiment in which a new run would be created.
 
     mlflow 3.17 ``tracking.fluent._get_experiment_id``: ``set_experiment`` keeps its choice in a
-    private variable, and no public function tells it while no run is active.
+    private variable, and no public function returns it while no run is active.
     """
     from mlflow.tracking.fluent import _get_experiment_id
 
@@ -27,12 +27,12 @@ def current_experiment() -> str:
 def save_example(model: Any, example: Any, folder: Path) -> None:
     """Write an input example beside a model, and name it in its ``MLmodel``.
 
-    mlflow 3.17 ``models.utils._save_example``: how each of MLflow's own flavors saves one; the
-    format of the files is nowhere public.
+    mlflow 3.17 ``models.utils._save_example``: what each of MLflow's own flavors calls; the
+    format of the files is not public.
 
     Args:
         model: The ``mlflow.models.Model``.
-        example: Any input that the model takes.
+        example: Any input that the model accepts.
         folder: The model's directory.
     """
     from mlflow.models.utils import _save_example
@@ -44,11 +44,11 @@ def write_environments(folder: Path, requirements: Sequence[str]) -> None:
     """Write ``conda.yaml`` and ``python_env.yaml``, as MLflow's own flavors do.
 
     mlflow 3.17 ``utils.environment._mlflow_conda_env`` and ``_PythonEnv``: the files from which
-    ``mlflow models build-docker`` makes an environment; there is no public writer of them.
+    ``mlflow models build-docker`` builds an environment; no public function writes them.
 
     Args:
         folder: The model's directory.
-        requirements: Lines as pip reads them.
+        requirements: Lines of a pip requirements file.
     """
     from mlflow.utils.environment import _mlflow_conda_env, _PythonEnv
 

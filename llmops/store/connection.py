@@ -1,4 +1,4 @@
-"""The MLflow store of this process: whether it answers, its errors in words, its pages."""
+"""The MLflow store of this process: a check that it answers, its errors, links to its pages."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from llmops.errors import StoreError
 from llmops.files import digest, home
 
 REACH_SECONDS = 5.0
+"""Seconds to wait for the first answer of a server."""
 DEFAULT_UI = "http://127.0.0.1:5000"
 
 
 def connect() -> str:
-    """Checks that the tracking server answers, before MLflow retries for minutes.
+    """Check that the tracking server answers, before MLflow retries for minutes.
 
     Returns:
         The tracking URI.
 
     Raises:
-        StoreError: It does not answer within five seconds, or its database cannot be opened.
+        StoreError: The server does not answer within five seconds, or the database cannot be
+            opened.
     """
     import mlflow
 
@@ -42,10 +44,10 @@ def connect() -> str:
 
 
 def _open_alone(uri: str) -> None:
-    """Opens a database of this machine once, with no other process of ours doing so.
+    """Open a local database once while no other llmops process does.
 
-    MLflow 3.17 makes and migrates the tables at the first access without a lock: of two processes
-    one fails, and of three the database may be left half migrated for good.
+    MLflow 3.17 creates and migrates the tables at the first access without a lock: with two
+    processes one fails, and three may leave the database half migrated for good.
     """
     import mlflow
 
@@ -56,24 +58,31 @@ def _open_alone(uri: str) -> None:
 
 
 def _reach(uri: str) -> None:
-    """Any answer will do: whether the server lets us in, the first request will say."""
+    """Check that a server answers at all; authentication is left to the first real request."""
     import httpx
 
-    # The proxies of the environment, as for MLflow's own requests; certificates of this machine,
-    # where a company's own lie, not only those that come with httpx.
+    # Use the environment's proxies, as MLflow's own requests do, and this machine's certificates,
+    # which may include a company's own, rather than only those bundled with httpx.
     try:
         verify = ssl.create_default_context()
         httpx.get(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS, verify=verify)
     except (httpx.HTTPError, httpx.InvalidURL, ImportError, ValueError) as error:
         raise StoreError(
             f"MLflow server {uri}: not reachable within {REACH_SECONDS:.0f} s ({error})",
-            next_command="start it (`mlflow server`), or set MLFLOW_TRACKING_URI (unset: sqlite:///mlflow.db here)",
+            next_command="start it (`mlflow server`), or set MLFLOW_TRACKING_URI (default: sqlite:///mlflow.db)",
         ) from error
 
 
 @contextlib.contextmanager
 def store_errors(doing: str) -> Iterator[None]:
-    """Turns what MLflow raises into a ``StoreError`` that says what was being done."""
+    """Turn what MLflow raises into a ``StoreError`` that says what was being done.
+
+    Args:
+        doing: The operation, such as ``opening sqlite:///mlflow.db``.
+
+    Raises:
+        StoreError: MLflow, its database, its server or a file of the store failed.
+    """
     import requests
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
@@ -81,29 +90,29 @@ def store_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        said = str(error.message).split("\n[SQL:")[0]
-        raise StoreError(f"{doing}: MLflow refused: {said}") from error
+        reason = str(error.message).split("\n[SQL:")[0]
+        raise StoreError(f"{doing}: MLflow refused: {reason}") from error
     except SQLAlchemyError as error:
-        said = str(error).split("\n[SQL:")[0]
-        raise StoreError(f"{doing}: the store's database says: {said}") from error
+        reason = str(error).split("\n[SQL:")[0]
+        raise StoreError(f"{doing}: the store's database failed: {reason}") from error
     except requests.RequestException as error:  # an OSError too
         raise StoreError(f"{doing}: the MLflow server does not answer: {error}") from error
     except OSError as error:
         raise StoreError(
-            f"{doing}: a file of the store, or one on its way there: {error}",
-            next_command="make room there, or have the permission, then the same command again",
+            f"{doing}: cannot read or write a file of the MLflow store: {error}",
+            next_command="free disk space or fix permissions, then rerun",
         ) from error
 
 
 def client() -> Any:
-    """An MlflowClient of the current store."""
+    """Return an ``MlflowClient`` of the current store."""
     import mlflow
 
     return mlflow.MlflowClient()
 
 
 def use_experiment(name: str) -> str:
-    """Makes runs go to the experiment the environment names, else to ``name``; returns its id."""
+    """Select the experiment that the environment names, else ``name``; return its id."""
     import mlflow
 
     with store_errors(f"experiment {name}"):
@@ -111,16 +120,16 @@ def use_experiment(name: str) -> str:
             return os.environ["MLFLOW_EXPERIMENT_ID"]
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
         experiment = mlflow.set_experiment(name)
-        # MLflow exports its choice, which the next recipe of this process would take for the user's.
+        # MLflow exports its choice; the next recipe of this process would mistake it for the user's.
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
         return str(experiment.experiment_id)
 
 
 def ui(path: str) -> str:
-    """Address of a page of MLflow's own UI.
+    """Return the address of a page of MLflow's UI.
 
     Args:
-        path: What follows ``#``, such as ``/models/bot``.
+        path: The part after ``#``, such as ``/models/bot``.
     """
     uri = str(client().tracking_uri)
     server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else DEFAULT_UI
@@ -128,7 +137,7 @@ def ui(path: str) -> str:
 
 
 def ui_hint() -> str | None:
-    """The command that shows the store in a browser, ``None`` if a server runs already."""
+    """Return the command that shows the store in a browser, ``None`` if the store is a server."""
     uri = str(client().tracking_uri)
     if uri.startswith(("http://", "https://")):
         return None

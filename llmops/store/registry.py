@@ -1,7 +1,6 @@
-"""The registry as the loop sees it: versions, aliases, tags, links.
+"""The model registry: versions, aliases, tags and descriptions.
 
-The only module that calls ``MlflowClient`` for these. Everything raises ``StoreError`` when
-the store refuses or cannot be reached.
+Every function raises ``StoreError`` when the store refuses or cannot be reached.
 """
 
 from __future__ import annotations
@@ -16,10 +15,13 @@ from llmops.store.tags import BASE_DIGEST, KIND, NOTE
 
 
 def parse(uri: str) -> tuple[str, str]:
-    """Name and version of ``models:/name/version`` or ``models:/name@alias``, alias resolved.
+    """Return the name and version of a URI; resolve its alias.
+
+    Args:
+        uri: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS`` or ``models:/NAME/latest``.
 
     Raises:
-        UsageError: Not such a URI.
+        UsageError: Another kind of URI.
         NotFoundError: No such model, version or alias.
     """
     rest = uri.removeprefix("models:/")
@@ -34,7 +36,7 @@ def parse(uri: str) -> tuple[str, str]:
         if version is None:
             raise NotFoundError(
                 f"{uri}: no version has the alias {alias!r}",
-                next_command=f"name a version, such as models:/{name}/1; `llmops run` makes a @champion",
+                next_command=f"name a version, such as models:/{name}/1, or let `llmops run` promote a @champion",
             )
         return name, version
     name, _, version = rest.partition("/")
@@ -46,20 +48,20 @@ def parse(uri: str) -> tuple[str, str]:
 
 
 def latest_version(name: str) -> str:
-    """MLflow's ``models:/NAME/latest``: the highest number.
+    """Return the highest version number, which is MLflow's ``models:/NAME/latest``.
 
     Raises:
         NotFoundError: No such model, or it has no version.
     """
     with store_errors(f"versions of {name}"):
-        found = client().search_model_versions(f"name = '{name}'")
-    if not found:
+        versions = client().search_model_versions(f"name = '{name}'")
+    if not versions:
         raise NotFoundError(f"models:/{name}/latest: no such model", next_command="llmops doctor")
-    return max((str(version.version) for version in found), key=int)
+    return max((str(version.version) for version in versions), key=int)
 
 
 def version_of_alias(name: str, alias: str) -> str | None:
-    """Version that an alias points to, ``None`` if the model or the alias does not exist."""
+    """Return the version that an alias points to, ``None`` if model or alias does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -71,7 +73,7 @@ def version_of_alias(name: str, alias: str) -> str | None:
 
 
 def version_record(name: str, version: str) -> Any:
-    """MLflow's own record of a version.
+    """Return MLflow's record of a version.
 
     Raises:
         NotFoundError: No such version.
@@ -90,70 +92,80 @@ def version_record(name: str, version: str) -> Any:
 
 
 def find_base(*, name: str | None = None, base_digest: str | None = None) -> Any | None:
-    """Newest registered base model with this name or this digest, ``None`` if there is none."""
+    """Return the newest registered base model with this name or digest, ``None`` if there is none."""
     condition = f"tags.`{KIND}` = 'base'"
     if name is not None:
         condition += f" and name = '{name}'"
     if base_digest is not None:
         condition += f" and tags.`{BASE_DIGEST}` = '{base_digest}'"
-    with store_errors("looking for the base model"):
-        found = client().search_model_versions(condition)
-    ready = [version for version in found if version.status == "READY"]
+    with store_errors("searching for the base model"):
+        versions = client().search_model_versions(condition)
+    ready = [version for version in versions if version.status == "READY"]
     return max(ready, key=lambda version: int(version.version), default=None)
 
 
 def is_base(name: str, version: str) -> bool:
-    """Whether a version is a base model."""
+    """Return whether a version is a base model."""
     return str(version_record(name, version).tags.get(KIND)) == "base"
 
 
 def list_bases() -> list[Any]:
-    """All registered base models."""
+    """Return MLflow's records of all registered base models."""
     with store_errors("listing base models"):
         return list(client().search_model_versions(f"tags.`{KIND}` = 'base'"))
 
 
 def version_of_run(name: str, run_id: str) -> str | None:
-    """Version of a model that a run registered, so that a resumed run does not register twice."""
+    """Return the version that a run registered, ``None`` if there is none.
+
+    A resumed run asks for it, so that it does not register its model twice.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client().search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+        versions = client().search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
     except MlflowException as error:
         raise StoreError(f"versions of {name}: {error.message}") from error
-    return max((str(version.version) for version in found), key=int, default=None)
+    return max((str(version.version) for version in versions), key=int, default=None)
 
 
 def set_alias(name: str, alias: str, version: str) -> None:
-    """Moves an alias to a version."""
+    """Move an alias to a version."""
     with store_errors(f"alias {name}@{alias}"):
         client().set_registered_model_alias(name, alias, version)
 
 
 def annotate_version(name: str, version: str, tags: Mapping[str, str]) -> None:
-    """Writes tags, in the given order, which the model page keeps."""
+    """Write tags of a version in the given order, which the model page keeps."""
     with store_errors(f"tags of models:/{name}/{version}"):
         for key, value in tags.items():
             client().set_model_version_tag(name, version, key, value)
 
 
 def annotate_model(name: str, key: str, value: str) -> None:
-    """Writes a tag on the registered model itself, where it can be searched."""
+    """Write a tag of the registered model itself, where it can be searched."""
     with store_errors(f"tag of {name}"):
         client().set_registered_model_tag(name, key, value)
 
 
 def version_tag(name: str, version: str, key: str) -> str | None:
-    """One tag of a version, ``None`` if it is not set."""
+    """Return one tag of a version, ``None`` if it is not set."""
     value: str | None = version_record(name, version).tags.get(key)
     return value
 
 
 def redescribe(name: str, version: str, model_id: str | None, change: Callable[[str], str]) -> None:
-    """Changes the description of a version and of its logged model, each from what it was."""
+    """Change the descriptions of a version and of its logged model.
+
+    Args:
+        name: Registered model.
+        version: Its version.
+        model_id: The logged model; ``None`` leaves it unchanged.
+        change: Returns the new description for the current one; called once for each.
+    """
     with store_errors(f"description of models:/{name}/{version}"):
         if model_id is not None:
             note = client().get_logged_model(model_id).tags.get(NOTE, "")
             client().set_logged_model_tags(model_id, {NOTE: change(note)})
-        found = client().get_model_version(name, version)
-        client().update_model_version(name, version, description=change(found.description or ""))
+        current = client().get_model_version(name, version).description or ""
+        client().update_model_version(name, version, description=change(current))

@@ -11,7 +11,7 @@ from llmops.store.connection import client, store_errors
 
 @contextlib.contextmanager
 def resumed_run(run_id: str) -> Iterator[None]:
-    """Makes a finished run the active one, so that a model is logged as its output."""
+    """Make a finished run the active one, so that a model is logged as its output."""
     import mlflow
 
     with store_errors(f"run {run_id}"):
@@ -25,26 +25,26 @@ def resumed_run(run_id: str) -> Iterator[None]:
 
 
 def rename_run(run_id: str, name: str) -> None:
-    """Gives a run the name that the UI shows."""
+    """Set the name of a run that the UI shows."""
     with store_errors(f"run {run_id}"):
         client().update_run(run_id, name=name)
 
 
 def run_with_tag(key: str, pattern: str) -> str | None:
-    """Newest run of any experiment whose tag matches a ``LIKE`` pattern."""
-    with store_errors(f"looking for a run with {key}"):
+    """Return the id of the newest run, in any experiment, whose tag matches a ``LIKE`` pattern."""
+    with store_errors(f"searching for a run with the tag {key}"):
         experiments = [experiment.experiment_id for experiment in client().search_experiments()]
-        found = client().search_runs(experiments, f"tags.`{key}` LIKE '{pattern}'", max_results=1)
-    return str(found[0].info.run_id) if found else None
+        runs = client().search_runs(experiments, f"tags.`{key}` LIKE '{pattern}'", max_results=1)
+    return str(runs[0].info.run_id) if runs else None
 
 
 def find_logged_model(model_id: str) -> Any | None:
-    """A logged model, ``None`` if this store has none of this id."""
+    """Return a logged model, ``None`` if this store has no model with this id."""
     return _existing(f"logged model {model_id}", lambda: client().get_logged_model(model_id))
 
 
 def find_run(run_id: str) -> Any | None:
-    """A run, ``None`` if this store has none of this id."""
+    """Return a run, ``None`` if this store has no run with this id."""
     return _existing(f"run {run_id}", lambda: client().get_run(run_id))
 
 

@@ -1,4 +1,4 @@
-"""Names in MLflow's stores: every tag that llmops writes, every artifact path it reads again."""
+"""Names in MLflow's stores: each tag that llmops writes, each artifact path that it reads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a log has begun in the store, marked so that it can be found and undone if it never ends.
+"""Marks on unfinished models, so that a logging call that was killed can be found and undone.
 
-A logged model, and a registered model made for it, carry the mark of their log until it ends. The
-mark is noted before either is made: a process that is killed in between leaves nothing nameless.
+A logged model, and a registered model created for it, carry the mark of the logging call until it
+ends. The mark is noted before either is created, so a process that is killed in between leaves
+nothing that cannot be found.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ from llmops.store.tags import UNFINISHED
 
 @dataclass(frozen=True)
 class Mark:
-    """One log, and where to look for what it began.
+    """One logging call, and where to search for what it began.
 
     Attributes:
-        token: What the tag says.
-        experiment_id: Of the logged model.
+        token: Value of the tag.
+        experiment_id: Experiment of the logged model.
         tracking: URI of the store that gets the logged model.
         registry: URI of the registry that gets the version.
-        name: Registered model that gets a version; empty if none does.
+        name: Registered model that gets a version; empty if the model is not registered.
     """
 
     token: str
@@ -36,18 +37,18 @@ class Mark:
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the things that are made carry."""
+        """Tags of the logged model and of a registered model that is created for it."""
         return {UNFINISHED: self.token}
 
     def client(self) -> Any:
-        """Of the stores that were in use then."""
+        """Return a client of the stores that were in use when the call began."""
         import mlflow
 
         return mlflow.MlflowClient(tracking_uri=self.tracking, registry_uri=self.registry)
 
 
 def begin(experiment_id: str, name: str | None) -> Mark:
-    """A new mark, noted in the current staging folder."""
+    """Return a new mark, noted in the current staging folder."""
     import mlflow
 
     token = uuid.uuid4().hex
@@ -59,12 +60,12 @@ def begin(experiment_id: str, name: str | None) -> Mark:
 
 
 def noted(notes: Mapping[str, str]) -> Mark | None:
-    """The mark of a log whose process is gone, ``None`` if it had not come so far."""
+    """Return the mark in the notes of a killed process, ``None`` if it had not begun a model."""
     return Mark(**{key: notes[key] for key in Mark.__annotations__}) if "token" in notes else None
 
 
 def finish(mark: Mark, model_id: str, *, registered_model: bool) -> None:
-    """Takes the mark off: the log is done."""
+    """Remove the mark: the model is complete."""
     with store_errors(f"finishing logged model {model_id}"):
         mark.client().delete_logged_model_tag(model_id, UNFINISHED)
         if registered_model:
@@ -72,29 +73,29 @@ def finish(mark: Mark, model_id: str, *, registered_model: bool) -> None:
 
 
 def undo(mark: Mark) -> list[str]:
-    """Removes what a log began and did not end; what turns out to be whole stays.
+    """Remove what an unfinished logging call began; keep a model that is complete.
 
     Returns:
-        What was removed, in words.
+        A description of each thing that was removed.
 
     Raises:
         StoreError: The store refuses or does not answer.
     """
-    with store_errors(f"undoing a log in {mark.tracking}"):
+    with store_errors(f"removing an unfinished model from {mark.tracking}"):
         client = mark.client()
-        known = [] if not mark.name else client.search_model_versions(f"name = '{mark.name}'")
-        found = client.search_logged_models(
+        versions = [] if not mark.name else client.search_model_versions(f"name = '{mark.name}'")
+        models = client.search_logged_models(
             [mark.experiment_id], filter_string=f"tags.`{UNFINISHED}` = '{mark.token}'"
         )
         removed = []
-        for model in found:
-            if _whole(model, mark, known):
+        for model in models:
+            if _complete(model, mark, versions):
                 client.delete_logged_model_tag(model.model_id, UNFINISHED)
             else:
                 client.delete_logged_model(model.model_id)
                 removed.append(f"logged model {model.model_id}")
         if _registered_model_is_ours(client, mark):
-            if known:
+            if versions:
                 client.delete_registered_model_tag(mark.name, UNFINISHED)
             else:
                 client.delete_registered_model(mark.name)
@@ -102,8 +103,8 @@ def undo(mark: Mark) -> list[str]:
     return removed
 
 
-def _whole(model: Any, mark: Mark, versions: list[Any]) -> bool:
-    """Registered, or ready where nobody asked for a version."""
+def _complete(model: Any, mark: Mark, versions: list[Any]) -> bool:
+    """Return whether a model is registered, or ready if no version was requested."""
     from mlflow.entities import LoggedModelStatus
 
     if mark.name:  # MLflow 3.17's SQL store keeps no model_id with a version, only its source

@@ -1,4 +1,4 @@
-"""What training tells the world: metrics to MLflow, progress to the terminal, marks on disk."""
+"""What training reports: metrics to MLflow, progress to the terminal, marks on checkpoints."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ METRICS = {
     "learning_rate": "train/learning_rate",
     "grad_norm": "train/grad_norm",
 }
+"""The trainer's names of numbers, and their names in MLflow."""
 
 
 class LoopCallback(TrainerCallback):  # type: ignore[misc]
     """Reports each optimizer step.
 
     Args:
-        seconds: Training time spent before this sitting.
-        first_step: Step this sitting begins after.
+        seconds: Training time before this session, in seconds.
+        first_step: Optimizer steps done before this session.
     """
 
     def __init__(self, *, seconds: float = 0.0, first_step: int = 0) -> None:
@@ -37,11 +38,11 @@ class LoopCallback(TrainerCallback):  # type: ignore[misc]
 
     @property
     def seconds(self) -> float:
-        """Training time of all sittings."""
+        """Training time of all sessions, in seconds."""
         return self.before + time.monotonic() - self._begun
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Starts the clock and the bar."""
+        """Start the clock and the progress bar."""
         self._begun = self._step_begun = time.monotonic()
         self._tokens = state.num_input_tokens_seen
         self._progress = Progress(state.max_steps, "train", initial=self.first_step)
@@ -49,7 +50,7 @@ class LoopCallback(TrainerCallback):  # type: ignore[misc]
     def on_log(
         self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **_: Any
     ) -> None:
-        """Sends one step's numbers to MLflow."""
+        """Log the numbers of one step to MLflow."""
         if not logs or "loss" not in logs:
             return
         import mlflow
@@ -69,18 +70,18 @@ class LoopCallback(TrainerCallback):  # type: ignore[misc]
             )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Marks the checkpoint as whole, with the time spent so far."""
+        """Mark the checkpoint as complete, with the training time so far."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         checkpoints.mark(folder, self.seconds)
 
     def close(self) -> None:
-        """Ends the bar, however training ended."""
+        """Close the progress bar, however training ended."""
         if self._progress is not None:
             self._progress.close()
 
 
 def memory_bytes() -> int:
-    """Resident memory of this process now, device memory in use added."""
+    """Return the bytes in use now: resident memory of this process, plus CUDA memory."""
     import psutil
     import torch
 
@@ -91,7 +92,7 @@ def memory_bytes() -> int:
 
 
 def peak_memory_bytes() -> int:
-    """Highest resident memory of this process so far."""
+    """Return the peak resident memory of this process, in bytes."""
     import resource
     import sys
 

@@ -1,4 +1,4 @@
-"""Checkpoints that can be trusted: a kill in the middle of a save leaves a torn one."""
+"""Complete checkpoints, told apart from those that a kill left half written."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import shutil
 from pathlib import Path
 
 MARK = "llmops.json"
-"""Written last into a checkpoint, so a checkpoint without it is not whole."""
+"""File that is written last, so a checkpoint without it is incomplete."""
 
 
 def mark(checkpoint: Path, seconds: float) -> None:
-    """Declares a checkpoint whole, with the training time spent so far."""
+    """Mark a checkpoint as complete, with the training time so far (seconds)."""
     (checkpoint / MARK).write_text(json.dumps({"seconds": seconds}))
 
 
 def seconds(checkpoint: Path) -> float:
-    """Training time spent up to a checkpoint."""
+    """Return the training time up to a checkpoint, in seconds."""
     return float(json.loads((checkpoint / MARK).read_text())["seconds"])
 
 
 def step(checkpoint: Path) -> int:
-    """Optimizer step of a checkpoint."""
+    """Return the optimizer step of a checkpoint."""
     return int(checkpoint.name.rpartition("-")[2])
 
 
 def last(folder: Path) -> Path | None:
-    """The newest whole checkpoint of a folder, ``None`` if there is none; torn ones are removed."""
+    """Remove incomplete checkpoints; return the newest complete one, ``None`` if there is none."""
     for path in folder.glob("checkpoint-*"):
         if not (path / MARK).is_file():
             shutil.rmtree(path)

@@ -1,4 +1,4 @@
-"""Training examples as TRL wants them."""
+"""Training examples in TRL's format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,19 @@ Row = Mapping[str, str]
 
 
 def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
-    """Conversations as prompt and completion, so that TRL takes the loss on the completion only."""
+    """Read a split as prompts and completions, so that TRL computes the loss on completions only.
+
+    Args:
+        path: JSON lines with ``id``, ``prompt`` and ``completion``.
+        tokenizer: The base's tokenizer, with a chat template.
+        max_length: Maximum tokens of one example, chat template included.
+
+    Returns:
+        A ``datasets.Dataset`` with the columns ``prompt`` and ``completion``, each a message list.
+
+    Raises:
+        DataError: An example is longer than ``max_length``.
+    """
     from datasets import Dataset
 
     rows = jsonl.read(path)
@@ -30,7 +42,7 @@ def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
 
 
 def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
-    """TRL would cut long examples silently, their end first."""
+    """Refuse examples that TRL would silently truncate at the end."""
     chats = [
         [
             {"role": "user", "content": row["prompt"]},

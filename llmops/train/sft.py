@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,48 +23,68 @@ STATE = "train.json"
 
 
 def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> TrainResult:
-    """Trains, or goes on where an earlier sitting was stopped.
+    """Train a LoRA adapter, or resume a training that was stopped, in one MLflow run.
 
     Args:
         recipe: The resolved recipe.
-        data: Prepared splits.
+        data: The prepared splits.
         base: The base model on this machine.
-        work: Folder that belongs to this recipe, data and base alone; holds the checkpoints.
+        work: Folder for this recipe, data and base alone; holds checkpoints and the adapter.
 
     Returns:
-        The finished training. Called again with the same folder it returns the same at once.
+        The finished training. A further call with the same folder returns it without training.
 
     Raises:
         DataError: An example is longer than ``train.max_length``.
-    """
-    import mlflow
+        StoreError: The MLflow store refuses or does not answer.
 
-    # `mlflow run` makes a run and names it here. It becomes the training run; left in place it
-    # would also swallow the comparison's.
+    Example:
+        from pathlib import Path
+
+        from llmops.data import prepare
+        from llmops.flavor import ensure_base
+        from llmops.recipe import load_recipe
+        from llmops.train import train
+
+        recipe, work = load_recipe(Path("recipes/quickstart/recipe.yaml")), Path("work")
+        data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
+        trained = train(recipe, data, ensure_base(recipe.train.base), work)
+    """
+    # `mlflow run` creates a run and names it here. It becomes the training run; left in the
+    # environment, the comparison would be logged into it too.
     given = os.environ.pop("MLFLOW_RUN_ID", None)
     work.mkdir(parents=True, exist_ok=True)
     state = _read(work / STATE)
     if "result" in state:
         return _result(state["result"], base)
-    with connection.store_errors("training run"):
-        run = mlflow.start_run(run_id=state.get("run_id") or given)
-    status = "FAILED"
-    try:
-        _write(work / STATE, {**state, "run_id": run.info.run_id})
+    with _training_run(state.get("run_id") or given) as run_id:
+        _write(work / STATE, {**state, "run_id": run_id})
         if not state.get("inputs_logged"):
             _log_inputs(recipe, data, base)
-            state = {"run_id": run.info.run_id, "inputs_logged": True}
+            state = {"run_id": run_id, "inputs_logged": True}
             _write(work / STATE, state)
         with connection.store_errors("training"):
-            result = _fit(recipe, data, base, work, run.info.run_id)
+            result = _fit(recipe, data, base, work, run_id)
         _write(work / STATE, {**state, "result": result})
+    return _result(result, base)
+
+
+@contextmanager
+def _training_run(run_id: str | None) -> Iterator[str]:
+    """Open an MLflow run, a new one for ``None``; yield its id, and end it with its outcome."""
+    import mlflow
+
+    with connection.store_errors("training run"):
+        run = mlflow.start_run(run_id=run_id)
+    status = "FAILED"
+    try:
+        yield str(run.info.run_id)
         status = "FINISHED"
     except KeyboardInterrupt:
         status = "KILLED"
         raise
     finally:
         mlflow.end_run(status)
-    return _result(result, base)
 
 
 def _fit(
@@ -138,7 +159,7 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
 
 
 def _arguments(config: Train, seed: int, work: Path, *, cuda: bool) -> Any:
-    """Return the training section of a recipe as TRL takes it."""
+    """Return the ``train`` section of a recipe as TRL's configuration."""
     from trl import SFTConfig
 
     return SFTConfig(
@@ -158,17 +179,17 @@ def _arguments(config: Train, seed: int, work: Path, *, cuda: bool) -> Any:
         seed=seed,
         data_seed=seed,
         include_num_input_tokens_seen="non_padding",
-        bf16=cuda,  # TRL turns it on everywhere; CPUs without native bf16 crawl with it
+        bf16=cuda,  # TRL turns it on everywhere; it is very slow on CPUs without native bf16
         activation_checkpointing=cuda,
         dataloader_pin_memory=cuda,
-        report_to="none",  # our callback logs; MLflow's own repeats parameters on resume
+        report_to="none",  # our callback logs; MLflow's own would log the parameters again on resume
         disable_tqdm=True,
         use_cpu=not cuda,
     )
 
 
 def _lora(config: Lora) -> Any:
-    """Return the size of the adapter as PEFT takes it."""
+    """Return the ``train.lora`` section of a recipe as PEFT's configuration."""
     from peft import LoraConfig
 
     return LoraConfig(
@@ -181,7 +202,7 @@ def _lora(config: Lora) -> Any:
 
 
 def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
-    """Parameters, datasets with digests, and the files themselves, once for each run."""
+    """Log parameters, datasets with digests, and the files themselves, once for each run."""
     import mlflow
 
     mlflow.set_tag("mlflow.runName", f"{recipe.flavor.model} train")
@@ -195,7 +216,7 @@ def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
 
 
 def _dataset(data: PreparedData, split: DataSplit) -> Any:
-    """A split as MLflow names it on runs, metrics and logged models."""
+    """Return a split as the MLflow dataset of runs, metrics and logged models."""
     import mlflow
     import pandas as pd
 
@@ -208,7 +229,7 @@ def _dataset(data: PreparedData, split: DataSplit) -> Any:
 
 
 def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:
-    """Return what training depends on, as MLflow parameters of run and logged model."""
+    """Return what training depends on, as MLflow parameters of the run and the logged model."""
     return {
         "base": base.name,
         "base_digest": base.digest,
@@ -228,7 +249,7 @@ def parameters(config: Train, seed: int, base: BaseModel) -> dict[str, Any]:
 
 
 def _save_adapter(model: Any, work: Path) -> Path:
-    """Writes the adapter whole, or not at all."""
+    """Write the adapter completely or not at all; return its directory."""
     target, temporary = work / "adapter", work / "adapter.tmp"
     for path in (target, temporary):
         shutil.rmtree(path, ignore_errors=True)

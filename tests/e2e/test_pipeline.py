@@ -136,7 +136,7 @@ def test_the_same_recipe_does_not_run_twice_at_once(store: str, own_recipe: Path
     recipe = load_recipe(own_recipe)
     with (
         pipeline.workspace_of(recipe),
-        pytest.raises(UsageError, match="another process runs it"),
+        pytest.raises(UsageError, match="another process is running it"),
         pipeline.workspace_of(recipe),
     ):
         pass

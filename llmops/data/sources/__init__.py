@@ -1,1 +1,1 @@
-"""Where examples come from."""
+"""Sources of training examples."""

@@ -1,7 +1,7 @@
-"""Pairs from Python's own library: a function's signature and the first line of its docstring.
+"""Examples from Python's standard library: a function's signature, and its docstring's first line.
 
-The source files of the running interpreter are parsed, never imported. They are on every
-machine that runs this package, in several hundred hands' worth of one consistent style.
+The source files of the running interpreter are parsed, never imported. They are on every machine
+that runs this package, and hundreds of authors wrote them in one consistent style.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def stdlib_docstrings() -> list[dict[str, str]]:
-    """Public top-level functions of the standard library.
+    """Return an example for each documented public top-level function of the standard library.
 
     Returns:
         Rows with ``id`` (``module.function``), ``prompt``, ``completion`` and ``group`` (module).
@@ -37,10 +37,10 @@ def _modules() -> Iterator[tuple[str, Path]]:
 
 
 def functions_of(module: str, path: Path) -> Iterator[dict[str, str]]:
-    """Rows of one source file; see ``stdlib_docstrings``.
+    """Yield the rows of one source file; see ``stdlib_docstrings``.
 
     Args:
-        module: Its dotted name.
+        module: Dotted name of the module.
         path: Python source; it is parsed, never run.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A user's own file as training rows, checked row by row."""
+"""Training rows from a user's file, checked row by row."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ from llmops.files.tables import Record, read_records
 from llmops.recipe.schema import Data
 
 SHOWN_ROWS = 5
+"""Maximum number of rows that an error lists."""
 
 
 def read_table(config: Data) -> list[dict[str, str]]:
-    """Reads the file a recipe names.
+    """Read the file that a recipe names.
+
+    Args:
+        config: The recipe's ``data`` section: the path, and the names of the columns.
 
     Returns:
         Rows with ``id``, ``prompt``, ``completion`` and ``group``, all non-empty text.
 
     Raises:
-        NotFoundError: No such file.
-        DataError: Unreadable, empty, a missing column, or empty cells (rows are named).
+        NotFoundError: There is no such file.
+        DataError: The file cannot be read or holds no rows, a column is missing, or a cell is
+            empty; the message names the rows.
     """
     path = Path(str(config.path))
     if not path.is_file():
@@ -54,7 +59,7 @@ def _row(config: Data, number: int, row: Record) -> dict[str, str]:
 
 
 def _overrides(config: Data, missing: list[str]) -> str:
-    """The keys of a recipe that name the missing columns."""
+    """Return overrides of the recipe keys that name the missing columns."""
     keys = ("prompt", "completion", "group")
     return " ".join(f"data.{key}=COLUMN" for key in keys if getattr(config, key) in missing)
 

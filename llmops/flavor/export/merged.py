@@ -1,8 +1,8 @@
-"""A version as one Hugging Face directory: the adapter merged into its base, the own tokenizer.
+"""A version as one Hugging Face directory: the adapter merged into its base, with its tokenizer.
 
-transformers 5 writes configurations that transformers 4 misreads without a word: RoPE's base
-becomes 10000, and the tokenizer's class does not exist. vLLM and llama.cpp's converter run the
-one or the other, so what is exported has both spellings.
+transformers 4 silently misreads configurations that transformers 5 writes: the base of RoPE becomes
+10000, and the tokenizer class does not exist. vLLM and llama.cpp's converter run either release, so
+an export uses the spellings of both.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ from llmops.progress import quiet_loading, say
 from llmops.records import BaseModel, LoadOptions, ModelFiles
 
 PROBE_TOKENS = 32
+"""Number of tokens on which the logits of version and export are compared."""
 ROUNDING = 1e-3
-"""Share of the largest logit that merging in float32 may change; measured: 1e-5."""
+"""Largest change of a logit by a float32 merge, as a share of the largest logit; measured: 1e-5."""
 
 
 def write(files: ModelFiles, folder: Path, dtype: str | None) -> float | None:
-    """Writes the whole model into an empty folder and reads it back.
+    """Write the full model into an empty folder, and read it back.
 
     Args:
         files: An adapter with its base, a full model, or a bare base.
         folder: The folder.
-        dtype: Of the weights; ``None`` is float32 for an adapter, and no change otherwise.
+        dtype: Type of the weights; ``None`` is float32 for an adapter, else leaves it unchanged.
 
     Returns:
-        How far its logits are from those of the version; ``None`` if the weights were copied.
+        Largest difference of its logits from the version's; ``None`` if the weights were copied.
 
     Raises:
-        IntegrityError: It does not answer like the version.
+        IntegrityError: The written model does not answer like the version.
         LlmopsError: The weights cannot be written.
     """
     base = files.base.directory
@@ -55,7 +56,7 @@ def write(files: ModelFiles, folder: Path, dtype: str | None) -> float | None:
 
 
 def _save(files: ModelFiles, folder: Path, dtype: str) -> Any:
-    """Weights and configuration, merged in float32; returns the version's own logits."""
+    """Write weights and configuration, merged in float32; return the version's logits."""
     import torch
     from safetensors import SafetensorError
 
@@ -64,18 +65,20 @@ def _save(files: ModelFiles, folder: Path, dtype: str) -> Any:
     try:
         with quiet_loading():
             model.to(getattr(torch, dtype)).save_pretrained(folder)
-    except SafetensorError as error:  # how safetensors says that a disk is full
+    except SafetensorError as error:  # what safetensors raises for a full disk
         raise LlmopsError(
             f"{files.uri}: the weights cannot be written: {error}",
-            next_command="make room there, then the same command again",
+            next_command="free disk space, then rerun",
         ) from error
     for file in folder.glob("*.safetensors"):
-        shutil.copymode(folder / safety.CONFIG, file)  # else for the owner's eyes alone
+        shutil.copymode(
+            folder / safety.CONFIG, file
+        )  # safetensors makes it readable for its owner alone
     return expected
 
 
 def _merge(files: ModelFiles) -> tuple[Any, Any]:
-    """The model, and its logits before the adapter was merged into it."""
+    """Return the merged model, and its logits from before the merge."""
     import torch
 
     model = load_base(files.base.directory, LoadOptions(dtype="float32", device="cpu"))
@@ -83,7 +86,7 @@ def _merge(files: ModelFiles) -> tuple[Any, Any]:
         return model, _logits(model)
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     tied = head.weight is embedding.weight
-    if tied:  # the adapter may change the one and not the other
+    if tied:  # the adapter may change one and not the other
         head.weight = torch.nn.Parameter(head.weight.detach().clone())
     tuned = load_adapters(model, [files])
     expected = _logits(tuned)
@@ -98,7 +101,7 @@ def _merge(files: ModelFiles) -> tuple[Any, Any]:
 
 
 def _logits(model: Any) -> Any:
-    """Logits of a few tokens from all over the vocabulary, shape (T, vocabulary)."""
+    """Return logits of ``PROBE_TOKENS`` tokens from all over the vocabulary, shape (T, vocabulary)."""
     import torch
 
     vocabulary = model.get_input_embeddings().weight.shape[0]
@@ -114,17 +117,17 @@ def _compare(expected: Any, folder: Path, dtype: str, uri: str) -> float:
     exact = dtype == "float32"
     allowed = ROUNDING * float(expected.abs().max()) if exact else float("inf")
     if not difference < allowed:  # NaN is not less than anything
-        other = f"llmops serve {uri}" if exact else f"llmops export {uri} DIRECTORY --dtype float32"
+        instead = f"serve {uri}" if exact else f"export {uri} DIRECTORY --dtype float32"
         raise IntegrityError(
             f"{uri}: written in {dtype}, its logits differ by {difference:.3g} from those of the"
             f" version; allowed: less than {allowed:.3g}",
-            next_command=other,
+            next_command=f"llmops {instead}",
         )
     return difference
 
 
 def copy_tokenizer(files: ModelFiles, folder: Path) -> None:
-    """Puts what a version has of its own over what its base has."""
+    """Copy the version's own tokenizer, template and generation configuration over its base's."""
     own = files.tokenizer_dir
     if own is not None:
         if any((own / name).is_file() for name in FILES):
@@ -138,7 +141,7 @@ def copy_tokenizer(files: ModelFiles, folder: Path) -> None:
 
 
 def _keep_template(base: BaseModel, folder: Path) -> None:
-    """A tokenizer without a template of its own is used with that of the base."""
+    """Write the base's chat template, for a tokenizer that has no template itself."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base.directory, trust_remote_code=False)
@@ -147,10 +150,10 @@ def _keep_template(base: BaseModel, folder: Path) -> None:
 
 
 def _spell_config(file: Path, base: Path) -> None:
-    """Adds what transformers 4 reads: the spellings that the base had, and those of RoPE."""
-    had = safety.read_json(base)
-    had.pop("quantization_config", None)  # of the base's weights, not of these
-    config = {**had, **safety.read_json(file)}
+    """Add the spellings that transformers 4 reads: those of the base, and those of RoPE."""
+    original = safety.read_json(base)
+    original.pop("quantization_config", None)  # describes the base's weights, not these
+    config = {**original, **safety.read_json(file)}
     if "dtype" in config:
         config["torch_dtype"] = config["dtype"]
     rope = config.get("rope_parameters")
@@ -171,5 +174,5 @@ def _spell_tokenizer(file: Path) -> None:
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:
-    """Writes an object with sorted keys."""
+    """Write an object as JSON with sorted keys."""
     file.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A version as files for other programs: the directory appears whole, or not at all.
+"""Export of a version: the directory appears complete or not at all.
 
 ``merged`` is a Hugging Face directory, ``adapter`` a PEFT directory for vLLM, ``gguf`` a file for
 llama.cpp and Ollama.
@@ -35,12 +35,14 @@ class Export:
     """A finished export.
 
     Attributes:
-        uri: The version, aliases resolved.
+        uri: The version, with its alias resolved.
         base_uri: Its base model, or the version itself if it is a full model.
-        digest: Of the directory's files; of the one file for ``gguf``.
-        size: Bytes of all files.
-        difference: Largest difference between the logits of the version and those of the merged
-            files, read back, over ``merged.PROBE_TOKENS`` tokens; ``None`` if the weights were copied.
+        format: ``merged``, ``adapter`` or ``gguf``.
+        directory: Where the files are.
+        digest: SHA-256 over the directory's files; for ``gguf``, of its one file.
+        size: Size of all files, in bytes.
+        difference: Largest difference between the logits of the version and of the merged files,
+            read back, over ``merged.PROBE_TOKENS`` tokens; ``None`` if the weights were copied.
     """
 
     uri: str
@@ -60,21 +62,29 @@ def export(
     dtype: str | None = None,
     converter: str | None = None,
 ) -> Export:
-    """Writes a version to a directory.
+    """Write a version to a directory.
 
     Args:
-        uri: See ``engine.resolve.resolve``.
-        target: Directory to make; may exist if it is empty.
+        uri: See ``llmops.models.resolve``.
+        target: Directory to create; may exist if it is empty.
         format: ``merged``, ``adapter`` or ``gguf``.
-        dtype: Of the weights; ``None`` is float32 for a merged adapter, float16 for ``gguf``, and
-            leaves those of a full model as they are. An adapter's are never changed.
-        converter: Command that runs llama.cpp's converter, see ``flavor.gguf.find``.
+        dtype: ``float32``, ``bfloat16`` or ``float16``; ``None`` is float32 for a merged adapter,
+            float16 for ``gguf``, and otherwise leaves the weights unchanged.
+        converter: llama.cpp's converter; by default ``llama-convert-hf-to-gguf``.
+
+    Returns:
+        Where the files are, with digest, size and how closely they answer like the version.
 
     Raises:
-        UsageError: The target is taken, the format does not fit the version, or an option the
-            format.
-        NotFoundError: No such version, or no folder for the target.
+        UsageError: The target is not empty, or the format or an option does not apply.
+        NotFoundError: There is no such version, or the target's parent folder does not exist.
         IntegrityError: Recorded bytes differ, or the files do not answer like the version.
+        LlmopsError: The files cannot be written, or the converter failed.
+
+    Example:
+        from llmops.flavor.export import export
+
+        done = export("models:/quickstart@champion", "champion", dtype="bfloat16")
     """
     path = Path(target).expanduser()
     _check_options(format, dtype, converter)
@@ -82,18 +92,22 @@ def export(
     command = gguf.find(converter) if format == "gguf" else []
     files = resolve(uri)
     difference = None
-    with _whole(path) as folder:
+    with _complete(path) as folder:
         if format == "adapter":
             _write_adapter(files, folder)
         elif format == "merged":
             difference = merged.write(files, folder, dtype)
         else:
-            difference = _write_gguf(
-                files, folder, command, dtype or "float16", path.absolute().name
-            )
-        found = digest.of_file(folder / gguf.FILE) if format == "gguf" else digest.of_model(folder)
+            name = path.absolute().name
+            difference = _write_gguf(files, folder, command, dtype or "float16", name)
         size = sum(file.stat().st_size for file in folder.iterdir())
-    return Export(files.uri, files.base.uri, format, path, found, size, difference)
+        return Export(
+            files.uri, files.base.uri, format, path, _digest(folder, format), size, difference
+        )
+
+
+def _digest(folder: Path, format: str) -> str:
+    return digest.of_file(folder / gguf.FILE) if format == "gguf" else digest.of_model(folder)
 
 
 def _check_options(format: str, dtype: str | None, converter: str | None) -> None:
@@ -102,7 +116,7 @@ def _check_options(format: str, dtype: str | None, converter: str | None) -> Non
     if dtype is not None and dtype not in DTYPES:
         raise UsageError(f"export dtype {dtype!r}; allowed: {', '.join(DTYPES)}")
     if dtype is not None and format == "adapter":
-        raise UsageError(f"export dtype {dtype!r}: an adapter's weights are copied as they are")
+        raise UsageError(f"export dtype {dtype!r}: the weights of an adapter are copied unchanged")
     if converter is not None and format != "gguf":
         raise UsageError(f"a converter is for the format 'gguf', not for {format!r}")
 
@@ -113,7 +127,7 @@ def _check_target(target: Path) -> None:
     if target.exists() or target.is_symlink():
         what = "a directory that is not empty" if target.is_dir() else "not a directory"
         raise UsageError(
-            f"{target}: exists and is {what}; an export overwrites nothing",
+            f"{target}: exists and is {what}; an export never overwrites files",
             next_command=f"name another directory, or remove {shlex.quote(str(target))}",
         )
     if not target.absolute().parent.is_dir():
@@ -124,10 +138,10 @@ def _check_target(target: Path) -> None:
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
-    """A folder beside the target that becomes the target at the end, or vanishes.
+def _complete(target: Path) -> Iterator[Path]:
+    """Yield a folder beside the target; rename it to the target at the end, or remove it.
 
-    What a killed process left there is removed first: the kernel dropped its lock.
+    What a killed process left there is removed first: the kernel released its lock.
     """
     place = target.absolute()
     staged = place.with_name(f".{place.name}.exporting")
@@ -135,7 +149,7 @@ def _whole(target: Path) -> Iterator[Path]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise UsageError(f"{target}: another process exports there at this moment") from error
+        raise UsageError(f"{target}: another process is exporting there") from error
     try:
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir()
@@ -148,10 +162,10 @@ def _whole(target: Path) -> Iterator[Path]:
 
 
 def _write_adapter(files: ModelFiles, folder: Path) -> None:
-    """The adapter's own weights; its configuration names the base by something that loads."""
+    """Write the adapter's weights, and a configuration that names its base so that it loads."""
     instead = f"llmops export {files.uri} DIRECTORY --format merged"
     if files.adapter_dir is None:
-        raise UsageError(f"{files.uri}: a full model, it has no adapter", next_command=instead)
+        raise UsageError(f"{files.uri}: is a full model and has no adapter", next_command=instead)
     config = safety.read_json(files.adapter_dir / adapters.CONFIG)
     reason = vllm_limits.unservable(config)
     if reason is not None:
@@ -163,7 +177,7 @@ def _write_adapter(files: ModelFiles, folder: Path) -> None:
 
 
 def _reference(base: BaseModel) -> tuple[str, str | None]:
-    """What loads a base: its hub id and revision, else its directory on this machine."""
+    """Return a base's hub id and revision, else its directory on this machine."""
     hub = HUB.fullmatch(base.origin or "")
     return (hub["id"], hub["revision"]) if hub else (str(base.directory), None)
 
@@ -171,7 +185,7 @@ def _reference(base: BaseModel) -> tuple[str, str | None]:
 def _write_gguf(
     files: ModelFiles, folder: Path, command: list[str], dtype: str, name: str
 ) -> float | None:
-    """Merged in float32 first; the converter rounds."""
+    """Merge in float32, then let the converter round."""
     whole = folder / "merged"
     whole.mkdir()
     difference = merged.write(files, whole, None if files.adapter_dir is None else "float32")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from llmops.data import prepare, read_split
+from llmops.data import prepare
 from llmops.errors import DataError, NotFoundError
+from llmops.files import jsonl
 from llmops.recipe.schema import Data
 
 
@@ -23,7 +24,7 @@ def own_rows(count: int) -> list[tuple[str, ...]]:
 
 def test_splits_share_no_group_and_no_text(tmp_path: Path) -> None:
     prepared = prepare(Data(source="stdlib_docstrings"), tmp_path, name="q", seed=7)
-    splits = [read_split(split) for split in prepared.splits]
+    splits = [jsonl.read(split.path) for split in prepared.splits]
     for column in ("group", "prompt", "completion"):
         values = [{row[column] for row in rows} for rows in splits]
         assert not values[0] & values[1]
@@ -48,7 +49,7 @@ def test_a_group_column_keeps_users_together(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "own.csv", own_rows(70))
     config = Data(path=path, group="user", test_fraction=0.3)
     prepared = prepare(config, tmp_path / "out", name="own", seed=1)
-    users = [{row["group"] for row in read_split(split)} for split in prepared.splits]
+    users = [{row["group"] for row in jsonl.read(split.path)} for split in prepared.splits]
     assert sum(len(group) for group in users) == 7
     assert prepared.test.rows == 20
 
@@ -68,7 +69,7 @@ def test_unicode_line_separators_stay_inside_their_row(tmp_path: Path) -> None:
         "\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8"
     )
     prepared = prepare(Data(path=path), tmp_path / "out", name="o", seed=1)
-    read = [row for split in prepared.splits for row in read_split(split)]
+    read = [row for split in prepared.splits for row in jsonl.read(split.path)]
     assert {row["prompt"] for row in read} == {row["prompt"] for row in rows}
     assert len(load_suite(prepared.test.path).examples) == prepared.test.rows
 
@@ -108,7 +109,9 @@ def test_groups_that_share_a_text_take_the_name_of_the_earlier_text(tmp_path: Pa
     path = write_csv(tmp_path / "own.csv", rows)
     config = Data(path=path, group="user", test_fraction=0.3)
     prepared = prepare(config, tmp_path / "out", name="own", seed=1)
-    group = {row["prompt"]: row["group"] for split in prepared.splits for row in read_split(split)}
+    group = {
+        row["prompt"]: row["group"] for split in prepared.splits for row in jsonl.read(split.path)
+    }
     joined = {group[f"question {i}"] for i in (0, 1, 2, 40)} | {group["new"]}
     assert joined == {"a"}
     assert set(group.values()) == {"a", *"defghij"}

@@ -101,7 +101,7 @@ def test_the_parameters_of_the_run_are_those_of_its_model(
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"num_beams": 4}, UsageError, "sets num_beams, which llmops does not do"),
+        ({"num_beams": 4}, UsageError, "sets num_beams, which llmops does not support"),
         ({"no_repeat_ngram_size": 3, "min_length": 9}, UsageError, "sets min_length, no_repeat"),
         ({"eos_token_id": "x"}, IntegrityError, "eos_token_id must be token ids"),
         ({"repetition_penalty": "x"}, IntegrityError, "repetition_penalty must be a number"),
@@ -182,7 +182,7 @@ def _cut_shape(folder: Path) -> None:
         (
             lambda folder: (folder / "merges.txt").symlink_to("nowhere"),
             NotFoundError,
-            "a symbolic link to nowhere, which is not there",
+            "a broken symbolic link to nowhere",
         ),
     ],
 )
@@ -299,6 +299,6 @@ def test_mlflow_s_word_for_the_newest_version(base: BaseModel, version: ModelVer
 
 def test_a_name_alone_is_a_base_model(base: BaseModel) -> None:
     assert resolve(base.name).base == base
-    with pytest.raises(NotFoundError, match="'nobody': no base model of this name") as refused:
+    with pytest.raises(NotFoundError, match="'nobody': no base model with this name") as refused:
         resolve("nobody")
     assert refused.value.next_command == "llmops base ls"

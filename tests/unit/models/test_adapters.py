@@ -50,7 +50,7 @@ def test_a_damaged_copy_in_the_cache_is_fetched_again(
     folder = resolve(version.uri).adapter_dir
     assert folder is not None
     assert adapters.content_digest(folder.parent) == cached.name
-    assert f"fetching {version.uri} again" in capsys.readouterr().err
+    assert f"downloading {version.uri} again" in capsys.readouterr().err
 
 
 def test_weights_that_are_not_numbers_are_refused(adapter: Path, base: BaseModel) -> None:

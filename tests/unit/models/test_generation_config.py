@@ -37,7 +37,7 @@ def test_a_setting_without_effect_is_no_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "error", "says"),
     [
-        ({"num_beams": 4}, UsageError, "sets num_beams, which llmops does not do"),
+        ({"num_beams": 4}, UsageError, "sets num_beams, which llmops does not support"),
         ({"guidance_scale": True}, UsageError, "guidance_scale"),
         ({"eos_token_id": -1}, IntegrityError, "must be token ids, received -1"),
         ({"eos_token_id": True}, IntegrityError, "must be token ids"),

@@ -96,4 +96,4 @@ def test_one_that_cannot_be_collected_does_not_keep_the_others(
     removed = inventory.collect_all([Leftover(stuck, notes), Leftover(fine, {})])
     assert removed == [str(fine)]
     assert stuck.exists(), "its note stays for the next time"
-    assert "warning: undoing a log" in capsys.readouterr().err
+    assert "warning: removing an unfinished model" in capsys.readouterr().err

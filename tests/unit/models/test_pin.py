@@ -81,5 +81,5 @@ def test_mlmodel_must_confirm_it(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="MLmodel does not confirm"):
         pin.read(tmp_path)
     (tmp_path / pin.FILE).unlink()
-    with pytest.raises(IntegrityError, match="llmops did not log it"):
+    with pytest.raises(IntegrityError, match="llmops did not log this model"):
         pin.read(tmp_path)

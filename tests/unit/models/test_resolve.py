@@ -94,7 +94,7 @@ def test_a_base_reference_that_leads_elsewhere_is_refused(
     mlmodel["flavors"]["llmops"]["pin_digest"] = digest.of_bytes(text.encode())
     (folder / "MLmodel").write_text(yaml.safe_dump(mlmodel))
     with pytest.raises(
-        IntegrityError, match=f"source is {source!r}, allowed: models:/NAME/VERSION"
+        IntegrityError, match=f"source is {source!r}; allowed: models:/NAME/VERSION"
     ):
         resolve(version.uri)
 

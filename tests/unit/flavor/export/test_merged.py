@@ -105,7 +105,7 @@ def test_a_full_model_is_copied(store: str, tiny_model: Path, place: Path) -> No
     assert (place / "full/model.safetensors").read_bytes() == weights
     assert done.difference is None
     assert export(version.uri, place / "half", dtype="bfloat16").difference is not None
-    with pytest.raises(UsageError, match="a full model, it has no adapter"):
+    with pytest.raises(UsageError, match="is a full model and has no adapter"):
         export(version.uri, place / "adapter", format="adapter")
     assert names(place) == {"full", "half"}
 

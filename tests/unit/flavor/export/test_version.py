@@ -67,7 +67,7 @@ def test_targets_that_are_taken_or_have_no_place(version: ModelVersion, place: P
     [
         ({"format": "onnx"}, "allowed: merged, adapter, gguf"),
         ({"dtype": "int8"}, "allowed: float32, bfloat16, float16"),
-        ({"format": "adapter", "dtype": "float16"}, "copied as they are"),
+        ({"format": "adapter", "dtype": "float16"}, "copied unchanged"),
         ({"converter": "python x.py"}, "is for the format 'gguf'"),
     ],
 )
@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_nothing(version: ModelVersion, place: Path) -> None:
 def test_two_exports_to_one_place(version: ModelVersion, place: Path) -> None:
     with (
         FileLock(place / ".bot.exporting.lock"),
-        pytest.raises(UsageError, match="another process exports there"),
+        pytest.raises(UsageError, match="another process is exporting there"),
     ):
         export(version.uri, place / "bot", format="adapter")
     assert not (place / "bot").exists()
