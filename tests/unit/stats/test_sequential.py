@@ -136,7 +136,7 @@ def test_a_smaller_suite_ends_with_its_last_test() -> None:
         found = play(test, ternary(5, 200, 0.0, q=0.1))
         assert test.done
         assert found.passed, method
-        with pytest.raises(ValueError, match="over"):
+        with pytest.raises(ValueError, match="ended"):
             test.update([0.0])
 
 
