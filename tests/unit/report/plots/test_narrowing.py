@@ -99,6 +99,6 @@ def test_the_caption_describes_and_says_if_the_reported_interval_is_another(wide
     text = text_of(
         section(parse(html_report(compared(POINTS, wider=wider))), "Interval by number of prompts")[-1]
     )
-    assert "a suite with that fixed number of prompts" in text
-    assert "a description that stopped nothing" in text
+    assert "a suite with this fixed number of prompts" in text
+    assert "decide nothing" in text
     assert ("The reported interval is wider" in text) is wider
