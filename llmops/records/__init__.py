@@ -1,7 +1,7 @@
-"""Frozen records that the stages hand to each other.
+"""Frozen records that the stages exchange; stages never import one another.
 
-Stages never import one another; they exchange these. Times are seconds, sizes are bytes,
-scores are in [0, 1], digests are hexadecimal SHA-256.
+Unless a field says otherwise, times are in seconds, sizes in bytes, scores in [0, 1], likelihoods in
+nats, and digests are hexadecimal SHA-256.
 """
 
 from llmops.records.answers import (

@@ -1,4 +1,4 @@
-"""What is asked of a model, and what it answers."""
+"""Prompts, and the answers of a model."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Message = dict[str, str]
+"""One turn of a conversation: ``role`` and ``content``."""
 Likelihood = tuple[float, int]
-"""Sum of natural-log probabilities of the tokens of a text, and their number."""
+"""Sum of the log probabilities of the tokens of a text in nats, and the number of tokens."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,12 @@ class Example:
     """One held-out prompt.
 
     Attributes:
-        messages: The conversation; its last turn is the user's.
-        expected: The wanted answer, ``None`` if there is none.
-        cluster: Examples of one cluster are not independent (same module, same user).
-        slices: Tags by which results are broken down, such as ``{"topic": "billing"}``.
+        id: Name that is unique within the suite.
+        messages: Conversation; the last turn is the user's.
+        expected: Expected answer; ``None`` without one.
+        cluster: Name of the cluster. Examples of one cluster are not independent, such as
+            questions on the same document.
+        slices: Tags that group results, such as ``{"topic": "billing"}``.
     """
 
     id: str
@@ -34,7 +37,10 @@ class Suite:
     """Held-out prompts, pinned by digest.
 
     Attributes:
-        path: The file they were read from, ``None`` if they were in memory.
+        name: Name of the dataset in MLflow.
+        path: File of the suite; ``None`` if it was in memory.
+        digest: SHA-256 of the file's bytes, or of the examples if there is no file.
+        examples: Prompts in the order of the file.
     """
 
     name: str
@@ -45,14 +51,15 @@ class Suite:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to generate.
+    """Parameters of generation.
 
     Attributes:
-        max_tokens: Tokens an answer may have, its end token included; ``None`` for as many as the
+        max_tokens: Most tokens of an answer, end token included; ``None`` for as many as the
             context leaves, at most ``engine.requests.DEFAULT_ANSWER_TOKENS``.
-        temperature: 0 is greedy.
-        seed: Makes sampled answers repeatable; has no effect on greedy ones.
-        stop: Strings that end an answer and are cut from it.
+        temperature: Sampling temperature; 0 is greedy.
+        top_p: Share of the probability mass to sample from, in (0, 1]; 1 samples from all tokens.
+        seed: Seed of sampled answers, ``None`` for a random one; no effect on greedy answers.
+        stop: Strings that end an answer and are removed from it.
     """
 
     max_tokens: int | None = 64
@@ -64,14 +71,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one side answered to one prompt.
+    """The answer of one side to one prompt.
 
     Attributes:
-        tokens: Generated tokens, the end token included.
-        prompt_tokens: Tokens of the rendered prompt.
-        finish_reason: ``stop``, ``length``, or ``error``: there is no answer.
-        error: Why there is none.
-        seconds: Wall time of this answer alone; ``None`` if it was made in a batch with others.
+        text: Text of the answer; empty if it failed.
+        tokens: Number of generated tokens, end token included.
+        prompt_tokens: Number of tokens of the prompt in the chat template.
+        finish_reason: ``stop``, ``length`` (token limit), or ``error`` if it failed.
+        error: Reason of the failure; ``None`` if there is an answer.
+        seconds: Wall time of this answer; ``None`` if it was generated in a batch with others.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""What the data stage makes."""
+"""Results of the stage ``data``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DataSplit:
-    """One file of examples: JSON lines with ``id``, ``prompt``, ``completion``, ``group``."""
+    """One file of examples: JSON lines with ``id``, ``prompt``, ``completion``, ``group``.
+
+    Attributes:
+        name: ``train``, ``validation`` or ``test``.
+        path: The file.
+        digest: SHA-256 of the file's bytes.
+        rows: Number of examples.
+    """
 
     name: str
     path: Path
@@ -18,7 +25,16 @@ class DataSplit:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """Three splits that share no group, written to files."""
+    """Three splits that share no group, written to files.
+
+    Attributes:
+        name: Name of the dataset.
+        source: Where the examples came from, such as a path.
+        train: Examples to train on.
+        validation: Examples for the validation loss.
+        test: Held-out examples, the suite of a comparison.
+        digest: SHA-256 of the three splits together.
+    """
 
     name: str
     source: str
@@ -29,5 +45,5 @@ class PreparedData:
 
     @property
     def splits(self) -> tuple[DataSplit, DataSplit, DataSplit]:
-        """The splits in the order train, validation, test."""
+        """Splits in the order train, validation, test."""
         return (self.train, self.validation, self.test)

@@ -1,4 +1,4 @@
-"""Where a version comes from: its base, its adapter, its training run, its evidence."""
+"""Lineage of a version: its base, adapter, training run and evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """An input of the training run."""
+    """A dataset that a training run logged as input.
+
+    Attributes:
+        name: Name in MLflow.
+        digest: Digest in MLflow, not necessarily SHA-256.
+        context: Use, such as ``training``; ``None`` if not recorded.
+    """
 
     name: str
     digest: str
@@ -17,14 +23,20 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The run that logged a version; nothing but its id if this store does not have it.
+    """The run that logged a version; every field but ``id`` is empty if this store lacks the run.
 
     Attributes:
-        commit: Of the code, ``-dirty`` where files differed from it.
-        program: What was started, without its folder.
-        recipe: Link to the resolved recipe.
-        params: The most telling ones.
-        metrics: Their last values; ``None`` for NaN and infinity.
+        id: Id of the MLflow run.
+        name: Name of the run.
+        link: Page of the run in MLflow.
+        status: Status in MLflow, such as ``FINISHED``.
+        started: Start time, UTC, ISO 8601.
+        commit: Git commit of the code, with ``-dirty`` if files were changed; ``None`` if unknown.
+        program: Program that was started, without its folder; ``None`` if unknown.
+        recipe: Link to the resolved recipe; ``None`` without one.
+        params: Main parameters.
+        metrics: Last value of the main metrics; ``None`` for NaN and infinity.
+        datasets: Inputs of the run.
     """
 
     id: str
@@ -42,12 +54,16 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What the gate wrote on a version, and the comparison that holds the whole of it.
+    """Evidence that the gate recorded on a version. A field is ``None`` if it is not recorded.
 
     Attributes:
-        delta: Difference of the policy's first metric, with its interval.
-        versus: The baseline's label.
-        digest: Of the evidence; its first digits if the comparison is not in this store.
+        verdict: Such as ``IMPROVED``.
+        delta: Difference of the policy's first metric with its interval, as text.
+        versus: Label of the baseline.
+        digest: SHA-256 of the evidence; its first digits if the comparison is not in this store.
+        run_id: MLflow run of the comparison.
+        link: Page of that run in MLflow.
+        when: Time of the comparison, UTC, ISO 8601.
     """
 
     verdict: str
@@ -61,13 +77,15 @@ class Evidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Base:
-    """The weights underneath.
+    """The base model of a version.
 
     Attributes:
-        uri: Registered version with these bytes, in this registry.
-        origin: See ``records.BaseModel``.
+        name: Name of the model.
+        uri: Registered version with these bytes; ``None`` if this registry has none.
+        digest: SHA-256 of configuration, weights and tokenizer.
+        origin: First source of the bytes, see ``BaseModel``; ``None`` if not recorded.
         cached: Whether the files are on this machine.
-        link: Page of ``uri`` in MLflow.
+        link: Page of ``uri`` in MLflow; ``None`` without a page.
     """
 
     name: str
@@ -80,12 +98,15 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """What a version adds to its base.
+    """The adapter of a version. A number is ``None`` if it is not recorded.
 
     Attributes:
-        targets: How many modules it changes; ``None`` if a pattern chooses them.
-        size: Bytes, a tokenizer of its own included.
-        unservable: Why vLLM does not serve it; ``None`` if it does.
+        digest: SHA-256 of the adapter.
+        rank: LoRA rank.
+        alpha: LoRA alpha; the output is scaled by alpha / rank.
+        targets: Number of modules that it changes; ``None`` if a pattern selects them.
+        size: Bytes, including the version's own tokenizer if it has one.
+        unservable: Reason why vLLM cannot serve it; ``None`` if it can.
     """
 
     digest: str
@@ -98,15 +119,22 @@ class Adapter:
 
 @dataclass(frozen=True, kw_only=True)
 class Lineage:
-    """Everything that one version was made of.
+    """Everything that a version was made of. A field is ``None`` if it is not recorded.
 
     Attributes:
-        uri: Without an alias.
+        uri: ``models:/NAME/VERSION``, aliases resolved.
         kind: ``adapter``, ``full`` or ``base``.
-        created: When it was registered; UTC, ISO 8601.
-        link: Its page in MLflow.
+        aliases: Aliases of the version, without ``@``.
+        created: Time of registration, UTC, ISO 8601.
+        link: Page of the version in MLflow.
+        model_id: Id of its logged model.
         model_link: Page of its logged model.
-        base: Of a full model or a base: the model itself.
+        base: Base model; for a full model or a base, the model itself.
+        adapter: Adapter; ``None`` for a full model or a base.
+        data_digest: SHA-256 of the training data.
+        recipe_digest: SHA-256 of the resolved recipe.
+        run: Run that logged the version.
+        evidence: Evidence of the latest decision on it.
         requirements: Package → version that the model was saved with.
     """
 

@@ -1,4 +1,4 @@
-"""Base models, training runs, versions, and where their files are."""
+"""Base models, training runs, versions, and the places of their files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class BaseModel:
-    """A base model at rest in the local cache, pinned by content.
+    """A base model in the local cache, pinned by content.
 
     Attributes:
-        name: Registered model name.
-        uri: ``models:/name/version``.
-        digest: Of configuration, weights and tokenizer.
-        directory: Where the verified files lie on this machine.
-        origin: Where the bytes came from first: ``hub:OWNER/NAME@REVISION``, ``package:NAME``,
-            ``directory:PATH``; ``None`` if nobody wrote it down.
+        name: Name of the registered model.
+        uri: ``models:/NAME/VERSION``.
+        digest: SHA-256 of configuration, weights and tokenizer.
+        directory: Folder of the verified files on this machine.
+        origin: First source of the bytes: ``hub:OWNER/NAME@REVISION``, ``package:NAME`` or
+            ``directory:NAME``; ``None`` if not recorded.
     """
 
     name: str
@@ -32,13 +32,15 @@ class TrainResult:
     """A finished training run.
 
     Attributes:
-        run_id: MLflow run that holds parameters, metrics and dataset inputs.
-        adapter_dir: PEFT adapter directory (safetensors).
-        steps: Optimizer steps, resumed ones included.
-        tokens: Tokens seen, prompts included and padding excluded.
-        seconds: Wall time of the training loop, all sittings together.
+        run_id: MLflow run with parameters, metrics and dataset inputs.
+        adapter_dir: Folder of the PEFT adapter (safetensors).
+        base: Base model that was trained.
+        steps: Number of optimizer steps, those before a resume included.
+        tokens: Number of tokens seen, prompts included and padding excluded.
+        seconds: Wall time of the training loop, summed over all sessions.
+        validation_loss: Last validation loss, in nats per completion token.
         peak_memory: Peak resident memory of this process in bytes.
-        resumed_at: Step of the checkpoint this sitting began from, 0 if from the start.
+        resumed_at: Step of the checkpoint from which this session resumed; 0 from the start.
     """
 
     run_id: str
@@ -54,25 +56,32 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered version of a fine-tuned model."""
+    """A registered version of a fine-tuned model.
+
+    Attributes:
+        name: Name of the registered model.
+        version: Version number, as text.
+        model_id: Id of the logged model; ``None`` if there is none.
+        run_id: MLflow run that logged the version; ``None`` if there is none.
+        adapter_digest: SHA-256 of the adapter; ``None`` for a full model.
+        base_digest: SHA-256 of the base, or of the full model itself.
+    """
 
     name: str
     version: str
     model_id: str | None
     run_id: str | None
     adapter_digest: str | None
-    """``None`` for a full model."""
     base_digest: str
-    """Of the base, or of the full model itself."""
 
     @property
     def uri(self) -> str:
-        """``models:/name/version``."""
+        """URI ``models:/NAME/VERSION``."""
         return f"models:/{self.name}/{self.version}"
 
     @property
     def digest(self) -> str:
-        """What identifies the bytes that answer: adapter digest, or base digest."""
+        """Digest that identifies the version: of its adapter, else of its base."""
         return self.adapter_digest or self.base_digest
 
 
@@ -81,13 +90,17 @@ class ModelFiles:
     """A side of a comparison or a deployment, resolved to verified files.
 
     Attributes:
-        label: Short name for tables: ``v3`` or ``base``.
+        label: Short name for tables, such as ``v3`` or ``base``.
         uri: Immutable URI, aliases resolved.
-        adapter_dir: ``None`` for the bare base and for a full model, which is its own base.
-        adapter_digest: Of adapter and ``tokenizer_dir`` together; ``None`` without an adapter.
-        model_id: LoggedModel id, ``None`` if the side is not a logged model.
-        tokenizer_dir: The version's own tokenizer, chat template or generation configuration,
-            ``None`` if it uses those of its base.
+        base: Base model.
+        adapter_dir: Folder of the adapter; ``None`` for a base or a full model, which is its own
+            base.
+        adapter_digest: SHA-256 of adapter and ``tokenizer_dir`` together; ``None`` without an
+            adapter.
+        model_id: Id of the logged model; ``None`` if the side is not a logged model.
+        run_id: MLflow run that logged the version; ``None`` if there is none.
+        tokenizer_dir: Folder of the version's own tokenizer, chat template or generation
+            configuration; ``None`` if it uses those of its base.
     """
 
     label: str
@@ -101,18 +114,21 @@ class ModelFiles:
 
     @property
     def digest(self) -> str:
-        """What identifies the bytes that answer: adapter digest, or base digest."""
+        """Digest that identifies the side: of its adapter, else of its base."""
         return self.adapter_digest or self.base.digest
 
 
 @dataclass(frozen=True)
 class RemoteModel:
-    """A side of a comparison behind a URL of the OpenAI protocol: its bytes are not known.
+    """A side of a comparison that answers by the OpenAI protocol at a URL; its bytes are unknown.
 
     Attributes:
-        label: Short name for tables: what the server calls the model.
+        label: Short name for tables, the server's name of the model.
         uri: ``openai:URL#MODEL``.
-        digest: Of the URI, which is all that identifies it.
+        digest: SHA-256 of the URI, its only identification.
+        base: Always ``None``.
+        adapter_digest: Always ``None``.
+        model_id: Always ``None``.
     """
 
     label: str
@@ -125,19 +141,21 @@ class RemoteModel:
 
 
 Side = ModelFiles | RemoteModel
+"""A version, a base model or a server that answers in a comparison."""
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a model is brought into memory.
+    """Options for loading a model into memory.
 
     Attributes:
-        dtype: A torch dtype such as ``bfloat16``; ``auto`` is float32 on CPU, bfloat16 on CUDA.
-        device: ``auto`` (CUDA if there is one), ``cpu``, ``cuda``, ``cuda:1``, or ``balanced``:
-            spread over all GPUs.
+        dtype: Torch dtype such as ``bfloat16``; ``auto`` is float32 on CPU, bfloat16 on CUDA.
+        device: ``auto`` (CUDA if available), ``cpu``, ``cuda``, ``cuda:1``, or ``balanced`` over
+            all GPUs.
         attention: ``eager``, ``sdpa``, ``flash_attention_2`` …; ``None`` lets transformers choose.
-        quantization: ``8bit`` or ``4bit`` (bitsandbytes), ``None`` for none.
-        base: A directory to take the base model from; its bytes must have the pinned digest.
+        quantization: ``8bit`` or ``4bit`` (bitsandbytes); ``None`` without quantization.
+        base: Folder of the base model, whose bytes must have the pinned digest; ``None`` searches
+            for the base.
     """
 
     dtype: str = "auto"
@@ -149,11 +167,16 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A running local endpoint.
+    """A local background process that answers the OpenAI protocol.
 
     Attributes:
-        model: Name that requests and responses carry: ``name/version``.
-        endpoint: Base URL, ``http://host:port``.
+        name: Name of the deployment.
+        model: Name of the model in requests and responses, ``NAME/VERSION``.
+        uri: URI of the served version, aliases resolved.
+        endpoint: Base URL, ``http://HOST:PORT``.
+        pid: Process id.
+        created: Start time, Unix time in seconds.
+        log: Log file.
     """
 
     name: str
@@ -162,5 +185,4 @@ class Deployment:
     endpoint: str
     pid: int
     created: float
-    """Unix time."""
     log: Path

@@ -1,4 +1,4 @@
-"""Names that registries take: of models and of aliases."""
+"""Names of models and aliases that the registry accepts."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 
 def check_model_name(name: str) -> str:
-    """Returns a registered model's name if it is one.
+    """Return the name of a registered model, if it is valid.
 
     Raises:
-        ConfigError: It holds characters that registry URIs cannot carry.
+        ConfigError: The name is empty, too long, or has characters that no registry URI can hold.
     """
     if not MODEL_NAME.fullmatch(name):
         raise ConfigError(
             [
-                f"model name {name!r}: letters, digits, `.`, `_` and `-` only,"
-                " beginning with a letter or digit, at most 128 characters"
+                f"model name {name!r}: expected at most 128 letters, digits, `.`, `_` and `-`,"
+                " the first a letter or digit"
             ]
         )
     return name
 
 
 def check_alias(alias: str) -> str:
-    """Returns an alias if the registry takes it.
+    """Return an alias, if it is valid.
 
     Raises:
-        ConfigError: It holds other characters, or is one of the registry's own.
+        ConfigError: The alias is empty, too long, has other characters, or is reserved by MLflow.
     """
     if not ALIAS.fullmatch(alias) or RESERVED_ALIAS.fullmatch(alias):
         raise ConfigError(
             [
-                f"alias {alias!r}: letters, digits, `_` and `-` only, beginning with a letter;"
-                " `latest` and v1, v2 … are the registry's own"
+                f"alias {alias!r}: expected at most 255 letters, digits, `_` and `-`, the first a"
+                " letter; `latest` and v1, v2 … are reserved"
             ]
         )
     return alias

@@ -1,4 +1,8 @@
-"""What a comparison looks like: terminal table, JSON, SVG, Markdown card, one-file HTML."""
+"""Outputs of a comparison: terminal table, JSON, SVG, Markdown card, HTML report.
+
+Every output takes the records of ``llmops.records`` and computes nothing: differences, intervals and
+verdicts are those in the records.
+"""
 
 from llmops.report.card import evidence_card, version_tags
 from llmops.report.html.page import html_report

@@ -1,6 +1,6 @@
 """The evidence card: Markdown for the description of a version, a model and a run in MLflow.
 
-MLflow's renderer needs a break after a table; see ``markdown`` for the rest.
+MLflow's renderer needs a line break after a table; ``markdown.py`` lists its other limits.
 """
 
 from __future__ import annotations
@@ -16,22 +16,31 @@ from llmops.report.wording import clean, finding, metric_name, signed, typeset
 from llmops.store.tags import DELTA, EVIDENCE, VERDICT, VERSUS
 
 MOST_METRICS = 8
+"""Rows of the table."""
 MOST_NOTES = 2
 MOST_LINKS = 6
 DELTA_LIMIT = 18
-"""MLflow shortens a tag beyond 30 characters, of which ``llmops.delta`` is 12."""
+"""Most characters of the tag ``llmops.delta``: MLflow shortens name and value beyond 30 together."""
 
 _LINK = re.compile(r"(?:#/|get-artifact\?|https?://)")
 
 
 def evidence_card(comparison: Comparison, decision: Decision, links: Mapping[str, str]) -> str:
-    """Return the verdict and its grounds as Markdown, below 5,000 characters.
+    """Return the verdict and its evidence as Markdown, in fewer than 5,000 characters.
 
     Args:
-        comparison: What was measured.
-        decision: The gate's decision.
-        links: Text → address: ``#/…`` and ``get-artifact?…`` are relative to the MLflow
-            server; any other address that is not http(s) is left out.
+        comparison: Result of the comparison.
+        decision: Decision of the gate.
+        links: Link text → address. ``#/…`` and ``get-artifact?…`` are relative to the MLflow
+            server; any other address that is not http(s) is omitted.
+
+    Returns:
+        Markdown for the description of a version, model or run in MLflow.
+
+    Example:
+        from llmops.report import evidence_card
+
+        card = evidence_card(comparison, decision, {"report": "https://example.com/report.html"})
     """
     # The first line is plain: MLflow's version table shows its beginning as raw Markdown.
     blocks = [
@@ -47,7 +56,20 @@ def evidence_card(comparison: Comparison, decision: Decision, links: Mapping[str
 
 
 def version_tags(comparison: Comparison, decision: Decision) -> dict[str, str]:
-    """Return the version's tags in the order to set them; short enough for MLflow's table."""
+    """Return the tags that describe a decision on a version's page in MLflow.
+
+    Args:
+        comparison: Result of the comparison.
+        decision: Decision of the gate.
+
+    Returns:
+        Tag → value in the order in which to set them, short enough for MLflow's table.
+
+    Example:
+        from llmops.report import version_tags
+
+        tags = version_tags(comparison, decision)  # {"llmops.verdict": "IMPROVED", …}
+    """
     return {
         VERDICT: str(decision.verdict),
         DELTA: _delta(wording.primary(comparison, decision)),

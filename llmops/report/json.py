@@ -1,4 +1,4 @@
-"""What a machine reads: comparisons and standings in JSON types."""
+"""Comparisons and standings as JSON, for programs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,21 @@ SCHEMA_VERSION = 1
 
 
 def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[str, object]:
-    """The result for a machine: the numbers of the table, unrounded; no answers.
+    """Return the result as JSON: the unrounded numbers of the table, without answers.
+
+    Args:
+        comparison: Result of the comparison.
+        decision: Decision of the gate; ``None`` if the gate did not run.
 
     Returns:
-        JSON types only; a number that JSON cannot say (NaN, infinity) is ``None``.
+        JSON types only; NaN and infinity, which JSON lacks, become ``None``.
+
+    Example:
+        import json
+
+        from llmops.report import to_json
+
+        print(json.dumps(to_json(comparison), indent=2))
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -56,18 +67,32 @@ def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[st
     }
 
 
-def standings_json(found: Sequence[Standing]) -> list[dict[str, object]]:
-    """The sides for a machine, the best first."""
+def standings_json(standings: Sequence[Standing]) -> list[dict[str, object]]:
+    """Return the standings of several sides as JSON, in the order given.
+
+    Args:
+        standings: Standings from ``llmops.compare.standings``, best side first.
+
+    Returns:
+        JSON types only; NaN and infinity, which JSON lacks, become ``None``.
+
+    Example:
+        from llmops.compare import standings
+        from llmops.report import standings_json
+
+        rows = standings_json(standings(comparisons))
+        print(rows[0]["label"], rows[0]["score"])
+    """
     return [
         {
-            "label": one.side.label,
-            "uri": one.side.uri,
-            "score": _number(one.score),
-            "p_holm": one.p_holm,
-            "strength": one.strength
-            and dict(zip(("log_odds", "error"), map(_number, one.strength), strict=True)),
+            "label": standing.side.label,
+            "uri": standing.side.uri,
+            "score": _number(standing.score),
+            "p_holm": standing.p_holm,
+            "strength": standing.strength
+            and dict(zip(("log_odds", "error"), map(_number, standing.strength), strict=True)),
         }
-        for one in found
+        for standing in standings
     ]
 
 
@@ -104,7 +129,7 @@ def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object
 
 
 def _slice(one: SliceResult) -> dict[str, object]:
-    """Numbers that an empty or constant slice lacks are ``None``."""
+    """Return a slice as JSON; numbers that an empty or constant slice lacks become ``None``."""
     return {k: _number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}
 
 

@@ -1,7 +1,7 @@
-"""A version's lineage for people: lines for a terminal, a block for a description in MLflow.
+"""A version's lineage as lines for a terminal, and as a block of a description in MLflow.
 
-A description is a head, which is the evidence card once there is one, and below it the lineage
-block. The block begins at a fixed heading, so whoever writes one of the two keeps the other.
+A description consists of a head, which is the evidence card once there is one, and the lineage block
+below it. The block begins with a fixed heading, so that either part can be replaced alone.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from llmops.report.wording import clean
 HEADING = "### Lineage"
 UNKNOWN = "not recorded"
 WIDTH = 100
+"""Columns of the terminal table."""
 LABEL = 10
+"""Columns of its labels."""
 DIGITS = 12
-"""Of a digest."""
+"""Digits shown of a digest."""
 PART = WIDTH - LABEL
 CELL = 400
+"""Most characters of a cell in a description."""
 MOST_DATASETS = 4
 
 _HEADING = re.compile(rf"^{HEADING}\s*$", re.MULTILINE)
@@ -30,12 +33,13 @@ _TABLE = ["", "| | What it is made of | |", "|---|---|---|"]
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that a version is made of.
+    """One part of a version's lineage, such as its base or its data.
 
     Attributes:
-        parts: Foreign text.
-        here: What is true on this machine or for the moment: not for a description.
-        links: Text → page in MLflow.
+        what: Label, at most nine characters.
+        parts: Details in plain text, not yet safe to show.
+        here: Details that hold only on this machine or at this time; left out of descriptions.
+        links: Link text → page in MLflow; ``None`` for a page that does not exist.
     """
 
     what: str
@@ -45,7 +49,7 @@ class Fact:
 
 
 def summary(lineage: Lineage) -> str:
-    """One plain line: ``LoRA r16 on smollm2-135m-instruct``."""
+    """Return one plain line, such as ``LoRA r16 on smollm2-135m-instruct``."""
     name = clean(lineage.base.name, 60)
     if lineage.adapter is None:
         return f"{'Base' if lineage.kind == 'base' else 'Full'} model {name}"
@@ -54,7 +58,7 @@ def summary(lineage: Lineage) -> str:
 
 
 def lineage_table(lineage: Lineage) -> str:
-    """The lineage for a terminal: at most 100 columns, no character that could act."""
+    """Return the lineage for a terminal: at most 100 columns, no control characters."""
     aliases = " ".join(f"@{clean(alias, 32)}" for alias in lineage.aliases)
     lines = [f"{clean(lineage.uri, 160)} {aliases}".rstrip(), summary(lineage), ""]
     for fact in (*_facts(lineage), *_judged(lineage), _packages(lineage)):
@@ -66,24 +70,24 @@ def lineage_table(lineage: Lineage) -> str:
 
 
 def with_lineage(description: str, lineage: Lineage) -> str:
-    """A description with this lineage block; what stands above the block stays."""
+    """Return a description with a new lineage block; the text above the block stays."""
     head, _ = _split(description)
     return _composed(head or f"{markdown.escape(summary(lineage))}\n---", _block(lineage))
 
 
 def with_card(description: str, card: str) -> str:
-    """A description with this evidence card; its lineage block stays."""
+    """Return a description with a new evidence card; its lineage block stays."""
     return _composed(card, _split(description)[1])
 
 
 def _split(description: str) -> tuple[str, str]:
-    found = _HEADING.search(description)
-    end = found.start() if found else len(description)
+    heading = _HEADING.search(description)
+    end = heading.start() if heading else len(description)
     return description[:end].strip(), description[end:].strip()
 
 
 def _composed(head: str, block: str) -> str:
-    """Both, in the room MLflow gives: the block loses its last rows before the head is cut."""
+    """Return both within MLflow's limit: the block loses its last rows before the head is cut."""
     head = head.strip()
     if len(head) >= markdown.LIMIT:
         head = head[: markdown.LIMIT - 2].rstrip() + "…"
@@ -109,7 +113,7 @@ def _cell(parts: list[str]) -> str:
 
 
 def _links(links: Mapping[str, str | None]) -> str:
-    """Pages relative to the page that shows them: the server's address differs by reader."""
+    """Return links relative to the page, because each reader may reach the server differently."""
     relative = {
         text: "#" + markdown.address(url).partition("#")[2] for text, url in links.items() if url
     }
@@ -121,7 +125,7 @@ def _links(links: Mapping[str, str | None]) -> str:
 
 
 def _facts(lineage: Lineage) -> Iterator[Fact]:
-    """What a version is made of; of a base nobody asks how it was trained."""
+    """Yield the parts of a version; for a base, without data, recipe and code."""
     base, run = lineage.base, lineage.run
     yield Fact(
         "model" if lineage.adapter is None else "base",
@@ -142,7 +146,7 @@ def _facts(lineage: Lineage) -> Iterator[Fact]:
 
 
 def _registered(lineage: Lineage) -> list[str]:
-    """Where the weights underneath are registered; a full model's are its own."""
+    """Return where the base is registered; nothing for a full model, which is its own base."""
     if lineage.base.uri is not None:
         return [lineage.base.uri]
     return [] if lineage.adapter is None else ["no base with these bytes is registered here"]
@@ -190,22 +194,22 @@ def _trained(run: Run | None) -> Fact:
 
 
 def _judged(lineage: Lineage) -> list[Fact]:
-    found = lineage.evidence
-    if found is None:
+    evidence = lineage.evidence
+    if evidence is None:
         return [] if lineage.kind == "base" else [Fact("evidence", [])]
     parts = [
-        found.verdict,
-        found.versus and f"against {found.versus}",
-        found.delta,
-        found.digest and f"digest {found.digest[:DIGITS]}",
-        *_moment(found.when),
+        evidence.verdict,
+        evidence.versus and f"against {evidence.versus}",
+        evidence.delta,
+        evidence.digest and f"digest {evidence.digest[:DIGITS]}",
+        *_moment(evidence.when),
     ]
     return [Fact("evidence", [part for part in parts if part])]
 
 
 def _packages(lineage: Lineage) -> Fact:
-    found = lineage.requirements.items()
-    return Fact("packages", [f"{name} {version or UNKNOWN}" for name, version in found])
+    packages = lineage.requirements.items()
+    return Fact("packages", [f"{name} {version or UNKNOWN}" for name, version in packages])
 
 
 def _pages(lineage: Lineage) -> list[str]:
@@ -219,7 +223,7 @@ def _pages(lineage: Lineage) -> list[str]:
 
 
 def _wrapped(parts: list[str]) -> Iterator[str]:
-    """Parts in as few lines as hold them."""
+    """Yield lines of parts, each line as full as the width allows."""
     line = ""
     for part in (clean(part, PART) for part in parts):
         longer = f"{line} · {part}" if line else part

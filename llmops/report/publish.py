@@ -1,4 +1,4 @@
-"""The report of a comparison in its MLflow run."""
+"""The report of a comparison as artifacts of its MLflow run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ from llmops.store import connection
 from llmops.store.tags import FOREST_FILE, REPORT_FILE
 
 SIDE_BY_SIDE = "rows.json"
-"""Both sides' answers to each prompt."""
+"""Artifact with the answers of both sides to each prompt."""
 
 
 def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:
-    """Write report and forest plot as artifacts of a run, in place of what is there.
+    """Write report and forest plot as artifacts of a run, replacing earlier ones.
 
     Args:
-        run_id: The run.
-        comparison: What was measured.
-        decision: What the gate says of it, if it was asked.
+        run_id: Id of the MLflow run.
+        comparison: Result of the comparison.
+        decision: Decision of the gate; ``None`` if the gate did not run.
 
     Raises:
-        StoreError: MLflow refused.
+        StoreError: MLflow cannot write them.
+
+    Example:
+        from llmops.report import publish
+
+        publish(comparison.run_id, comparison, decision)
     """
     with connection.store_errors("writing the report"):
         client = connection.client()

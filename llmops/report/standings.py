@@ -1,4 +1,4 @@
-"""Several sides as one table."""
+"""The table of several candidates against one baseline."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from llmops.report.wording import clean, finding, metric_name, signed
 HEADER = ("side", "{metric}", "diff", "{confidence} CI", "p", "p (Holm)", "strength", "result")
 
 
-def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]) -> str:
-    """Return the sides as a table for a terminal, the best first.
+def standings_table(comparisons: Sequence[Comparison], standings: Sequence[Standing]) -> str:
+    """Return the sides as a table for a terminal, in the order given.
 
     Args:
-        comparisons: All candidates against one baseline.
-        found: Their standings.
+        comparisons: Comparisons of each candidate with the same baseline, at least one.
+        standings: Their standings, best side first.
+
+    Returns:
+        Plain text with a line for each side, followed by notes.
+
+    Example:
+        from llmops.compare import standings
+        from llmops.report import standings_table
+
+        print(standings_table(comparisons, standings(comparisons)))
     """
     first = comparisons[0]
     result = first.metrics[0]
@@ -24,7 +33,7 @@ def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]
         "metric": metric_name(result.metric),
         "confidence": wording.percent(result.test.confidence),
     }
-    rows = [tuple(cell.format(**words) for cell in HEADER), *map(_row, found)]
+    rows = [tuple(cell.format(**words) for cell in HEADER), *map(_row, standings)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADER))]
     lines = [
         "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip()
@@ -45,26 +54,26 @@ def standings_table(comparisons: Sequence[Comparison], found: Sequence[Standing]
 
 
 def _others(first: Comparison) -> list[str]:
-    """Return where the metrics are that do not rank the sides."""
+    """Return where to find the metrics that do not rank the sides."""
     names = [metric_name(result.metric) for result in first.metrics[1:]]
     return (
         [f"{', '.join(names)}: in the run of each candidate, and in --output json"] if names else []
     )
 
 
-def _row(one: Standing) -> tuple[str, ...]:
-    label, score = clean(one.side.label, 24), f"{one.score:.3f}"
-    strength = "-" if one.strength is None else "{:+.2f} ± {:.2f}".format(*one.strength)
-    if one.result is None or one.p_holm is None:
+def _row(standing: Standing) -> tuple[str, ...]:
+    label, score = clean(standing.side.label, 24), f"{standing.score:.3f}"
+    strength = "-" if standing.strength is None else "{:+.2f} ± {:.2f}".format(*standing.strength)
+    if standing.result is None or standing.p_holm is None:
         return label, score, "", "", "", "", strength, "baseline"
-    test = one.result.test
+    test = standing.result.test
     return (
         label,
         score,
         signed(test.difference),
         f"[{signed(test.low)}, {signed(test.high)}]",
         wording.p_value(test.p_value),
-        wording.p_value(one.p_holm),
+        wording.p_value(standing.p_holm),
         strength,
-        finding(one.result).text,
+        finding(standing.result).text,
     )

@@ -1,4 +1,4 @@
-"""The templates beside this file, rendered with every value escaped."""
+"""Rendering of the templates in this folder, with every value escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("llmops.report", "."),
-        autoescape=True,  # of every file, whatever its suffix
+        autoescape=True,  # in every file, whatever its suffix
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -19,13 +19,13 @@ def _environment() -> Environment:
 
 
 def render(name: str, **values: object) -> str:
-    """Renders a template of this folder.
+    """Render a template of this folder.
 
     Args:
-        name: File name, such as ``report.html.j2``.
-        **values: What the template names; strings are escaped, ``Markup`` is not.
+        name: Path within this folder, such as ``html/report.html.j2``.
+        **values: Values that the template uses; strings are escaped, ``Markup`` is not.
 
     Raises:
-        jinja2.UndefinedError: The template names a value that was not given.
+        jinja2.UndefinedError: The template uses a value that is missing.
     """
     return _environment().get_template(name).render(**values)

@@ -1,4 +1,4 @@
-"""The result on a terminal, and the verdict in one sentence."""
+"""The result as a terminal table, and the verdict as one sentence."""
 
 from __future__ import annotations
 
@@ -17,15 +17,21 @@ def sentence(comparison: Comparison, metric: str, verdict: Verdict) -> str:
     """Return the verdict on one metric in one line.
 
     Args:
-        comparison: What was measured.
-        metric: A metric of the comparison.
-        verdict: The gate's verdict on that metric.
+        comparison: Result of the comparison.
+        metric: Name of one of its metrics, such as ``token_f1``.
+        verdict: Verdict of the gate on that metric.
 
     Returns:
         A sentence such as ``IMPROVED: v3 beats v2 on token F1 by +20.8 points``.
 
     Raises:
         KeyError: The comparison did not compute the metric.
+
+    Example:
+        from llmops.records import Verdict
+        from llmops.report import sentence
+
+        print(sentence(comparison, "token_f1", Verdict.IMPROVED))
     """
     return f"{verdict}: {claim(comparison, metric, verdict)}"
 
@@ -50,7 +56,18 @@ def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
 
 
 def comparison_table(comparison: Comparison, decision: Decision | None = None) -> str:
-    """Return the result for a terminal: plain text, no colour, no control characters."""
+    """Return the result for a terminal: plain text without colour or control characters.
+
+    Args:
+        comparison: Result of the comparison.
+        decision: Decision of the gate, added below the table; ``None`` if the gate did not run.
+
+    Example:
+        from llmops.compare import compare
+        from llmops.report import comparison_table
+
+        print(comparison_table(compare("models:/support/3", "models:/support/2", "suite.jsonl")))
+    """
     lines = [_header(comparison), *_table(comparison, decision), *_footer(comparison)]
     if decision is not None:
         lines += _gate(decision)

@@ -1,4 +1,4 @@
-"""Words, shapes and numbers that all outputs share; foreign text made safe to show."""
+"""Words, symbols and number formats that all outputs share, and safe display of foreign text."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from llmops.records import (
 
 TITLES = {scorer.name: scorer.title for scorer in BUILT_IN if scorer.title}
 BARE_BASE = "base"
+"""Label of a base model as a side."""
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "…"
 
@@ -35,7 +36,10 @@ class Finding:
     """The result for one metric: a word and a shape, never colour alone.
 
     Attributes:
+        word: Such as ``improved``.
+        shape: Symbol that stands for the word.
         tone: Class name for styling: ``good``, ``fine``, ``open`` or ``bad``.
+        detail: Margin or MDE; empty for none.
     """
 
     word: str
@@ -45,7 +49,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """Return word and detail: ``not shown (MDE ±0.06)``."""
+        """Word and detail, such as ``not shown (MDE ±0.06)``."""
         return f"{self.word} ({self.detail})" if self.detail else self.word
 
 
@@ -69,7 +73,7 @@ def finding(result: MetricResult, decision: Decision | None = None) -> Finding:
 
 
 def _not_shown(test: PairedTest, check: Check | None) -> str:
-    """Return what is not shown: a change beyond the margin, or any difference at all."""
+    """Return the detail of "not shown": a change beyond the margin, or the MDE."""
     if check and check.margin and (test.low > 0 or test.high < 0):
         bound = "a gain above" if check.must == "improve" else "a loss below"
         return f"{bound} {check.margin:g}"
@@ -82,9 +86,9 @@ def _check_of(metric: str, decision: Decision | None) -> Check | None:
 
 
 def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
-    """Return the gate's verdict on a metric in its policy, else the verdict by the interval alone."""
+    """Return the gate's verdict if its policy has the metric, else the interval's verdict."""
     test, check = result.test, _check_of(result.metric, decision)
-    # NOT_WORSE means a tolerated loss, and a demand to improve has no tolerance.
+    # NOT_WORSE means a tolerated loss, and a requirement to improve has no tolerance.
     no_margin = check and check.must == "improve" and check.verdict is Verdict.NOT_WORSE
     if check and not no_margin:
         return check.verdict
@@ -103,7 +107,7 @@ def primary(comparison: Comparison, decision: Decision | None = None) -> MetricR
 
 
 def status(decision: Decision) -> str:
-    """Return ``PASSED``, ``REJECTED`` or ``INCONCLUSIVE``, as the gate's exit code."""
+    """Return ``PASSED``, ``REJECTED`` or ``INCONCLUSIVE``, matching the gate's exit code."""
     words = {errors.EXIT_OK: "PASSED", errors.EXIT_REJECTED: "REJECTED"}
     return words.get(decision.exit_code, "INCONCLUSIVE")
 
@@ -117,7 +121,7 @@ def demand(check: Check) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """Return a metric's title: that of its scorer, or its label with spaces."""
+    """Return a metric's title: its scorer's title, or its label with spaces."""
     return TITLES.get(metric) or clean(metric.replace("_", " "), 32) or "unnamed"
 
 
@@ -127,12 +131,12 @@ def side_name(side: Side) -> str:
 
 
 def signed(value: float) -> str:
-    """Format a difference of scores: ``+0.208``; a rounded zero has no minus."""
+    """Format a difference of scores, such as ``+0.208``; a rounded zero has no minus."""
     return f"{round(value, 3) + 0.0:+.3f}"
 
 
 def points(value: float) -> str:
-    """Format a difference of scores in hundredths: ``+20.8``."""
+    """Format a difference of scores in points (hundredths), such as ``+20.8``."""
     return f"{round(100 * value, 1) + 0.0:+.1f}"
 
 
@@ -142,26 +146,26 @@ def typeset(number: str) -> str:
 
 
 def p_value(p: float) -> str:
-    """Format a p-value: ``0.011``, ``<0.001`` where three decimals would be zero, ``-`` for NaN."""
+    """Format a p-value as ``0.011``, as ``<0.001`` below that, and NaN as ``-``."""
     if math.isnan(p):
         return "-"
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_equals(p: float) -> str:
-    """Format a p-value with its sign: ``p = 0.011`` or ``p < 0.001``."""
+    """Format a p-value as an expression: ``p = 0.011`` or ``p < 0.001``."""
     if math.isnan(p):
         return "no p-value"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def percent(share: float) -> str:
-    """Format a share: ``95%``, and ``99.9%`` rather than ``100%``."""
+    """Format a share in percent, such as ``95%`` or ``99.9%``."""
     return f"{round(100 * share, 6):g}%"
 
 
 def prompts(result: MetricResult) -> str:
-    """Return ``120 paired prompts``, with the number of clusters where prompts share one."""
+    """Return a text such as ``120 paired prompts in 40 clusters``."""
     test = result.test
     count = f"{test.n:,} paired prompt" + ("" if test.n == 1 else "s")
     if test.clusters == test.n:
@@ -189,13 +193,13 @@ def clean(text: str, limit: int = 200) -> str:
 
 
 def visible(text: str) -> str:
-    """Return foreign text of many lines; invisible and control characters are spelled ``⟨U+202E⟩``."""
+    """Return foreign text with its lines, invisible and control characters as ``⟨U+202E⟩``."""
     lines = text.replace("\r\n", "\n")
     return "".join(f"⟨U+{ord(c):04X}⟩" if c not in "\n\t" and _is_unsafe(c) else c for c in lines)
 
 
 def _is_unsafe(character: str) -> bool:
-    """Whether a character is a control or format character, a lone surrogate, or not XML."""
+    """Return whether a character is a control or format character, a lone surrogate, or not XML."""
     if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
         return character not in _JOINERS
     return character in _NOT_IN_XML

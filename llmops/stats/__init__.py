@@ -1,17 +1,26 @@
-"""Statistics of paired comparisons: numpy and scipy alone, pure functions."""
+"""Statistics of paired comparisons: pure functions of numpy arrays.
+
+Nothing here knows a model, a file or MLflow. "Candidate minus baseline" is the sign of every
+difference; scores lie in [0, 1], so differences lie in [-1, 1].
+"""
 
 from llmops.stats.bradley_terry import Strengths, bradley_terry
 from llmops.stats.eprocess import EProcess, confidence_sequence, log_e_values
 from llmops.stats.exact import exact_test
+from llmops.stats.length import LengthAdjusted, length_adjusted
 from llmops.stats.multiple import benjamini_hochberg, e_holm, holm
 from llmops.stats.paired import paired_test
 from llmops.stats.plan import blocks, seed_of
+from llmops.stats.power import Design, HybridPlan, detectable, hybrid_plan, prompts_needed
 from llmops.stats.ppi import Powered, powered_mean
 from llmops.stats.result import SequentialResult
 from llmops.stats.sequential import SequentialTest
 
 __all__ = [
+    "Design",
     "EProcess",
+    "HybridPlan",
+    "LengthAdjusted",
     "Powered",
     "SequentialResult",
     "SequentialTest",
@@ -20,11 +29,15 @@ __all__ = [
     "blocks",
     "bradley_terry",
     "confidence_sequence",
+    "detectable",
     "e_holm",
     "exact_test",
     "holm",
+    "hybrid_plan",
+    "length_adjusted",
     "log_e_values",
     "paired_test",
     "powered_mean",
+    "prompts_needed",
     "seed_of",
 ]

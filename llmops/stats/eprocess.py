@@ -1,16 +1,17 @@
-"""Evidence that may be looked at after every prompt: betting on a bounded mean.
+"""Evidence that may be inspected after every prompt: betting on a bounded mean.
 
-A gambler starts with 1 and bets the share L of it that differences exceed m: after d it is
-multiplied by 1 + L (d - m) / (1 + m), which is never negative as d >= -1 and L < 1. If the mean is
-at most m, no bet wins on average, so the wealth E is a test supermartingale and exceeds 1/alpha
-*ever* with probability at most alpha (Ville 1939; Waudby-Smith & Ramdas 2024, J. R. Stat. Soc. B
-86(1), arXiv:2010.09686). Nothing is assumed of the distribution but its bounds. The average over
-several L is again such a wealth; it is near the best of them without knowing which that is.
+A gambler starts with a wealth of 1 and bets the share L of it that differences exceed m. After a
+difference d the wealth is multiplied by 1 + L (d - m) / (1 + m), which is never negative because
+d >= -1 and L < 1. If the mean is at most m, no bet wins on average. The wealth is then a test
+supermartingale, and *ever* reaches 1/alpha with probability at most alpha (Ville 1939;
+Waudby-Smith & Ramdas 2024, J. R. Stat. Soc. B 86(1), arXiv:2010.09686). Nothing is assumed about
+the distribution but its bounds. The average over several L is again such a wealth, and grows nearly
+as fast as the best of them.
 
-Clusters: the unit is the cluster, with its mean difference d, its n prompts and the bet L n / N,
-where N is the largest cluster that can occur. E[n (d - m)] <= 0 is just that the mean *over prompts*
-is at most m, and n / N <= 1 keeps the wealth positive; so this stays valid when small and large
-clusters differ. N must be known beforehand: sizes belong to the suite, not to the answers.
+With clusters, the unit is the cluster, with mean difference d and n prompts, and the bet is L n / N,
+where N is the largest cluster that can occur. E[n (d - m)] <= 0 states that the mean *over prompts*
+is at most m, and n / N <= 1 keeps the wealth positive; so the bound holds even if small and large
+clusters behave differently. N must be known in advance: it depends on the suite, not on the answers.
 """
 
 from __future__ import annotations
@@ -23,22 +24,32 @@ from numpy.typing import ArrayLike, NDArray
 from llmops.stats.units import Floats
 
 BETS = tuple(np.arange(1, 20) / 20)
-"""Shares of wealth at stake, .05 to .95: small ones find small effects, large ones large effects."""
+"""Shares of the wealth to bet, .05 to .95: small ones find small effects, large ones large effects."""
 EDGE = 1e-9
-"""A mean of exactly -1 cannot be bet on: every other difference would refute it at once."""
+"""Distance from 1 that a tested mean keeps: means of exactly -1 or 1 allow no bet."""
 STEPS = 50
-"""Bisections of [-1, 1]: beyond the precision of a float."""
+"""Most bisections of [-1, 1]."""
 
 
 class EProcess:
-    """The wealth against "the mean difference is at most ``bound``", unit by unit.
+    """Accumulate evidence against "the mean difference is at most ``bound``".
 
     Args:
-        bound: In (-1, 1).
-        mirrored: Bets against "at least ``bound``" instead.
+        bound: Mean that the evidence speaks against, in (-1, 1).
+        mirrored: Whether to test "at least ``bound``" instead.
 
     Raises:
-        ValueError: A bound outside (-1, 1).
+        ValueError: The bound is outside (-1, 1).
+
+    Example:
+        import math
+
+        from llmops.stats import EProcess
+
+        process = EProcess(bound=0.0)
+        process.look([1.0, 0.0, 1.0, 1.0, 0.0])
+        log_e = process.look([1.0] * 10)
+        assert log_e > math.log(1 / 0.05)  # rejected at level 0.05, at any time
     """
 
     def __init__(self, bound: float, *, mirrored: bool = False) -> None:
@@ -46,22 +57,23 @@ class EProcess:
         self._bound = _checked(self._sign * bound)
         self._log_wealth = np.zeros(len(BETS))
         self.largest = 0.0
-        """Log of the largest e-value at a look so far."""
+        """Natural log of the largest e-value at a look so far; 0 before the first."""
 
     @property
     def log_e(self) -> float:
-        """Log of the e-value now."""
+        """Natural log of the current e-value."""
         return float(np.logaddexp.reduce(self._log_wealth)) - math.log(len(BETS))
 
     def look(self, means: ArrayLike, weights: ArrayLike | None = None) -> float:
-        """Adds units, then looks.
+        """Add units and return the e-value after them.
 
         Args:
             means: Mean difference of each new unit, in [-1, 1], shape (g,).
-            weights: Size of each unit over the largest possible, in (0, 1]; 1 if absent.
+            weights: Size of each unit divided by the largest possible size, in (0, 1], shape (g,);
+                without it, 1.
 
         Returns:
-            Log of the e-value.
+            Natural log of the e-value.
         """
         gains = _gains(self._sign * np.asarray(means, np.float64), self._bound, weights)
         self._log_wealth += np.log1p(np.multiply.outer(np.array(BETS), gains)).sum(axis=1)
@@ -70,19 +82,27 @@ class EProcess:
 
 
 def log_e_values(means: ArrayLike, bound: float, weights: ArrayLike | None = None) -> Floats:
-    """Log e-values against "the mean is at most ``bound``" after every unit.
+    """Return log e-values against "the mean is at most ``bound``", one after every unit.
 
     Args:
-        means: Mean difference of each unit, in order, shape (..., g); leading axes are
+        means: Mean difference of each unit in order, in [-1, 1], shape (..., g); leading axes are
             independent sequences.
-        bound: In (-1, 1).
+        bound: Mean that the evidence speaks against, in (-1, 1).
         weights: As in ``EProcess.look``.
 
     Returns:
-        Shape (..., g).
+        Natural logs, shape (..., g).
 
     Raises:
-        ValueError: A bound outside (-1, 1).
+        ValueError: The bound is outside (-1, 1).
+
+    Example:
+        from llmops.stats import log_e_values
+
+        log_e = log_e_values([1.0, 1.0, -1.0, 1.0], bound=0.0)
+        assert log_e.shape == (4,)
+        assert log_e[1] > log_e[0] > 0  # two wins are more evidence than one
+        assert log_e[2] < log_e[1]
     """
     gains = _gains(np.asarray(means, np.float64), _checked(bound), weights)
     total = np.full_like(gains, -np.inf)
@@ -97,19 +117,25 @@ def confidence_sequence(
     weights: ArrayLike | None = None,
     looks: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """The means that no look so far has refuted.
+    """Return the interval of means that no look so far has rejected.
 
-    E(m) falls as m rises, since (d - m) / (1 + m) = (1 + d) / (1 + m) - 1; so the means that are
-    not refuted form an interval, and bisection finds its ends.
+    The e-value against m falls as m rises, since (d - m) / (1 + m) = (1 + d) / (1 + m) - 1. The
+    means that are not rejected therefore form an interval, and bisection finds its ends.
 
     Args:
-        means: As in ``EProcess.look``, in order.
-        alpha: Probability with which each end may ever be wrong.
+        means: Mean difference of each unit in order, in [-1, 1], shape (g,).
+        alpha: Probability with which each end may ever be wrong, in (0, 1).
         weights: As in ``EProcess.look``.
-        looks: How many units had been seen at each look, ascending; every unit if absent.
+        looks: Number of units seen at each look, ascending; without it, a look after every unit.
 
     Returns:
-        Lower and upper end; (-1, 1) where nothing is refuted.
+        Lower and upper end; (-1, 1) where nothing is rejected.
+
+    Example:
+        from llmops.stats import confidence_sequence
+
+        low, high = confidence_sequence([1.0, 0.0, 1.0, 0.0, 0.0] * 20, alpha=0.025)
+        assert 0 < low < 0.4 < high < 1
     """
     values = np.asarray(means, np.float64)
     stops = np.arange(values.size) if looks is None else np.asarray(looks, dtype=np.intp) - 1
@@ -121,20 +147,20 @@ def confidence_sequence(
 def _lower(
     values: Floats, alpha: float, weights: ArrayLike | None, stops: NDArray[np.intp]
 ) -> float:
-    def refuted(mean: float) -> bool:
+    def rejected(mean: float) -> bool:
         return bool(log_e_values(values, mean, weights)[stops].max() >= -math.log(alpha))
 
     low, high = -1.0, 1.0 - EDGE
     for _ in range(STEPS):
         middle = (low + high) / 2
-        low, high = (middle, high) if refuted(middle) else (low, middle)
+        low, high = (middle, high) if rejected(middle) else (low, middle)
         if high - low < EDGE:
             break
     return low
 
 
 def _gains(means: Floats, bound: float, weights: ArrayLike | None) -> Floats:
-    """What one unit of stake wins on each unit: at least -1."""
+    """Return the gain of a bet of 1 on each unit, at least -1, shape (..., g)."""
     share = 1.0 if weights is None else np.asarray(weights, np.float64)
     return np.asarray(share * (means - bound) / (1 + bound), dtype=np.float64)
 

@@ -1,9 +1,9 @@
-"""Tests of no difference whose level needs no approximation, for a number of prompts fixed ahead.
+"""Exact tests of "no difference", for a number of prompts that is fixed in advance.
 
-If both sides are alike, a difference is as likely as its opposite. For wins and losses that makes
-the wins binomial with probability one half (McNemar 1947, Psychometrika 12; exact); for other scores
-every choice of signs is equally likely (Fisher 1935, The Design of Experiments, section 21). A
-cluster changes its sign as a whole.
+If both sides are equally good, a difference is as likely as its opposite. The number of wins is
+then binomial with probability one half (McNemar 1947, Psychometrika 12; exact). For scores other
+than 0 and 1, every choice of signs is equally likely (Fisher 1935, The Design of Experiments,
+section 21). A cluster changes its sign as a whole.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from llmops.stats.units import Floats, Units, units_of
 
 Alternative = Literal["two-sided", "greater", "less"]
 ENUMERATED = 16
-"""So many units that differ are flipped in all 65,536 ways; more are sampled."""
+"""Up to 16 nonzero units, all 65,536 choices of signs are computed; beyond, they are sampled."""
 DRAWS = 9_999
-"""A p-value of 0.05 has then a standard error of 0.002."""
+"""Random sign choices: a p-value of 0.05 then has a standard error of 0.002."""
 CHUNK = 2**22
-"""Signs drawn at once: 32 MiB."""
+"""Signs drawn at a time: 32 MiB of memory."""
 ROUNDING = 1e-9
-"""Sums that differ by less are equal; differences are rounded to 1e-12."""
+"""Sums that differ by less count as equal; differences are rounded to 1e-12."""
 
 
 def exact_test(
@@ -36,28 +36,36 @@ def exact_test(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> float:
-    """P-value of "both sides are alike".
+    """Return the p-value of "both sides are equally good".
 
-    McNemar's test for wins and losses of independent prompts, else a sign flip test.
+    Uses McNemar's exact test for wins and losses of independent prompts, else a sign-flip test.
 
     Args:
         differences: Candidate minus baseline, in [-1, 1], shape (n,).
-        clusters: Cluster of each prompt, shape (n,); prompts are independent if absent.
-        alternative: ``greater`` if the candidate is claimed to be better.
-        draws: Random sign changes where they are too many to enumerate.
-        seed: Of those draws.
+        clusters: Cluster name of each prompt, shape (n,); without it, prompts are independent.
+        alternative: ``greater`` to test for a better candidate, ``less`` for a worse one.
+        draws: Number of random sign choices, used if more than 16 units differ.
+        seed: Seed of those draws.
 
     Returns:
-        1 without any difference.
+        The p-value, in (0, 1]; 1 if no prompt differs.
 
     Raises:
-        ValueError: See ``units_of``.
+        ValueError: The differences are not one-dimensional, contain NaN or a number outside
+            [-1, 1], or there is not one cluster name for each.
+
+    Example:
+        from llmops.stats import exact_test
+
+        # 8 wins, 1 loss and 3 ties
+        p = exact_test([1] * 8 + [-1] + [0] * 3)
+        assert round(p, 3) == 0.039
     """
     return p_alike(units_of(differences, clusters), alternative, draws=draws, seed=seed)
 
 
 def p_alike(units: Units, alternative: Alternative, *, draws: int = DRAWS, seed: int = 0) -> float:
-    """``exact_test`` of units."""
+    """Return the p-value of ``exact_test`` for differences that are already grouped in units."""
     if units.are_ternary:
         wins, losses = int((units.sums > 0).sum()), int((units.sums < 0).sum())
         return mcnemar(wins, losses, alternative=alternative)
@@ -65,7 +73,7 @@ def p_alike(units: Units, alternative: Alternative, *, draws: int = DRAWS, seed:
 
 
 def mcnemar(wins: int, losses: int, *, alternative: Alternative = "two-sided") -> float:
-    """Exact p-value of wins and losses that are equally likely; 1 without any."""
+    """Return the exact p-value of "a win is as likely as a loss"; 1 if there are neither."""
     if wins + losses == 0:
         return 1.0
     n = wins + losses
@@ -82,16 +90,17 @@ def sign_flip(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> float:
-    """P-value of the sum among all sums with other signs.
+    """Return the p-value of the total among the totals under all choices of signs.
 
     Args:
         sums: Sum of differences of each unit, shape (G,).
         alternative: See ``exact_test``.
-        draws: Sampled where more than ``ENUMERATED`` units differ. The observed signs count as one
-            more draw, which keeps the level (Phipson & Smyth 2010, doi:10.2202/1544-6115.1585).
-        seed: Of the draws.
+        draws: Number of sampled sign choices if more than ``ENUMERATED`` units differ. The
+            observed signs count as one more draw, which keeps the level (Phipson & Smyth 2010,
+            doi:10.2202/1544-6115.1585).
+        seed: Seed of the draws.
     """
-    # Not scipy.stats.permutation_test: other draws, so other p-values than those published, and slower.
+    # Not scipy.stats.permutation_test: slower, and its draws would change published p-values.
     values = np.asarray(sums, np.float64)
     values = values[values != 0]  # a zero keeps its sum under either sign
     if values.size <= ENUMERATED:
@@ -107,7 +116,7 @@ def sign_flip(
 
 
 def _all_sums(values: Floats) -> Floats:
-    """Sums under every choice of signs, shape (2^G,)."""
+    """Return the totals under every choice of signs, shape (2^G,)."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
@@ -115,7 +124,7 @@ def _all_sums(values: Floats) -> Floats:
 
 
 def _random_sums(values: Floats, draws: int, seed: int) -> Floats:
-    """Sums under random signs, shape (draws,)."""
+    """Return the totals under random signs, shape (draws,)."""
     rng = np.random.default_rng(seed)
     sums, step = np.empty(draws), max(1, CHUNK // values.size)
     for start in range(0, draws, step):

@@ -1,10 +1,11 @@
 """The win rate that a judge would give to answers of equal length.
 
-Judges prefer long answers. A logistic model of the win with an intercept and the length difference
-separates both, and its prediction at equal lengths is the adjusted win rate. The length enters as
-tanh(difference / its standard deviation), so that extreme lengths do not gain more and more. This
-is the length term of AlpacaEval's length-controlled win rate (Dubois et al. 2024,
-arXiv:2404.04475); its terms for each instruction's difficulty need many models and are left out.
+Judges prefer long answers. A logistic model predicts a win from an intercept and the difference in
+length; its prediction at equal lengths is the adjusted win rate. The length enters as
+tanh(difference / standard deviation of the differences), so that extreme lengths have a bounded
+effect. This is the length term of AlpacaEval's length-controlled win rate (Dubois et al. 2024,
+arXiv:2404.04475). AlpacaEval's terms for the difficulty of each instruction need many models and
+are left out.
 """
 
 from __future__ import annotations
@@ -18,25 +19,36 @@ from scipy import special
 from llmops.stats.units import DIGITS, Floats
 
 RIDGE = 0.16
-"""Penalty RIDGE / 2 * slope^2: the slope is taken for normal with standard deviation 2.5 before the
-data (the scale of Gelman et al. 2008, Ann. Appl. Stat. 2, 1360-1383). Where the longer answer always
-wins there is no finite slope without it; from some hundred pairs on it changes next to nothing."""
+"""Weight of the penalty RIDGE / 2 * slope^2: a normal prior of the slope with standard deviation 2.5
+(the scale of Gelman et al. 2008, Ann. Appl. Stat. 2, 1360-1383). Without it, the slope is infinite
+where the longer answer always wins; beyond some hundred pairs it hardly changes the result."""
 LONGEST = 1e15
+"""Largest accepted length."""
 EVEN = 0.5
+"""Win rate of two sides that are equally good."""
 ROUNDING = 1e-9
-"""A win rate this close to one half is one half."""
+"""A win rate this close to one half counts as one half."""
 
 
 @dataclass(frozen=True)
 class LengthAdjusted:
-    """Win rates of the candidate, ties half.
+    """Win rates of the candidate, in [0, 1]; a tie counts one half.
 
     Attributes:
-        raw: As judged; NaN without pairs.
-        adjusted: At equal lengths; the raw one where lengths cannot explain anything.
-        slope: Log odds for the length term, which lies in (-1, 1); above 0 if long answers win.
-        n: Pairs.
-        candidate_longer: Share of pairs whose candidate's answer is the longer one; NaN without pairs.
+        raw: Win rate as judged; NaN without pairs.
+        adjusted: Win rate at equal lengths; equal to ``raw`` where lengths explain nothing.
+        slope: Log odds per unit of the length term, which lies in (-1, 1); positive if longer
+            answers win.
+        n: Number of pairs.
+        candidate_longer: Share of pairs in which the candidate's answer is longer; NaN without
+            pairs.
+
+    Example:
+        from llmops.stats import length_adjusted
+
+        result = length_adjusted([1, 1, -1, 1], [20, 30, 50, 40], [90, 80, 10, 30])
+        assert (result.raw, result.n) == (0.75, 4)
+        assert result.slope > 0  # longer answers won
     """
 
     raw: float
@@ -47,7 +59,7 @@ class LengthAdjusted:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the two lie on different sides of one half: length alone decides who wins."""
+        """Whether raw and adjusted rate lie on different sides of 0.5: length decides who wins."""
         raw, adjusted = self.raw - EVEN, self.adjusted - EVEN
         return raw * adjusted < 0 and min(abs(raw), abs(adjusted)) > ROUNDING
 
@@ -55,19 +67,28 @@ class LengthAdjusted:
 def length_adjusted(
     preferences: ArrayLike, baseline_lengths: ArrayLike, candidate_lengths: ArrayLike
 ) -> LengthAdjusted:
-    """Adjusts a win rate for the lengths of the answers.
+    """Adjust a win rate for the lengths of the answers.
 
     Args:
-        preferences: 1 where the candidate wins, -1 where the baseline does, 0 for a tie, shape (n,).
-        baseline_lengths: Of its answers, in any one unit, shape (n,).
-        candidate_lengths: In the same unit, shape (n,).
+        preferences: 1 where the candidate wins, -1 where the baseline wins, 0 for a tie, shape (n,).
+        baseline_lengths: Lengths of the baseline's answers, in any unit, shape (n,).
+        candidate_lengths: Lengths of the candidate's answers in the same unit, shape (n,).
 
     Returns:
-        Defined for every input. The adjusted rate is the raw one if no outcome differs from another,
-        or if all length differences are the same: what always differs explains no difference.
+        Raw and adjusted win rate. Both are equal if all outcomes, or all differences in length,
+        are the same: a constant explains no difference.
 
     Raises:
-        ValueError: Shapes differ, a preference outside [-1, 1], or a length outside [0, 1e15].
+        ValueError: The shapes differ, a preference is outside [-1, 1], or a length is outside
+            [0, 1e15].
+
+    Example:
+        from llmops.stats import length_adjusted
+
+        # The candidate wins 3 of 4 pairs, always with the longer answer.
+        result = length_adjusted([1, 1, 1, -1], [20, 30, 20, 70], [90, 80, 60, 40])
+        assert result.raw == 0.75
+        assert result.adjusted < result.raw
     """
     won = (1 + _checked(preferences, "preferences", -1.0, 1.0)) / 2
     before = _checked(baseline_lengths, "baseline_lengths", 0.0, LONGEST)
@@ -91,13 +112,13 @@ def _checked(values: ArrayLike, name: str, least: float, most: float) -> Floats:
 
 
 def _fit(won: Floats, term: Floats) -> tuple[float, float]:
-    """Intercept and slope of the most likely logistic model, the slope with its ridge.
+    """Return intercept and slope of the maximum-likelihood logistic model with the ridge penalty.
 
     Args:
         won: Outcomes in [0, 1] that are not all the same, shape (n,).
         term: Length term, shape (n,).
     """
-    from scipy import optimize  # here: most comparisons never get here, and start sooner
+    from scipy import optimize  # here: slow to import, and most comparisons do not need it
 
     design = np.column_stack([np.ones_like(term), term])
     ridge = np.array([0.0, RIDGE])
@@ -113,7 +134,7 @@ def _fit(won: Floats, term: Floats) -> tuple[float, float]:
         chance = special.expit(design @ weights)
         return (design.T * (chance * (1 - chance))) @ design + np.diag(ridge)
 
-    found = optimize.minimize(
+    fit = optimize.minimize(
         loss, np.zeros(2), jac=gradient, hess=hessian, method="trust-exact", tol=1e-10
     )
-    return float(found.x[0]), float(found.x[1])
+    return float(fit.x[0]), float(fit.x[1])

@@ -1,4 +1,4 @@
-"""Several claims at once: what is left of each when they are taken together."""
+"""Corrections for several claims that are made at once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,23 @@ from llmops.stats.units import Floats
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """P-values adjusted so that the chance of *any* false claim keeps its level.
+    """Adjust p-values so that the probability of *any* false claim stays at its level.
 
     Valid under any dependence (Holm 1979, Scand. J. Statist. 6(2), 65-70).
 
     Args:
-        p_values: Shape (k,).
+        p_values: P-values, shape (k,).
 
     Returns:
-        Adjusted p-values in the same order; reject those at most alpha.
+        Adjusted p-values in the same order, shape (k,); reject those at most alpha.
 
     Raises:
-        ValueError: Not one dimension, or a number outside [0, 1].
+        ValueError: The array is not one-dimensional, or a number is NaN or outside [0, 1].
+
+    Example:
+        from llmops.stats import holm
+
+        assert holm([0.01, 0.04, 0.03]).round(2).tolist() == [0.03, 0.06, 0.06]
     """
     p = _checked(p_values)
     order = np.argsort(p)
@@ -31,19 +36,24 @@ def holm(p_values: ArrayLike) -> Floats:
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
-    """P-values adjusted so that the expected *share* of false claims keeps its level.
+    """Adjust p-values so that the expected *share* of false claims stays at its level.
 
     Valid for independent and positively dependent tests (Benjamini & Hochberg 1995, J. R. Stat.
     Soc. B 57(1), 289-300; Benjamini & Yekutieli 2001, Ann. Statist. 29(4), 1165-1188).
 
     Args:
-        p_values: Shape (k,).
+        p_values: P-values, shape (k,).
 
     Returns:
-        Adjusted p-values in the same order; reject those at most alpha.
+        Adjusted p-values in the same order, shape (k,); reject those at most alpha.
 
     Raises:
-        ValueError: Not one dimension, or a number outside [0, 1].
+        ValueError: The array is not one-dimensional, or a number is NaN or outside [0, 1].
+
+    Example:
+        from llmops.stats import benjamini_hochberg
+
+        assert benjamini_hochberg([0.01, 0.04, 0.03]).round(2).tolist() == [0.03, 0.04, 0.04]
     """
     p = _checked(p_values)
     if p.size < 2:
@@ -54,18 +64,23 @@ def benjamini_hochberg(p_values: ArrayLike) -> Floats:
 
 
 def e_holm(e_values: ArrayLike) -> Floats:
-    """Holm's adjustment of e-values, for claims that are looked at again and again.
+    """Adjust e-values by Holm's method, for claims that are tested repeatedly.
 
     1 / e is a p-value at any time (Vovk & Wang 2021, Ann. Statist. 49(3), 1736-1754, section 2).
 
     Args:
-        e_values: At least 0, infinity included, shape (k,).
+        e_values: E-values of at least 0, shape (k,); infinity is allowed.
 
     Returns:
-        Adjusted p-values in the same order.
+        Adjusted p-values in the same order, shape (k,).
 
     Raises:
-        ValueError: Not one dimension, NaN or a negative number.
+        ValueError: The array is not one-dimensional, or a number is NaN or negative.
+
+    Example:
+        from llmops.stats import e_holm
+
+        assert e_holm([100.0, 10.0]).tolist() == [0.02, 0.1]
     """
     e = np.asarray(e_values, dtype=np.float64)
     if not np.all(e >= 0):

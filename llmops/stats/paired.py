@@ -1,19 +1,20 @@
-"""Paired comparison of two systems on the same prompts, clusters respected.
+"""Paired comparison of two systems that answered the same prompts.
 
 Scores lie in [0, 1], so a difference lies in [-1, 1]. Prompts of one cluster are not
 independent (Miller 2024, arXiv:2411.00640, section 2.2), so the unit is the cluster:
 
 - The standard error is the jackknife over clusters (CV3: MacKinnon, Nielsen & Webb 2023,
-  J. Econometrics 232, 272-299) and the t distribution has one degree of freedom less than
-  there are effective clusters, (sum of sizes)^2 / sum of squares (Carter, Schnepel &
-  Steigerwald 2017, REStat 99, 698-709). With clusters of one size this is the paired t test.
-  In simulated suites of 6 to 30 clusters with log-normal sizes (sigma 1 to 1.3) the plain
-  sandwich with G-1 degrees of freedom rejects a true null in 8 to 15%; this keeps to 5%.
+  J. Econometrics 232, 272-299). The t distribution has one degree of freedom less than the
+  number of effective clusters, (sum of sizes)^2 / sum of squared sizes (Carter, Schnepel &
+  Steigerwald 2017, REStat 99, 698-709). With clusters of equal size this is the paired t test.
+  In simulated suites of 6 to 30 clusters with log-normal sizes (sigma 1 to 1.3) the usual
+  sandwich estimator with G-1 degrees of freedom rejects a true null in 8 to 15% of runs; this
+  one stays at 5%.
 - A t interval is too short where nearly all clusters agree: four gains among a hundred ties
-  would be "significant". There the interval is also to cover what exact binomial bounds
-  leave possible (``_rare``).
+  would be "significant". There the interval also covers what exact binomial bounds leave
+  possible (``_rare``).
 
-The p-value is the one that matches the interval, so that the two never contradict each other.
+The p-value matches the interval, so that the two never contradict each other.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from llmops.records import PairedTest
 from llmops.stats.units import DIGITS, Floats, cluster_sums
 
 POWER = 0.8
+"""Power of the minimum detectable effect."""
 FEW = 6
-"""An exact sign test needs so many deviating clusters before it can reject at 5%."""
+"""Deviating clusters that an exact sign test needs before it can reject at 5%."""
 
 
 class Interval(NamedTuple):
-    """Both ends of a two-sided interval, with the two-sided p-value that matches it."""
+    """Ends of a two-sided interval, and the two-sided p-value that matches it."""
 
     low: float
     high: float
@@ -47,21 +49,31 @@ def paired_test(
     *,
     confidence: float = 0.95,
 ) -> PairedTest:
-    """Tests whether the candidate's mean score differs from the baseline's.
+    """Test whether the candidate's mean score differs from the baseline's.
 
     Args:
         baseline: Scores in [0, 1], one for each prompt, shape (n,).
         candidate: Scores of the same prompts in the same order, shape (n,).
-        clusters: Cluster of each prompt, shape (n,); prompts are independent if absent.
-        confidence: Of the two-sided interval.
+        clusters: Cluster name of each prompt, shape (n,); without it, prompts are independent.
+        confidence: Confidence level of the two-sided interval, in (0, 1).
 
     Returns:
-        Difference, interval, p-value, counts and the detectable difference. With fewer than
-        two clusters nothing is known: the interval is [-1, 1] and p is 1.
+        Difference, interval, p-value, counts and MDE. With fewer than two clusters nothing can
+        be concluded: the interval is [-1, 1] and the p-value is 1.
 
     Raises:
-        ValueError: Lengths differ, no pairs, a score outside [0, 1] or NaN, or a confidence
-            outside (0, 1).
+        ValueError: The lengths differ, there are no scores, a score is NaN or outside [0, 1], or
+            the confidence is outside (0, 1).
+
+    Example:
+        from llmops.stats import paired_test
+
+        baseline = [0.2, 0.5, 0.4, 0.9, 0.1, 0.6, 0.3, 0.7]
+        candidate = [0.5, 0.7, 0.4, 0.9, 0.6, 0.9, 0.5, 0.8]
+        result = paired_test(baseline, candidate)
+        assert round(result.difference, 2) == 0.2
+        assert result.low > 0 and result.p_value < 0.05
+        assert (result.wins, result.ties, result.losses) == (6, 2, 0)
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
@@ -96,7 +108,13 @@ def _scores(values: Sequence[float], side: str) -> Floats:
 
 
 def cluster_interval(sums: Floats, sizes: Floats, confidence: float) -> tuple[Interval, float]:
-    """The interval of cluster sums and sizes, and the difference found with 80% power."""
+    """Return the interval of the mean difference and the MDE at 80% power.
+
+    Args:
+        sums: Sum of differences of each cluster, shape (G,).
+        sizes: Number of prompts of each cluster, shape (G,).
+        confidence: Confidence level of the two-sided interval, in (0, 1).
+    """
     if sums.size < 2:
         return Interval(-1.0, 1.0, 1.0), 1.0
     mean, error, freedom = jackknife(sums, sizes)
@@ -104,17 +122,17 @@ def cluster_interval(sums: Floats, sizes: Floats, confidence: float) -> tuple[In
     p_value = float(mean == 0)
     if error > 0:
         p_value = 2 * float(special.stdtr(freedom, -abs(mean) / error))
-    found = Interval(mean - quantile * error, mean + quantile * error, p_value)
+    by_t = Interval(mean - quantile * error, mean + quantile * error, p_value)
     detectable = (quantile + float(special.stdtrit(freedom, POWER))) * error
     rare = _rare(np.round(sums / sizes, DIGITS), mean, confidence)
     if rare is None:
-        return found, detectable
-    low, high = min(found.low, rare.low), max(found.high, rare.high)
+        return by_t, detectable
+    low, high = min(by_t.low, rare.low), max(by_t.high, rare.high)
     return Interval(low, high, max(p_value, rare.p_value)), max(detectable, (high - low) / 2)
 
 
 def jackknife(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
-    """Mean over prompts, its standard error, and the degrees of freedom, of two or more clusters."""
+    """Return mean over prompts, standard error and degrees of freedom of two or more clusters."""
     total, pairs = sums.sum(), sizes.sum()
     mean = float(total / pairs)
     without = (total - sums) / (pairs - sizes)
@@ -123,13 +141,16 @@ def jackknife(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
 
 
 def _rare(values: Floats, mean: float, confidence: float) -> Interval | None:
-    """What stays possible when fewer than ``FEW`` clusters deviate from one common difference.
+    """Return the means that remain possible when fewer than ``FEW`` clusters deviate.
 
-    Let the common difference be c and let k of G clusters lie below it, none by more than a.
-    Any deviation has a rate of at most U(k), one beyond a has at most U(0), the
-    Clopper-Pearson bounds, and none exceeds 1 + c; so the mean is at least
-    c - a U(k) - (1 + c - a) U(0). Above, likewise. If c is not 0, a is taken as 1 + c: the
-    p-value then has a closed form, which for c = 1 and k = 0 is that of the sign test.
+    Let c be the difference that most clusters share, and let k of G clusters lie below it, none
+    by more than a. With U the Clopper-Pearson bounds, the rate of deviations is at most U(k),
+    that of deviations beyond a is at most U(0), and none exceeds 1 + c. The mean is therefore at
+    least c - a U(k) - (1 + c - a) U(0); the upper end follows likewise. If c is not 0, a is set
+    to 1 + c: the p-value then has a closed form, which for c = 1 and k = 0 is the sign test's.
+
+    Returns:
+        ``None`` if ``FEW`` clusters or more, or half of all, deviate.
     """
     common, counts = np.unique(values, return_counts=True)
     deviating, mode = values.size - int(counts.max()), float(common[counts.argmax()])
@@ -145,7 +166,7 @@ def _rare(values: Floats, mean: float, confidence: float) -> Interval | None:
 
 
 def _reach(deviations: Floats, room: float, *, known: bool, confidence: float) -> float:
-    """How far deviations to one side could move the mean."""
+    """Return how far deviations to one side could move the mean."""
     groups, count = deviations.size, int(np.sum(deviations > 0))
     largest = max(0.0, float(deviations.max())) if known else room
 
@@ -156,6 +177,6 @@ def _reach(deviations: Floats, room: float, *, known: bool, confidence: float) -
 
 
 def detectable_with(low: float, high: float, confidence: float) -> float:
-    """Smallest true difference that an interval as wide as this one shows with 80% power."""
+    """Return the MDE at 80% power of an interval with this width and confidence level."""
     quantile = special.ndtri((1 + confidence) / 2)
     return float(min(1.0, (high - low) / 2 * (1 + special.ndtri(POWER) / quantile)))

@@ -1,4 +1,4 @@
-"""The order in which a sequential comparison asks its prompts."""
+"""The random order of prompts in a sequential comparison, cut into blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ from numpy.typing import NDArray
 
 
 def seed_of(*parts: str) -> int:
-    """A seed that anyone can recompute from names and digests, so that no order can be chosen."""
+    """Return a seed that anyone can recompute, so that nobody can pick a favourable order.
+
+    Args:
+        parts: Names and digests of what is compared.
+
+    Returns:
+        The first 64 bits of their SHA-256, an integer from 0 to 2^64 - 1.
+
+    Example:
+        from llmops.stats import seed_of
+
+        assert seed_of("baseline", "candidate") == seed_of("baseline", "candidate")
+        assert seed_of("baseline", "candidate") != seed_of("candidate", "baseline")
+    """
     digest = hashlib.sha256("\n".join(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big")
 
@@ -18,34 +31,41 @@ def seed_of(*parts: str) -> int:
 def blocks(
     prompts: int, size: int, seed: int, clusters: Sequence[str] | None = None
 ) -> list[NDArray[np.intp]]:
-    """All prompts in random order, cut into blocks that keep clusters whole.
+    """Return all prompts in random order, cut into blocks that keep clusters whole.
 
     Args:
-        prompts: How many there are.
-        size: A block ends with the cluster that brings it to so many prompts.
-        seed: Of the order; see ``seed_of``.
-        clusters: Cluster of each prompt; prompts are independent if absent.
+        prompts: Number of prompts.
+        size: Prompts per block; a block ends with the cluster that brings it to this number.
+        seed: Seed of the order; see ``seed_of``.
+        clusters: Cluster name of each prompt, length ``prompts``; without it, prompts are
+            independent.
 
     Returns:
-        Indices of prompts, one array for each block.
+        Indices of prompts, one array for each block; together each prompt once.
 
     Raises:
-        ValueError: A size below 1, or as many cluster names as prompts are not given.
+        ValueError: The size is below 1, or there is not one cluster name for each prompt.
+
+    Example:
+        from llmops.stats import blocks
+
+        order = blocks(6, size=2, seed=7, clusters=["a", "a", "b", "b", "c", "c"])
+        assert [block.tolist() for block in order] == [[0, 1], [4, 5], [2, 3]]
     """
     if size < 1:
         raise ValueError(f"size: expected at least 1, received {size}")
     if clusters is not None and len(clusters) != prompts:
         raise ValueError(f"{len(clusters)} cluster names for {prompts} prompts")
-    found: list[NDArray[np.intp]] = []
+    finished: list[NDArray[np.intp]] = []
     block: list[NDArray[np.intp]] = []
     held = 0
     for members in _shuffled(prompts, seed, clusters):
         block.append(members)
         held += members.size
         if held >= size:
-            found.append(np.concatenate(block))
+            finished.append(np.concatenate(block))
             block, held = [], 0
-    return [*found, np.concatenate(block)] if block else found
+    return [*finished, np.concatenate(block)] if block else finished
 
 
 def _shuffled(prompts: int, seed: int, clusters: Sequence[str] | None) -> list[NDArray[np.intp]]:

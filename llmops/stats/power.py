@@ -1,11 +1,11 @@
-"""How many prompts a claim needs, and what a number of prompts can show.
+"""Sample size: the prompts that a claim needs, and the power and MDE of a number of prompts.
 
-The mean of n differences with standard deviation s is nearly normal, so a difference d is told from
-a bar b with probability Phi(((d - b) sqrt(n) - z s0) / s1), z the upper alpha quantile, s0 and s1
-the standard deviations if the difference is b and d. For wins, ties and losses with discordance q
-(the share of prompts where the sides differ) the variance is q - d^2 (Miettinen 1968, Biometrics
-24(2), 339-352; Connor 1987, Biometrics 43(1), 207-211, for b = 0). One formula covers superiority
-(b = 0), superiority by a margin (b > 0) and non-inferiority (b = -margin).
+The mean of n differences is nearly normal. A true difference d is therefore shown to exceed a bar b
+with probability Phi(((d - b) sqrt(n) - z s0) / s1), where z is the upper alpha quantile, and s0 and
+s1 are the standard deviations of the differences if their mean is b and d. For wins, ties and losses
+with discordance q (the share of prompts where the sides differ) the variance is q - d^2 (Miettinen
+1968, Biometrics 24(2), 339-352; Connor 1987, Biometrics 43(1), 207-211, for b = 0). One formula
+covers superiority (b = 0), superiority by a margin (b > 0) and non-inferiority (b = -margin).
 """
 
 from __future__ import annotations
@@ -21,19 +21,32 @@ from llmops.stats.eprocess import log_e_values
 from llmops.stats.sequential import HYBRID_SHARE
 
 SIMULATIONS = 2_000
+"""Most simulated comparisons for the mean number of prompts."""
 MOST_SIMULATED = 20_000
-"""Prompts; beyond this the mean use is not simulated (seconds and memory)."""
+"""Most prompts for which the mean use is simulated; more would take seconds and much memory."""
 
 
 @dataclass(frozen=True)
 class Design:
-    """What is to be shown, and what is assumed.
+    """A claim to be shown, and the assumptions of its sample size.
 
     Attributes:
-        bar: The claim is "the mean difference is above this": 0, a margin, or its negative.
-        discordance: Share of prompts with a win or a loss, in (0, 1]; for other scores ``None``.
-        sd: Standard deviation of the differences, in (0, 1]; for wins and losses ``None``.
-        alpha: Level, one-sided unless ``two_sided``.
+        bar: Difference that must be exceeded, in (-1, 1): 0, a margin, or minus a margin.
+        discordance: Share of prompts with a win or a loss, in (0, 1]; ``None`` if ``sd`` is given.
+        sd: Standard deviation of the differences, in (0, 1]; ``None`` if ``discordance`` is given.
+        alpha: Level of the test, in (0, 0.5); one-sided unless ``two_sided``.
+        two_sided: Whether a difference in either direction counts.
+
+    Raises:
+        ValueError: A number is outside its range, or not exactly one of discordance and sd is given.
+
+    Example:
+        from llmops.stats import Design, prompts_needed
+
+        # An improvement by 5 points, where the sides differ on 20% of the prompts.
+        assert prompts_needed(Design(discordance=0.2), 0.05) == 493
+        # Not worse by more than 5 points, if there is no true difference.
+        assert prompts_needed(Design(bar=-0.05, discordance=0.2), 0.0) == 491
     """
 
     bar: float = 0.0
@@ -43,10 +56,10 @@ class Design:
     two_sided: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be.
+        """Check the ranges.
 
         Raises:
-            ValueError: A number outside its range, or not exactly one of discordance and sd.
+            ValueError: See the class.
         """
         if (self.discordance is None) == (self.sd is None):
             raise ValueError("give either the discordance or the sd")
@@ -59,19 +72,19 @@ class Design:
 
     @property
     def quantile(self) -> float:
-        """Upper quantile of the level."""
+        """Standard normal quantile of the level, above 0."""
         return float(-special.ndtri(self.alpha / 2 if self.two_sided else self.alpha))
 
     @property
     def largest(self) -> float:
-        """The largest difference that can be: the discordance."""
+        """Largest possible difference: the discordance, or 1 without it."""
         return 1.0 if self.discordance is None else self.discordance
 
     def spread(self, difference: float) -> float:
-        """Standard deviation of the differences if this is their mean.
+        """Return the standard deviation of the differences if ``difference`` is their mean.
 
         Raises:
-            ValueError: No share of wins and losses has this mean.
+            ValueError: The mean exceeds the discordance.
         """
         if self.discordance is None:
             return float(self.sd or 0.0)
@@ -82,17 +95,20 @@ class Design:
         return math.sqrt(self.discordance - difference**2)
 
     def at(self, alpha: float) -> Design:
-        """The same design at another level."""
+        """Return the same design at another level."""
         return Design(self.bar, self.discordance, self.sd, alpha, self.two_sided)
 
 
 def power(design: Design, difference: float, prompts: float) -> float:
-    """Probability of showing the claim.
+    """Return the probability that the claim is shown.
 
     Args:
-        design: The claim.
-        difference: The true one.
-        prompts: How many.
+        design: Claim and assumptions.
+        difference: True mean difference, in [-1, 1].
+        prompts: Number of prompts.
+
+    Returns:
+        The power, in [0, 1].
 
     Raises:
         ValueError: The difference exceeds the discordance.
@@ -108,16 +124,25 @@ def power(design: Design, difference: float, prompts: float) -> float:
 
 
 def prompts_needed(design: Design, difference: float, wanted: float = 0.8) -> int:
-    """Prompts for the power wanted, decided by one test at the end.
+    """Return the number of prompts at which one final test has the requested power.
 
     Args:
-        design: The claim.
-        difference: The true one, on the claim's side of the bar.
-        wanted: Power, in (0, 1).
+        design: Claim and assumptions.
+        difference: True mean difference, above the bar.
+        wanted: Requested power, in (0, 1).
+
+    Returns:
+        Number of prompts, at least 2.
 
     Raises:
-        ValueError: The difference is not above the bar, exceeds the discordance, or the power is
-            outside (0, 1).
+        ValueError: The difference is not above the bar or exceeds the discordance, or the power
+            is outside (0, 1).
+
+    Example:
+        from llmops.stats import Design, prompts_needed
+
+        design = Design(discordance=0.3, alpha=0.05, two_sided=True)
+        assert prompts_needed(design, 0.08, wanted=0.8) == 366
     """
     if not 0 < wanted < 1:
         raise ValueError(f"power: expected a number between 0 and 1, received {wanted}")
@@ -131,13 +156,24 @@ def prompts_needed(design: Design, difference: float, wanted: float = 0.8) -> in
 
 
 def detectable(design: Design, prompts: int, wanted: float = 0.8) -> float | None:
-    """Smallest distance beyond the bar that is shown with the power wanted.
+    """Return the minimum detectable effect (MDE): the distance beyond the bar shown with this power.
+
+    Args:
+        design: Claim and assumptions.
+        prompts: Number of prompts.
+        wanted: Requested power, in (0, 1).
 
     Returns:
-        The distance, such as the minimum detectable difference for bar 0; ``None`` if not even
-        the largest difference that the discordance allows is shown so often.
+        The smallest distance from the bar, in (0, 2); ``None`` if even the largest difference
+        that the discordance allows has less power.
+
+    Example:
+        from llmops.stats import Design, detectable
+
+        mde = detectable(Design(discordance=0.2), prompts=500)
+        assert round(mde, 3) == 0.05
     """
-    from scipy import optimize  # here: most comparisons never get here, and start sooner
+    from scipy import optimize  # here: slow to import, and most comparisons do not need it
 
     room = design.largest - design.bar
     least = max(1e-12, -design.largest - design.bar)
@@ -154,11 +190,18 @@ def detectable(design: Design, prompts: int, wanted: float = 0.8) -> float | Non
 
 
 class HybridPlan(NamedTuple):
-    """A sequential comparison of the default method.
+    """Number of prompts of a sequential comparison with method ``hybrid``.
 
     Attributes:
-        cap: Prompts at most.
-        mean: Prompts used on average if the difference is as assumed; ``None`` if not simulated.
+        cap: Largest number of prompts.
+        mean: Mean number of prompts used if the difference is as assumed; ``None`` if not
+            simulated.
+
+    Example:
+        from llmops.stats import Design, hybrid_plan
+
+        plan = hybrid_plan(Design(discordance=0.2), 0.1)
+        assert plan.mean < plan.cap  # many comparisons stop early
     """
 
     cap: int
@@ -168,13 +211,30 @@ class HybridPlan(NamedTuple):
 def hybrid_plan(
     design: Design, difference: float, wanted: float = 0.8, *, block: int = 25, seed: int = 0
 ) -> HybridPlan:
-    """Prompts for the method ``hybrid``: what its last test needs at its share of alpha.
+    """Plan a comparison with method ``hybrid``: the prompts its last test needs.
 
-    The looks before can only add power, so the cap is on the safe side. The mean use is simulated,
-    for one-sided claims about wins and losses.
+    The last test has its share of alpha. Earlier looks only add power, so the cap is conservative.
+    The mean use is simulated, for one-sided claims about wins and losses only.
+
+    Args:
+        design: Claim and assumptions.
+        difference: True mean difference, above the bar.
+        wanted: Requested power, in (0, 1).
+        block: Prompts between two looks.
+        seed: Seed of the simulation.
+
+    Returns:
+        Largest and mean number of prompts.
 
     Raises:
-        ValueError: See ``prompts_needed``.
+        ValueError: The difference is not above the bar or exceeds the discordance, or the power
+            is outside (0, 1).
+
+    Example:
+        from llmops.stats import Design, hybrid_plan
+
+        plan = hybrid_plan(Design(discordance=0.2), 0.05)
+        assert plan.cap == 536
     """
     cap = prompts_needed(design.at(design.alpha * (1 - HYBRID_SHARE)), difference, wanted)
     if design.discordance is None or design.two_sided or cap > MOST_SIMULATED:
@@ -183,7 +243,7 @@ def hybrid_plan(
 
 
 def _mean_use(design: Design, difference: float, cap: int, block: int, seed: int) -> float:
-    """Mean number of prompts after which the e-process decides, the cap where it does not."""
+    """Return the mean number of prompts at which the e-process decides; the cap if it never does."""
     rng, share = np.random.default_rng(seed), float(design.discordance or 0.0)
     runs = max(200, min(SIMULATIONS, 2_000_000 // cap))
     wins = (share + difference) / 2
@@ -201,6 +261,6 @@ def _mean_use(design: Design, difference: float, cap: int, block: int, seed: int
 
 
 def _threshold(design: Design) -> float:
-    """Distance from the bar that is significant, times the root of the number of prompts."""
+    """Return the smallest significant distance from the bar, times the square root of n."""
     bar = max(-design.largest, min(design.largest, design.bar))
     return design.quantile * design.spread(bar)

@@ -1,11 +1,11 @@
-"""Few human labels and many of a judge: prediction-powered inference for a mean difference.
+"""Prediction-powered inference: a mean difference from few human labels and many of a judge.
 
-The judge's mean over all prompts is corrected by what humans say of its error on the prompts that
-both labelled. The weight of the judge is estimated so that the variance is least, which makes the
-estimate never much worse than that of the humans alone (PPI++: Angelopoulos, Duchi & Zrnic 2023,
-arXiv:2311.01453, example 6.1; PPI: Angelopoulos et al. 2023, Science 382, 669-674).
+The judge's mean over all prompts is corrected by its error on the prompts that humans labelled too.
+The judge's weight minimises the estimated variance, so the estimate is never much worse than that
+of the human labels alone (PPI++: Angelopoulos, Duchi & Zrnic 2023, arXiv:2311.01453, example 6.1;
+PPI: Angelopoulos et al. 2023, Science 382, 669-674).
 
-The labelled prompts must be drawn at random from all: labels of the worst answers alone are not.
+Humans must label a random sample of the prompts, not, for instance, only the worst answers.
 """
 
 from __future__ import annotations
@@ -21,24 +21,34 @@ from llmops.errors import DataError
 from llmops.stats.units import Floats
 
 FEWEST = 50
-"""Human labels: below, the normal interval covers less than it says."""
+"""Fewest human labels: with fewer, the normal interval covers less than its confidence level."""
 
 
 @dataclass(frozen=True)
 class Powered:
-    """A mean difference as humans would judge it.
+    """Estimate of the mean difference that humans would give to all prompts, in [-1, 1].
 
     Attributes:
-        difference: Estimate.
+        difference: Estimated mean difference.
         low: Lower end of the two-sided interval.
-        high: Upper end.
-        weight: Of the judge, in [0, 1]; 0 uses the humans alone.
-        human: Mean of the human labels alone.
-        judge: Mean of the judge over all prompts, uncorrected.
-        labels: Human labels, n.
-        judged: Prompts with the judge's label alone, N.
-        effective: Human labels that would be as precise by themselves.
-        correlation: Of human and judge on the prompts both labelled; NaN if one never varies.
+        high: Upper end of the two-sided interval.
+        weight: Weight of the judge, in [0, 1]; 0 uses human labels only.
+        human: Mean of the human labels.
+        judge: Uncorrected mean of the judge's labels over all prompts.
+        labels: Number of human labels, n.
+        judged: Number of prompts that only the judge labelled, N.
+        effective: Number of human labels that alone would give the same precision.
+        correlation: Correlation of human and judge on the prompts both labelled; NaN if either
+            never varies.
+
+    Example:
+        import numpy as np
+
+        from llmops.stats import powered_mean
+
+        human = np.tile([1.0, 0.0, -1.0, 1.0], 15)
+        result = powered_mean(human, human, np.tile([1.0, 0.0], 300))
+        assert result.effective > result.labels  # the judge adds information
     """
 
     difference: float
@@ -56,17 +66,33 @@ class Powered:
 def powered_mean(
     human: ArrayLike, judge: ArrayLike, judge_only: ArrayLike, *, confidence: float = 0.95
 ) -> Powered:
-    """Estimates the mean paired difference that humans would give to all prompts.
+    """Estimate the mean paired difference that humans would give to all prompts.
 
     Args:
         human: Differences by humans, in [-1, 1], shape (n,).
-        judge: Of the same prompts by the judge, shape (n,).
-        judge_only: Of the other prompts by the judge, shape (N,).
-        confidence: Of the two-sided interval.
+        judge: Differences by the judge on the same prompts, in [-1, 1], shape (n,).
+        judge_only: Differences by the judge on the other prompts, in [-1, 1], shape (N,).
+        confidence: Confidence level of the two-sided interval, in (0, 1).
+
+    Returns:
+        The estimate, its interval, and the judge's weight.
 
     Raises:
-        DataError: Fewer than 50 human labels, or no prompt with a judge's label alone.
-        ValueError: Lengths differ, a number outside [-1, 1], or a confidence outside (0, 1).
+        DataError: There are fewer than 50 human labels, or fewer than two prompts that only the
+            judge labelled.
+        ValueError: The lengths differ, a number is outside [-1, 1], or the confidence is outside
+            (0, 1).
+
+    Example:
+        import numpy as np
+
+        from llmops.stats import powered_mean
+
+        rng = np.random.default_rng(0)
+        truth = rng.choice([-1.0, 0.0, 1.0], 560)
+        judge = np.where(rng.random(560) < 0.8, truth, 0.0)  # misses one difference in five
+        result = powered_mean(truth[:60], judge[:60], judge[60:])
+        assert result.low < truth.mean() < result.high
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
@@ -94,7 +120,7 @@ def powered_mean(
 
 
 def _weight(y: Floats, f: Floats, rest: Floats) -> float:
-    """The weight of least variance: Cov(y, f) / ((1 + n / N) Var f), kept in [0, 1]."""
+    """Return the weight of least variance: Cov(y, f) / ((1 + n / N) Var f), clipped to [0, 1]."""
     spread = float(np.concatenate([f, rest]).var(ddof=1))
     if spread == 0:
         return 0.0
@@ -113,10 +139,10 @@ def _enough(labels: int, judged: int) -> None:
     if labels < FEWEST:
         raise DataError(
             f"human labels: received {labels}, at least {FEWEST} are needed for a valid interval",
-            next_command=f"let humans label {FEWEST - labels} more prompts, drawn at random",
+            next_command=f"have humans label {FEWEST - labels} more prompts, drawn at random",
         )
     if judged < 2:
         raise DataError(
-            f"prompts with the judge's label alone: received {judged}, at least 2 are needed",
-            next_command="compare the human labels alone, or let the judge label more prompts",
+            f"prompts that only the judge labelled: received {judged}, at least 2 are needed",
+            next_command="use the human labels alone, or have the judge label more prompts",
         )

@@ -1,4 +1,4 @@
-"""What a sequential comparison says, and how it was decided."""
+"""The result of a sequential comparison, and how it was decided."""
 
 from __future__ import annotations
 
@@ -13,28 +13,38 @@ Must = Literal["improve", "not_regress"]
 
 @dataclass(frozen=True)
 class SequentialResult:
-    """Where a comparison stands, or how it ended.
+    """The state of a sequential comparison, during it or at its end.
 
     Attributes:
-        verdict: What is shown. NOT_WORSE if the margin alone is.
-        passed: Whether the demand is met; ``None`` if the prompts decided neither way.
+        verdict: The strongest claim shown so far; ``NOT_WORSE`` if only the margin is kept.
+        passed: Whether the requirement is met; ``None`` if the prompts did not decide it.
         decided_by: ``e-process`` or ``test``; ``None`` if nothing is decided.
-        method: See ``llmops.stats.sequential``.
-        alpha: One-sided level of each claim.
-        n: Prompts used.
-        units: Independent clusters among them.
-        looks: Blocks seen.
-        wins: Prompts with a positive difference.
-        ties: Prompts without a difference.
-        losses: Prompts with a negative difference.
-        difference: Mean of candidate minus baseline over prompts; NaN before the first.
-        low: Lower bound, wrong with probability at most alpha under this method.
-        high: Upper bound, likewise; together an interval of confidence 1 - 2 alpha.
-        bar: The demand is met by a difference above this: the margin, or its negative.
-        e_value: Largest evidence at a look against "at most ``bar``"; ``None`` without e-process.
-        e_needed: Where it decides.
-        p_value: Of the same hypothesis by the test at the last look; ``None`` if none was due.
-        p_needed: Where it decides.
+        method: Stopping method, see ``SequentialTest``.
+        alpha: One-sided level of each claim, in (0, 0.5).
+        n: Number of prompts used.
+        units: Number of independent clusters among them; ``n`` without clusters.
+        looks: Number of blocks seen.
+        wins: Number of prompts with a positive difference.
+        ties: Number of prompts with a difference of 0.
+        losses: Number of prompts with a negative difference.
+        difference: Mean of candidate minus baseline over prompts; NaN before the first prompt.
+        low: Lower bound of the difference, wrong with probability at most alpha.
+        high: Upper bound, likewise; both form an interval of confidence 1 - 2 alpha.
+        bar: Difference that must be exceeded: the margin, or minus the margin.
+        e_value: Largest e-value at a look against "the difference is at most ``bar``"; ``None``
+            for methods without an e-process.
+        e_needed: E-value at which the e-process decides; ``None`` like ``e_value``.
+        p_value: P-value of the same hypothesis by the latest test; ``None`` if no test was due.
+        p_needed: P-value at which the test decides; ``None`` like ``p_value``.
+
+    Example:
+        from llmops.stats import SequentialTest
+
+        test = SequentialTest("improve", 0.0, cap=40)
+        test.update([1.0] * 40)
+        result = test.finish()
+        assert result.verdict == "IMPROVED"
+        assert result.low > 0 and result.wins == 40
     """
 
     verdict: Verdict
@@ -59,9 +69,10 @@ class SequentialResult:
 
     @property
     def p_overall(self) -> float | None:
-        """One p-value of "at most ``bar``" for corrections over metrics; ``None`` for ``obf``.
+        """One p-value of "the difference is at most ``bar``"; ``None`` for ``obf``.
 
-        What may use the share s of alpha counts p / s, an e-value 1 / (s e).
+        It serves corrections over several metrics. A test that has the share s of alpha counts
+        as p / s, an e-process that has the share s as 1 / (s e); the smaller one is returned.
         """
         if self.method == "obf":
             return None

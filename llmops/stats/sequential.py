@@ -1,17 +1,17 @@
-"""A comparison that stops as soon as it is decided, and keeps its level however often one looks.
+"""A comparison that stops as soon as it is decided, and keeps its level at any number of looks.
 
 Methods, each with one-sided level ``alpha`` for every claim:
 
-- ``hybrid``: a fifth of alpha on an e-process looked at after every block, the rest on one test
-  when all prompts are used. By the union bound the two together keep alpha.
-- ``fixed``: all of alpha on that one test.
+- ``hybrid``: a fifth of alpha for an e-process after every block, the rest for one test when all
+  prompts are used. By the union bound both together keep alpha.
+- ``fixed``: all of alpha for that one test.
 - ``obf``: O'Brien-Fleming looks after every block (``spending.py``), with repeated confidence
   intervals (Jennison & Turnbull 1989, J. R. Stat. Soc. B 51(3), 305-361).
-- ``anytime``: all of alpha on the e-process; needs no assumption but bounded scores.
+- ``anytime``: all of alpha for the e-process; assumes bounded scores only.
 
-Every claim is read off two bounds, each wrong with probability at most alpha: *better* if the lower
-one is above 0, *not worse* if it is above -margin, *worse* if the upper one is below 0. A result
-that supports no claim is INCONCLUSIVE, which is never "no change".
+Every claim follows from two bounds, each wrong with probability at most alpha: *better* if the lower
+bound is above 0, *not worse* if it is above -margin, *worse* if the upper bound is below 0. A result
+that supports no claim is INCONCLUSIVE, which never means "no change".
 """
 
 from __future__ import annotations
@@ -31,23 +31,42 @@ from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import Units, joined, units_of
 
 HYBRID_SHARE = 0.2
-"""Of alpha, for the looks: stops early at large effects, and costs 2% of the power at small ones."""
+"""Share of alpha for the looks: large effects stop early, small ones lose about 2% of the power."""
 
 
 class SequentialTest:
-    """Takes differences block by block, and says when to stop.
+    """Compare two sides block by block, and stop when the question is decided.
 
     Args:
-        must: ``improve``: the difference must be above ``margin``. ``not_regress``: above -margin.
-        margin: In [0, 1); positive for ``not_regress``.
-        cap: Prompts at most; the test at the end takes place there.
-        method: See the module.
-        alpha: One-sided level of each claim; (1 - confidence) / 2 of a two-sided interval.
+        must: ``improve`` requires a difference above ``margin``, ``not_regress`` one above -margin.
+        margin: Margin, in [0, 1); above 0 for ``not_regress``.
+        cap: Largest number of prompts; the final test takes place there.
+        method: ``hybrid`` (e-process at every look, one test at the end), ``fixed`` (that test
+            only), ``obf`` (O'Brien-Fleming looks) or ``anytime`` (e-process only).
+        alpha: One-sided level of each claim, in (0, 0.5): (1 - confidence) / 2 of an interval.
         largest_cluster: Prompts of the largest cluster of the suite; 1 without clusters.
-        seed: Of the sign flip test.
+        seed: Seed of the sign-flip test.
+
+    Attributes:
+        n: Number of prompts so far.
+        done: Whether the question is decided or the prompts are used up.
 
     Raises:
-        ValueError: An argument outside its range.
+        ValueError: An argument is outside its range.
+
+    Example:
+        import numpy as np
+
+        from llmops.stats import SequentialTest
+
+        rng = np.random.default_rng(1)
+        differences = rng.choice([1.0, 0.0, -1.0], 1_000, p=[0.30, 0.65, 0.05])
+        test = SequentialTest("improve", 0.0, cap=1_000)
+        for block in differences.reshape(-1, 25):
+            if test.update(block):
+                break
+        result = test.finish()
+        assert result.verdict == "IMPROVED" and result.n < 1_000
     """
 
     def __init__(
@@ -83,22 +102,23 @@ class SequentialTest:
         clusters: Sequence[str] | None = None,
         candidate: ArrayLike | None = None,
     ) -> bool:
-        """Adds a block of prompts, then looks.
+        """Add a block of prompts, then take a look.
 
         Args:
             differences: Candidate minus baseline, in [-1, 1], shape (n,).
-            clusters: Cluster of each prompt; a cluster must come whole within one block.
-            candidate: The candidate's scores, shape (n,); they tell what could be lost unseen.
+            clusters: Cluster name of each prompt, shape (n,); a cluster must not span two blocks.
+            candidate: Scores of the candidate, in [0, 1], shape (n,); they limit how much could
+                still be lost. Without them, every loss up to -1 is assumed to be possible.
 
         Returns:
-            Whether the question is decided. Prompts may be added after that: the bounds hold.
+            Whether the question is decided. Prompts may be added after that; the bounds hold.
 
         Raises:
-            ValueError: The last test was held, the numbers are unusable, or a cluster is in two
-                blocks or larger than ``largest_cluster``.
+            ValueError: The last test has taken place, an array is invalid, or a cluster spans two
+                blocks or exceeds ``largest_cluster``.
         """
         if self._over:
-            raise ValueError("the comparison is over: no prompt may be added")
+            raise ValueError("the comparison has ended: no prompt may be added")
         units = units_of(differences, clusters, candidate)
         if units.sums.size == 0:
             return False
@@ -111,14 +131,14 @@ class SequentialTest:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the demand is met; ``None`` while that is open."""
+        """Whether the requirement is met; ``None`` while undecided."""
         if self._exceeds(self.bar):
             return True
         return False if self._falls_below(self._failing) else None
 
     @property
     def verdict(self) -> Verdict:
-        """What is shown so far."""
+        """Strongest claim shown so far."""
         if self._exceeds(0.0):
             return Verdict.IMPROVED
         if self._exceeds(self.bar):
@@ -126,7 +146,7 @@ class SequentialTest:
         return Verdict.REGRESSED if self._falls_below(0.0) else Verdict.INCONCLUSIVE
 
     def finish(self) -> SequentialResult:
-        """Ends the comparison where the suite has fewer prompts than ``cap``, with its last test.
+        """End the comparison, with its last test if the suite had fewer prompts than ``cap``.
 
         The number of prompts must not depend on their results.
         """
@@ -136,7 +156,7 @@ class SequentialTest:
         return self.result()
 
     def result(self) -> SequentialResult:
-        """Where the comparison stands."""
+        """Return the current state of the comparison."""
         units = self._units()
         passed = self.passed
         low, high = self._bounds(units)
@@ -167,10 +187,10 @@ class SequentialTest:
     def _accept(self, units: Units, clusters: Sequence[str] | None, signs: ArrayLike) -> None:
         names = set(map(str, clusters or ()))
         if again := names & self._names:
-            raise ValueError(f"cluster {min(again)!r} came in an earlier block: keep it whole")
+            raise ValueError(f"cluster {min(again)!r} is in two blocks: keep its prompts in one")
         if units.sizes.max() > self._largest:
             raise ValueError(
-                f"a cluster of {int(units.sizes.max())} prompts: largest_cluster is {self._largest}"
+                f"a cluster has {int(units.sizes.max())} prompts, largest_cluster is {self._largest}"
             )
         self._names |= names
         self._blocks.append(units)
@@ -178,7 +198,7 @@ class SequentialTest:
         self._ternary += [int(np.sum(signs == sign)) for sign in (-1, 0, 1)]
 
     def _test(self, *, last: bool) -> None:
-        """The test that is due at this look, and whether the comparison is over."""
+        """Hold the test that is due at this look, and note whether the comparison is over."""
         self._level = self._due(last)
         if self._level > 0:
             low, high = interval(self._units(), self._level, seed=self._seed)
@@ -188,7 +208,7 @@ class SequentialTest:
         self.done = last or self.passed is not None
 
     def _due(self, last: bool) -> float:
-        """Level of the test at this look, 0 if none is due."""
+        """Return the level of the test at this look; 0 if no test is due."""
         if self.method == "obf":
             return self._boundary.level(1.0 if last else self.n / self.cap)
         return self.alpha - self._e_alpha if last else 0.0
@@ -212,17 +232,15 @@ class SequentialTest:
         return joined(self._blocks)
 
     def _bounds(self, units: Units) -> tuple[float, float]:
-        """The bounds of looks and test together; they exclude each other only if one is wrong."""
+        """Return the common bounds of looks and test; they are disjoint only if one is wrong."""
         low, high = self._test_low, self._test_high
         if self._e_alpha and units.sums.size:
             looks = np.cumsum([block.sums.size for block in self._blocks])
             weights = units.sizes / self._largest
             bet = confidence_sequence(units.means, self._e_alpha, weights, looks)
             low, high = max(low, bet[0]), min(high, bet[1])
-        for (
-            bound,
-            process,
-        ) in self._above.items():  # what a bet has refuted, no rounding brings back
+        # A bound that a bet has rejected stays rejected, whatever the rounding of the ends.
+        for bound, process in self._above.items():
             low = max(low, math.nextafter(bound, 2)) if self._bet_won(process) else low
         for bound, process in self._below.items():
             high = min(high, math.nextafter(bound, -2)) if self._bet_won(process) else high

@@ -1,10 +1,11 @@
-"""O'Brien-Fleming boundaries for looks whose times need not be planned, by alpha spending.
+"""O'Brien-Fleming boundaries by alpha spending, for looks at times that need not be planned.
 
-Of the level alpha, at most 2 - 2 Phi(z / sqrt(t)) is spent by the share t of all prompts, z the
-upper alpha/2 quantile (Lan & DeMets 1983, Biometrika 70(3), 659-663). Early looks spend next to
-nothing, so the last one keeps nearly the level of a test without looks. The boundary of a look
-solves "crossed here first" = "newly spent" for a Brownian motion, one integral over the looks
-before (Armitage, McPherson & Rowe 1969, J. R. Stat. Soc. A 132(2), 235-244).
+After the share t of all prompts, at most 2 - 2 Phi(z / sqrt(t)) of the level alpha is spent, where z
+is the upper alpha/2 quantile (Lan & DeMets 1983, Biometrika 70(3), 659-663). Early looks spend
+almost nothing, so the last look keeps nearly the level of a single test. At each look, the boundary
+is the height that a Brownian motion crosses there first with a probability equal to the newly spent
+alpha. It takes one integral over the paths of the previous look (Armitage, McPherson & Rowe 1969,
+J. R. Stat. Soc. A 132(2), 235-244).
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from scipy import special
 from llmops.stats.units import Floats
 
 LOWEST = -8.0
-"""Standard deviations below which a path is not followed: it will not come back."""
+"""Standard deviations below which a path is dropped: it practically never returns."""
 NEGLIGIBLE = 1e-14
-"""Spending less than this is no look: the integral is not more precise."""
+"""Alpha below which a look is skipped: the integral is not more precise than this."""
 POINTS_PER_WIDTH = 4
 """Integration points per standard deviation of a step."""
 FEWEST_POINTS, MOST_POINTS = 100, 1_000
@@ -29,10 +30,13 @@ FEWEST_POINTS, MOST_POINTS = 100, 1_000
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """A time, and the paths that have not crossed by then.
+    """A look, and the paths that have not crossed a boundary by then.
 
     Attributes:
-        points: Heights, shape (p,).
+        time: Share of all prompts seen, in [0, 1].
+        spent: Alpha spent so far.
+        level: Level of the test at this look.
+        points: Heights of the paths, shape (p,).
         density: Probability at those heights, times the integration weights, shape (p,).
     """
 
@@ -47,7 +51,7 @@ _START = _Look(0.0, 0.0, 0.0, np.zeros(1), np.ones(1))
 
 
 class OBrienFleming:
-    """One-sided boundaries, one look after the other.
+    """One-sided boundaries, computed look by look.
 
     Args:
         alpha: One-sided level of all looks together.
@@ -58,16 +62,16 @@ class OBrienFleming:
         self._last = _START
 
     def level(self, time: float) -> float:
-        """The level that a test at this look may have by itself.
+        """Return the level that the test at this look may use.
 
         Args:
-            time: Share of all prompts seen, in (0, 1], larger than at the look before.
+            time: Share of all prompts seen, in (0, 1], larger than at the previous look.
 
         Returns:
-            0 while next to nothing may be spent.
+            The one-sided level; 0 while the alpha to spend is negligible.
 
         Raises:
-            ValueError: A time that is not after the last look, or beyond 1.
+            ValueError: The time is not after the previous look, or above 1.
         """
         if not self._last.time < time <= 1:
             raise ValueError(f"time: expected in ({self._last.time}, 1], received {time}")
@@ -75,9 +79,9 @@ class OBrienFleming:
         return self._last.level
 
 
-@lru_cache(maxsize=256)  # comparisons of one plan look at the same times
+@lru_cache(maxsize=256)  # comparisons of one plan share their times
 def _following(last: _Look, alpha: float, time: float) -> _Look:
-    """The look at a later time."""
+    """Return the look at a later time."""
     step, new = time - last.time, spent(alpha, time) - last.spent
     crossing = math.inf if new < NEGLIGIBLE else _crossing(last, step, new)
     points, density = _moved(last, time, crossing)
@@ -87,8 +91,8 @@ def _following(last: _Look, alpha: float, time: float) -> _Look:
 
 
 def _crossing(last: _Look, step: float, new: float) -> float:
-    """The height that paths reach for the first time with probability ``new``."""
-    from scipy import optimize  # here: most comparisons never get here, and start sooner
+    """Return the height that paths reach here for the first time with probability ``new``."""
+    from scipy import optimize  # here: slow to import, and most comparisons do not need it
 
     def excess(height: float) -> float:
         beyond = special.ndtr((last.points - height) / math.sqrt(step))
@@ -98,7 +102,7 @@ def _crossing(last: _Look, step: float, new: float) -> float:
 
 
 def _moved(last: _Look, time: float, crossing: float) -> tuple[Floats, Floats]:
-    """The paths below the crossing, at this look."""
+    """Return points and density of the paths that stay below the crossing at this look."""
     step = math.sqrt(time - last.time)
     low, high = LOWEST * math.sqrt(time), min(crossing, -LOWEST * math.sqrt(time))
     nodes, weights = _legendre(math.ceil(POINTS_PER_WIDTH * (high - low) / step))
@@ -114,10 +118,10 @@ def _legendre(count: int) -> tuple[Floats, Floats]:
 
 @lru_cache(maxsize=32)
 def _rule(count: int) -> tuple[Floats, Floats]:
-    """Points and weights of the Gauss-Legendre rule; finding them takes longer than using them."""
+    """Return points and weights of the Gauss-Legendre rule, cached because they are slow to find."""
     return np.polynomial.legendre.leggauss(count)
 
 
 def spent(alpha: float, time: float) -> float:
-    """Level that may be spent by a share of all prompts."""
+    """Return the alpha that may be spent by a share of all prompts."""
     return float(2 * special.ndtr(special.ndtri(alpha / 2) / math.sqrt(time)))

@@ -1,20 +1,20 @@
-"""The interval of the mean difference when the number of prompts was fixed ahead.
+"""The interval of the mean difference when the number of prompts is fixed in advance.
 
-The t interval trusts the spread it sees. Where a candidate fails rarely and badly that spread is
-most often too small, and a loss as large as the margin passes too often: in simulations 6 to 13% at
-a level of 5%. Two other intervals keep the level there (``docs/explanation/
-operating-characteristics.md`` has the figures):
+The t interval uses the observed spread. If a candidate fails rarely but badly, that spread is
+usually too small, and a loss as large as the margin passes too often: in 6 to 13% of simulations at
+a level of 5%. Two other intervals keep the level (figures in ``docs/explanation/
+operating-characteristics.md``):
 
-- Wins and losses of independent prompts: the score interval, whose variance is the one the tested
-  mean itself implies (Tango 1998, Statistics in Medicine 17, 891-908). At 0 its test is McNemar's.
-- Everything else: the outermost of ``paired.py``'s interval; the same corrected for skewness (Hall
-  1992, J. R. Stat. Soc. B 54(1), 221-228, his monotone cubic); and where the mean would be if the
-  candidate failed (or shone) as often as it may without having been seen to: in k units that show
-  it never, with probability 1 - alpha^(1/k) (Clopper-Pearson's bound of none). The k units are
-  those where most is at stake, and k is the worst choice.
+- For wins and losses of independent prompts, the score interval. Its variance is the one that the
+  tested mean implies (Tango 1998, Statistics in Medicine 17, 891-908). At 0 its test is McNemar's.
+- Otherwise, the outermost of three intervals: that of ``paired.py``; the same corrected for skewness
+  (Hall 1992, J. R. Stat. Soc. B 54(1), 221-228, his monotone cubic); and a worst-case interval for
+  failures (or gains) that the sample is too small to contain. In k units without a failure, the rate
+  may still be 1 - alpha^(1/k), the Clopper-Pearson bound for 0 of k. The k units are those that can
+  lose most, and k is the worst choice.
 
-Either reaches 0 unless the exact test (``exact.py``) rejects "both sides are alike", so that the
-interval and that test never contradict each other.
+Both include 0 unless the exact test (``exact.py``) rejects "both sides are equally good", so that
+interval and test never contradict each other.
 """
 
 from __future__ import annotations
@@ -29,22 +29,23 @@ from llmops.stats.paired import cluster_interval, jackknife
 from llmops.stats.units import Floats, Units
 
 STEPS = 40
-"""Bisections: 1e-12 of the range."""
+"""Number of bisections; leaves 1e-12 of the range."""
 SMALLEST_P, LARGEST_ALPHA = 1e-9, 0.4999
+"""Range of levels in which a p-value is searched."""
 SYMMETRIC = 1e-6
-"""Below this, skewness makes no difference, and its formula divides by it."""
+"""Skewness below which it is ignored: the formula divides by it."""
 
 
 def interval(
     units: Units, alpha: float, *, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
-    """Both ends of the interval, each wrong with probability ``alpha``.
+    """Return both ends of the interval, each wrong with probability at most ``alpha``.
 
     Args:
-        units: Of one or more prompts.
-        alpha: In (0, 0.5); the confidence of the interval is 1 - 2 alpha.
-        draws: Of the sign flip test.
-        seed: Of the sign flip test.
+        units: Units with at least one prompt.
+        alpha: Level of each end, in (0, 0.5); the interval has confidence 1 - 2 alpha.
+        draws: Number of draws of the sign-flip test.
+        seed: Seed of the sign-flip test.
 
     Returns:
         Ends in [-1, 1]; (-1, 1) with fewer than two units.
@@ -60,16 +61,18 @@ def interval(
 
 
 def p_above(units: Units, bound: float, *, draws: int = DRAWS, seed: int = 0) -> float:
-    """P-value of "the mean difference is at most ``bound``": where ``interval`` excludes it no more.
+    """Return the p-value of "the mean difference is at most ``bound``".
+
+    It is the smallest level at which ``interval`` excludes the bound.
 
     Args:
-        units: Of one or more prompts.
-        bound: In (-1, 1).
-        draws: Of the sign flip test.
-        seed: Of the sign flip test.
+        units: Units with at least one prompt.
+        bound: Tested mean difference, in (-1, 1).
+        draws: Number of draws of the sign-flip test.
+        seed: Seed of the sign-flip test.
 
     Returns:
-        At least 1e-9; 1 where even an interval of hardly any confidence reaches the bound.
+        A number from 1e-9 to 1; 1 if an interval of almost no confidence includes the bound.
     """
     low, high = math.log(SMALLEST_P), math.log(LARGEST_ALPHA)
     if units.sums.size < 2 or _ends(units, LARGEST_ALPHA)[0] <= bound:
@@ -83,10 +86,10 @@ def p_above(units: Units, bound: float, *, draws: int = DRAWS, seed: int = 0) ->
 
 
 def _alike(units: Units, alternative: Alternative, alpha: float, draws: int, seed: int) -> bool:
-    """Whether the exact test leaves it open that both sides are alike."""
+    """Return whether the exact test does not reject "both sides are equally good"."""
     differing = int(np.count_nonzero(units.sums))
     if not units.are_ternary and differing > ENUMERATED and alpha * (draws + 1) < 1:
-        return True  # so many draws cannot show so much
+        return True  # these draws are too few for a p-value of alpha
     return p_alike(units, alternative, draws=draws, seed=seed) > alpha
 
 
@@ -95,14 +98,14 @@ def _ends(units: Units, alpha: float) -> tuple[float, float]:
 
 
 def _score_ends(units: Units, alpha: float) -> tuple[float, float]:
-    """Tango's interval."""
+    """Return the ends of Tango's interval."""
     wins, losses = int((units.sums > 0).sum()), int((units.sums < 0).sum())
     n, z = units.sums.size, -float(special.ndtri(alpha))
     return _score_low(wins, losses, n, z), -_score_low(losses, wins, n, z)
 
 
 def _score_low(wins: int, losses: int, n: int, z: float) -> float:
-    """The mean below the observed one whose score is z."""
+    """Return the mean below the observed one whose score is z."""
     low, high = -1.0, (wins - losses) / n
     for _ in range(STEPS):
         middle = (low + high) / 2
@@ -111,10 +114,10 @@ def _score_low(wins: int, losses: int, n: int, z: float) -> float:
 
 
 def _score(wins: int, losses: int, n: int, mean: float) -> float:
-    """Standardised distance of the observed from a supposed mean (Tango 1998, eq. 12).
+    """Return the standardised distance of the observed mean from ``mean`` (Tango 1998, eq. 12).
 
-    The probability of a loss is the likeliest one under that mean: the larger root of
-    2n p^2 + (-w - l + (2n - w + l) mean) p - l mean (1 - mean) = 0.
+    The probability p of a loss is the likeliest one under ``mean``: the larger root of
+    2n p^2 + (-w - l + (2n - w + l) mean) p - l mean (1 - mean) = 0, for w wins and l losses.
     """
     b = -wins - losses + (2 * n - wins + losses) * mean
     c = -losses * mean * (1 - mean)
@@ -127,7 +130,7 @@ def _score(wins: int, losses: int, n: int, mean: float) -> float:
 
 
 def _skewed_ends(units: Units, alpha: float) -> tuple[float, float]:
-    """Outermost of the interval of ``paired.py``, that without skewness, and what is unseen."""
+    """Return the outermost ends of the plain, the skewness-corrected and the worst-case interval."""
     plain, _ = cluster_interval(units.sums, units.sizes, 1 - 2 * alpha)
     mean, error, freedom = jackknife(units.sums, units.sizes)
     prompts = float(units.sizes.sum())
@@ -142,7 +145,7 @@ def _skewed_ends(units: Units, alpha: float) -> tuple[float, float]:
 
 
 def _unseen(stakes: Floats, alpha: float) -> float:
-    """What may be lost in all, had it happened to units as often as it may have stayed unseen."""
+    """Return the largest total loss by failures that the sample may be too small to contain."""
     largest = np.cumsum(np.sort(stakes)[::-1])
     chance = 1 - alpha ** (1 / np.arange(1, stakes.size + 1))
     return float(np.max(chance * largest))
@@ -151,11 +154,11 @@ def _unseen(stakes: Floats, alpha: float) -> float:
 def _skewness(units: Units, mean: float) -> float:
     residual = units.sums - mean * units.sizes
     spread = float(np.mean(residual**2)) ** 1.5
-    return float(np.mean(residual**3)) / spread if spread > 0 else 0.0  # 0: but for rounding alike
+    return float(np.mean(residual**3)) / spread if spread > 0 else 0.0  # 0: equal up to rounding
 
 
 def _unskewed(quantile: float, skew: float) -> float:
-    """The T for which T + k T^2 / 3 + k^2 T^3 / 27 + k / 6 is the quantile, k the skew."""
+    """Return T with T + k T^2 / 3 + k^2 T^3 / 27 + k / 6 equal to the quantile, k the skew."""
     if abs(skew) < SYMMETRIC:
         return quantile
     return float(3 / skew * (np.cbrt(1 + skew * (quantile - skew / 6)) - 1))

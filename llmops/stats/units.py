@@ -1,8 +1,8 @@
-"""What counts as one observation: a prompt, or a cluster of prompts that are not independent.
+"""Independent observations: single prompts, or clusters of prompts that depend on each other.
 
-Scores lie in [0, 1], so a difference lies in [-1, 1]. A cluster enters every test as a whole, by
-the sum of its differences and by its size: the mean difference that is tested is then the one over
-prompts, (sum of sums) / (sum of sizes), whether clusters are of one size or not.
+Scores lie in [0, 1], so a difference lies in [-1, 1]. A cluster enters every test as a whole, with
+the sum of its differences and its size. The tested mean is therefore the one over prompts,
+(sum of sums) / (sum of sizes), whether or not clusters have the same size.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 DIGITS = 12
-"""Differences are rounded so: 0.3 - 0.2 and 0.9 - 0.8 are equal, not a spread of 1e-16."""
+"""Decimals of a rounded difference: 0.3 - 0.2 and 0.9 - 0.8 are equal, not 1e-16 apart."""
 Floats = NDArray[np.float64]
 
 
@@ -24,9 +24,9 @@ class Units:
 
     Attributes:
         sums: Sum of differences of each unit, shape (G,).
-        sizes: Prompts in each unit, shape (G,).
-        falls: By how much each sum could be lower: the candidate's scores, shape (G,).
-        rises: By how much it could be higher: what the candidate's scores lack to 1, shape (G,).
+        sizes: Number of prompts of each unit, shape (G,).
+        falls: Largest possible decrease of each sum: the sum of the candidate's scores, shape (G,).
+        rises: Largest possible increase: the size minus that sum, shape (G,).
     """
 
     sums: Floats
@@ -60,17 +60,17 @@ def units_of(
     clusters: Sequence[str] | None = None,
     candidate: ArrayLike | None = None,
 ) -> Units:
-    """Groups paired differences into independent units.
+    """Group paired differences into independent units.
 
     Args:
         differences: Candidate minus baseline, in [-1, 1], shape (n,); n may be 0.
-        clusters: Cluster of each prompt, shape (n,); prompts are independent if absent.
-        candidate: The candidate's scores in [0, 1], shape (n,); without them any difference
-            could have been -1 or 1.
+        clusters: Cluster name of each prompt, shape (n,); without it, prompts are independent.
+        candidate: Scores of the candidate in [0, 1], shape (n,); without them, any difference
+            is assumed to be possible, from -1 to 1.
 
     Raises:
-        ValueError: Not one dimension, NaN or a number outside its range, or as many names or
-            scores as differences are not given.
+        ValueError: The differences are not one-dimensional, a number is NaN or outside its
+            range, or there is not one cluster name or score for each difference.
     """
     values = np.asarray(differences, dtype=np.float64).round(DIGITS)
     if values.ndim != 1:
@@ -88,16 +88,16 @@ def units_of(
 
 
 def joined(parts: Sequence[Units]) -> Units:
-    """Units of several blocks as one."""
+    """Return the units of several blocks as one."""
     columns = zip(*((u.sums, u.sizes, u.falls, u.rises) for u in parts), strict=True)
     return Units(*map(np.concatenate, columns)) if parts else Units(*(np.zeros(0),) * 4)
 
 
 def cluster_sums(difference: Floats, clusters: Sequence[str] | None) -> tuple[Floats, Floats]:
-    """Sum of differences and number of pairs of each cluster, both of shape (G,).
+    """Return the sum of differences and the number of prompts of each cluster, shapes (G,).
 
     Raises:
-        ValueError: As many names as differences are not given.
+        ValueError: There is not one cluster name for each difference.
     """
     if clusters is None:
         return difference, np.ones_like(difference)

@@ -1,1 +1,1 @@
-"""What two texts share: normalised words, n-grams, overlap."""
+"""Overlap of texts: normalised words, n-grams and near-duplicates."""

@@ -1,9 +1,10 @@
-"""Runs of n words as numbers, in arrays: what many texts share is found without comparing pairs.
+"""N-grams of words as hashes in arrays, which finds shared n-grams without comparing pairs of texts.
 
-A word of the suite has a number of its own; any other word is 0, and a run that holds one cannot be
-in the suite. A run is the 64-bit polynomial of its words' random numbers: among 10^7 runs of training
-data and 10^6 of a suite the chance of a single mistake is one in a million.
-Not datasketch: it estimates; here containment of a short prompt in a long text is counted exactly.
+A *run* here is an n-gram of words. Each word of the suite has its own number; any other word is 0,
+and a run with a 0 cannot be in the suite. The hash of a run is a 64-bit polynomial of random numbers
+of its words: among 10^7 runs of training data and 10^6 of a suite, the probability of a single
+collision is one in a million.
+Not datasketch: it estimates, and a short prompt inside a long text needs exact containment.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ Ints = NDArray[np.signedinteger]
 Hashes = NDArray[np.uint64]
 
 PART = 1_000_000
-"""Words looked at together, unless a single text has more: some 60 MB of arrays."""
+"""Words processed at a time, more only for a longer single text: about 60 MB of arrays."""
 TOP = 22
-"""Leading bits of a hash that rule most runs out before they are looked up: a table of 4 MiB."""
+"""Leading bits of a hash that exclude most runs before the lookup: a table of 4 MiB."""
 BASE = np.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no power of it vanishes modulo 2^64."""
 
@@ -44,13 +45,13 @@ class Texts:
         return len(self._ends) - 1
 
     def add(self, words: Sequence[str]) -> None:
-        """Adds a text."""
+        """Add a text, given as its words."""
         number = self._number
         self._ids.extend([number(word, 0) for word in words])
         self._ends.append(len(self._ids))
 
     def parts(self) -> Iterator[tuple[int, int]]:
-        """First text and the one after the last, of groups of texts with up to ``PART`` words."""
+        """Yield (start, stop) of consecutive groups of texts with up to ``PART`` words."""
         ends, start = np.asarray(self._ends), 0
         while start < len(self):
             stop = int(np.searchsorted(ends, ends[start] + PART, side="right")) - 1
@@ -59,11 +60,11 @@ class Texts:
             start = stop
 
     def runs(self, n: int, start: int, stop: int) -> tuple[Hashes, Ints, Ints]:
-        """Runs of n words of the texts from ``start`` to before ``stop``.
+        """Return the runs of n words in the texts ``start`` to ``stop - 1``.
 
         Returns:
-            The runs of known words, shape (r,); the text of each, shape (r,); and how many runs of
-            each text hold an unknown word, shape (stop - start,).
+            Hashes of the runs of known words, shape (r,); the text of each, shape (r,); and the
+            number of runs with an unknown word in each text, shape (stop - start,).
         """
         ends = np.asarray(self._ends)[start : stop + 1]
         ids = np.frombuffer(self._ids, np.int32)[ends[0] : ends[-1]]
@@ -77,7 +78,7 @@ class Texts:
         return hashes[whole & known], texts[:size][whole & known], strange
 
     def _hashes(self, ids: NDArray[np.int32], n: int) -> Hashes:
-        """Of all runs of n words, by halves: five steps for 13 words."""
+        """Return the hashes of all runs of n words, by halving: five steps for 13 words."""
         if ids.size < n:
             return np.zeros(0, np.uint64)
         if n == 1:
@@ -93,7 +94,7 @@ class Index:
     """The distinct runs of a suite.
 
     Args:
-        hashes: All runs, repeated ones included, shape (r,).
+        hashes: Hashes of all runs, repeated ones included, shape (r,).
     """
 
     def __init__(self, hashes: Hashes) -> None:
@@ -108,25 +109,28 @@ class Index:
         return len(self._distinct)
 
     def pairs(self, hashes: Hashes, owners: Ints) -> tuple[Ints, Ints]:
-        """Distinct (owner, position of the run in this index); runs that are not in it are left out.
+        """Return distinct pairs (owner, position in this index) of the runs that are in it.
 
         Args:
-            hashes: Runs, shape (r,).
-            owners: Who has each of them, at least 0, shape (r,).
+            hashes: Hashes of runs, shape (r,).
+            owners: Number of the text or cluster of each run, at least 0, shape (r,).
+
+        Returns:
+            Owners and positions, shapes (pairs,).
         """
         maybe = self._maybe[hashes >> (64 - TOP)]
         at = self._distinct.get_indexer(hashes[maybe])
-        found, size = at >= 0, max(1, len(self))
-        both = _distinct(owners[maybe][found] * size + at[found])
+        present, size = at >= 0, max(1, len(self))
+        both = _distinct(owners[maybe][present] * size + at[present])
         return np.divmod(both, size)
 
     def owners(self, pairs: tuple[Ints, Ints]) -> Ints:
-        """How many owners each run has, shape (len,)."""
+        """Return the number of owners of each run, shape (len(self),)."""
         return np.bincount(pairs[1], minlength=len(self))
 
 
 def _distinct(values: Any) -> Any:
-    """Sorted distinct values; ``numpy.unique`` hashes, which takes ten times as long here."""
+    """Return sorted distinct values; ``numpy.unique`` hashes, which takes ten times as long here."""
     values = np.sort(values)
     first = np.ones(values.size, bool)
     first[1:] = values[1:] != values[:-1]

@@ -1,4 +1,8 @@
-"""How much of each prompt stands in one training text, apart from what many texts share."""
+"""The share of each prompt that occurs in one training text, ignoring boilerplate.
+
+A run is an n-gram of words (``ngrams.py``). A *telling* run is one that few clusters of the suite and
+few training texts contain; other runs are boilerplate, such as an instruction template.
+"""
 
 from __future__ import annotations
 
@@ -13,26 +17,26 @@ from scipy import sparse
 from llmops.texts.ngrams import Index, Ints, Texts
 
 SUITE_SHARE, SUITE_FEWEST = 0.05, 3
-"""A run in more of the suite's clusters than the larger of both says nothing: an instruction template.
-Clusters, not prompts: five questions about one passage are one place where the passage stands."""
+"""A run in more clusters of the suite than the larger of both is boilerplate. Clusters, not prompts:
+five questions about one passage count as one occurrence of the passage."""
 TRAINING_SHARE, TRAINING_FEWEST = 0.01, 10
-"""The same for training texts. Ten, so that a prompt which was trained on in ten wordings is found."""
+"""The same for training texts. Ten, so that a prompt that is trained on in ten wordings is found."""
 MOST, MOST_PAIRS = 100, 500
-"""More training texts than that share no run of many words (no pair of words) by leakage, however many
-texts there are; and the time grows with the square of a template's spread."""
+"""Training texts that may share a telling run of many words (a pair of words), at most: more of them
+do not share it by leakage, and the time grows with the square of their number."""
 ROWS = 1_000
-"""Training texts that are compared with the suite at once: keeps the counts below 120 MB."""
+"""Training texts compared with the suite at a time: keeps the counts below 120 MB."""
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """The suite's side.
+    """The p prompts of a suite.
 
     Attributes:
-        texts: One for each prompt.
-        clusters: Number of each prompt's cluster, from 0, shape (p,).
+        texts: Text of each prompt.
+        clusters: Cluster number of each prompt, from 0, shape (p,).
     """
 
     texts: Texts
@@ -43,9 +47,9 @@ class _Shared(NamedTuple):
     """Pairs of a prompt and a training text that share a telling run.
 
     Attributes:
-        prompts: Shape (s,).
-        runs: How many distinct ones they share, shape (s,).
-        theirs: How many the training text has, shape (s,).
+        prompts: Number of the prompt, shape (s,).
+        runs: Number of distinct telling runs that both share, shape (s,).
+        theirs: Number of runs of the training text, shape (s,).
     """
 
     prompts: Ints
@@ -54,12 +58,12 @@ class _Shared(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Runs of the suite that a part of the training texts has.
+    """Runs of the suite in a part of the training texts.
 
     Attributes:
-        texts: From 0, ascending, shape (r,).
-        runs: Position in the index, shape (r,).
-        strange: How many other runs each text has, shape (texts,).
+        texts: Number of the text within the part, from 0, ascending, shape (r,).
+        runs: Position of the run in the index, shape (r,).
+        strange: Number of other runs of each text, shape (texts,).
     """
 
     texts: Ints
@@ -68,10 +72,10 @@ class _Part(NamedTuple):
 
 
 def contained(prompts: Prompts, training: Texts, n: int) -> Floats:
-    """The largest share of a prompt's runs of n words that one training text has.
+    """Return the largest share of each prompt's runs of n words that one training text contains.
 
     Returns:
-        In [0, 1], shape (p,); 0 for a prompt of fewer than n words or of boilerplate alone.
+        Shares in [0, 1], shape (p,); 0 for a prompt that is boilerplate or shorter than n words.
     """
     runs = _Runs(prompts, training, n, most=MOST)
     best = np.zeros(len(prompts.texts))
@@ -81,16 +85,17 @@ def contained(prompts: Prompts, training: Texts, n: int) -> Floats:
 
 
 def alike(prompts: Prompts, training: Texts, n: int, fewest: int) -> Floats:
-    """The largest Jaccard index of a prompt's runs of n words and those of a training text.
+    """Return the largest Jaccard index between the runs of each prompt and of a training text.
 
     Args:
-        prompts: See ``Prompts``.
-        training: Numbered by the same words.
-        n: Words in a run.
-        fewest: Runs a prompt must have; the index of fewer says little.
+        prompts: Prompts of the suite.
+        training: Training texts, numbered by the same words.
+        n: Number of words in a run.
+        fewest: Runs that a prompt must have; the index of fewer is not meaningful, and returned
+            as 0.
 
     Returns:
-        In [0, 1], shape (p,).
+        Indices in [0, 1], shape (p,).
     """
     runs = _Runs(prompts, training, n, most=MOST_PAIRS)
     best = np.zeros(len(prompts.texts))
@@ -102,16 +107,16 @@ def alike(prompts: Prompts, training: Texts, n: int, fewest: int) -> Floats:
 
 
 class _Runs:
-    """The telling runs of n words: those that few clusters of the suite and few training texts have.
+    """The telling runs of n words.
 
     Args:
-        prompts: See ``Prompts``.
-        training: Numbered by the same words.
-        n: Words in a run.
-        most: Training texts that may have a telling run, whatever their share.
+        prompts: Prompts of the suite.
+        training: Training texts, numbered by the same words.
+        n: Number of words in a run.
+        most: Most training texts that may share a telling run, whatever their share.
 
     Attributes:
-        sizes: Distinct telling runs of each prompt, shape (p,).
+        sizes: Number of distinct telling runs of each prompt, shape (p,).
     """
 
     def __init__(self, prompts: Prompts, training: Texts, n: int, *, most: int) -> None:
@@ -127,7 +132,7 @@ class _Runs:
         self._ours = self._matrix(pairs, len(prompts.texts))
 
     def _read(self, training: Texts, n: int, limit: float) -> list[_Part]:
-        """What each part of the training data shares; decides which runs are telling."""
+        """Return the runs that each part of the training data shares; update the telling ones."""
         counts = np.zeros(len(self._index), np.int64)
         parts = []
         for start, stop in training.parts():
@@ -135,12 +140,12 @@ class _Runs:
             texts, runs = self._index.pairs(hashes, owners - start)
             counts += self._index.owners((texts, runs))
             self._telling &= counts <= limit
-            kept = self._telling[runs]  # drops most pairs of common words, of which there are many
+            kept = self._telling[runs]  # drops most pairs of common words, which are numerous
             parts.append(_Part(texts[kept].astype(np.int32), runs[kept].astype(np.int32), strange))
         return parts
 
     def shared(self) -> Iterator[_Shared]:
-        """Pairs that share a run, part by part."""
+        """Yield the pairs that share a telling run, part by part."""
         for part in self._theirs:
             telling = self._telling[part.runs]
             texts, runs = part.texts[telling], part.runs[telling]
@@ -152,7 +157,7 @@ class _Runs:
                 yield _Shared(common.row, common.data, theirs[start + common.col])
 
     def _matrix(self, pairs: tuple[Ints, Ints], rows: int) -> Any:
-        """A row for each text, a one for each telling run in it."""
+        """Return a sparse matrix with a row for each text and a 1 for each telling run in it."""
         texts, runs = (half[self._telling[pairs[1]]] for half in pairs)
         ones = np.ones(texts.size, np.int32)
         return sparse.csr_array((ones, (texts, runs)), shape=(rows, len(self._index)))

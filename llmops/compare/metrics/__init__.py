@@ -1,11 +1,9 @@
-"""The scorers of texts as Hugging Face ``evaluate`` modules, which load without a network.
-
-``evaluate.load(metrics.path("token_f1"))`` and
-``evaluate.combine([metrics.path("token_f1"), metrics.path("one_line")])`` work.
-"""
+"""The scorers of texts as Hugging Face ``evaluate`` modules, which load without a network."""
 
 from llmops.files import home
 from llmops.recipe.built_in_scorers import BY_NAME
+
+__all__ = ["path"]
 
 MODULE = '''\
 """The scorer {name} of llmops as a Hugging Face ``evaluate`` module."""
@@ -18,21 +16,29 @@ class {title}(base.MeanMetric):
 
     scorer = "{name}"
 '''
-"""All that differs between the modules is the name; they say nothing that can become stale."""
+"""Source of a module; nothing but the name differs, so that a written module never becomes stale."""
 
 
 def path(name: str) -> str:
-    """Return what ``evaluate.load`` takes for one of our metrics: the folder of its module.
+    """Return the folder of a metric's module, for ``evaluate.load`` and ``evaluate.combine``.
 
-    The folder lies in ``LLMOPS_HOME`` and is written when it is first asked for: ``evaluate``
-    names a metric after its file, so each needs a file of its own.
+    The folder is in ``LLMOPS_HOME`` and is written on first use. ``evaluate`` names a metric after
+    its file, so each metric needs its own file.
 
     Args:
-        name: A scorer of texts without an argument, such as ``token_f1``.
+        name: Name of a scorer of texts without an argument, such as ``token_f1``.
 
     Raises:
-        KeyError: No such metric.
-        LlmopsError: ``LLMOPS_HOME`` cannot be written.
+        KeyError: There is no such metric.
+        LlmopsError: ``LLMOPS_HOME`` is not writable.
+
+    Example:
+        import evaluate
+
+        from llmops.compare import metrics
+
+        metric = evaluate.load(metrics.path("token_f1"))
+        print(metric.compute(predictions=["a blue car"], references=["the blue car"]))
     """
     if not BY_NAME[name].is_of_texts:
         raise KeyError(name)

@@ -1,7 +1,7 @@
-"""What our ``evaluate`` modules share.
+"""The base class of the ``evaluate`` modules.
 
-They name this module and not its class: ``evaluate.load`` takes the first metric class that it finds
-among a module's names.
+They import this module, not its class, because ``evaluate.load`` takes the first metric class among
+a module's names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class MeanMetric(evaluate.Metric):  # type: ignore[misc]
     """Mean of a scorer over the examples.
 
     Attributes:
-        scorer: Name of a built-in scorer of texts; also the key of the result.
+        scorer: Name of a built-in scorer of texts, and key of the result.
     """
 
     scorer: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Scorers: a number in [0, 1] for each answer. Each built-in one is a file and a table entry."""
+"""Scorers: functions that rate each answer from 0 to 1. A built-in one is a file and a table entry."""
 
 from llmops.compare.scorers.load import load_scorers
 from llmops.compare.scorers.scoring import require_expected, score

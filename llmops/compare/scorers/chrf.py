@@ -22,21 +22,21 @@ CITATION = r"""
 
 
 def score(prediction: str, reference: str) -> float:
-    """Return the chrF of one sentence: Popović 2015, section 2, as sacrebleu computes it.
+    """Return the chrF of one sentence as sacrebleu computes it, after Popović 2015, section 2.
 
-    n goes up to 6, recall is weighted twice as much as precision, and white space is ignored.
-    Precision and recall are averaged over the n for which both texts are long enough.
+    N-grams have 1 to 6 characters, recall has twice the weight of precision, and white space is
+    ignored. Precision and recall are averaged over the n for which both texts are long enough.
 
     Returns:
         The F-score in [0, 1]; 1 if both are empty, 0 if only one is.
     """
     if not prediction.split() and not reference.split():
-        return 1.0  # equal texts; sacrebleu says 0
+        return 1.0  # equal texts; sacrebleu returns 0
     return float(_package().sentence_score(prediction, [reference]).score) / 100
 
 
 @cache
 def _package() -> CHRF:
-    from sacrebleu.metrics.chrf import CHRF  # takes 0.1 s: only where it is used
+    from sacrebleu.metrics.chrf import CHRF  # here: takes 0.1 s
 
     return CHRF()

@@ -1,4 +1,4 @@
-"""Hugging Face ``evaluate`` modules as scorers: each example is a data set of one."""
+"""Hugging Face ``evaluate`` modules as scorers: each example is a dataset of one row."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _KEYED = re.compile(r"(.+?):((?:1-)?[A-Za-z_][A-Za-z0-9_.-]*)")
 def load(name: ScorerName, folder: Path) -> Scorer:
     """Return the scorer of ``evaluate:NAME_OR_PATH[:KEY]``.
 
-    A path (to a folder, or to its file of the same name) is read from disk alone. A name is
+    A path (to a folder, or to its file of the same name) is read from disk only. A name is
     looked up in ``evaluate``'s cache and, unless ``HF_EVALUATE_OFFLINE`` is set, on the hub.
 
     Args:
-        name: KEY is the entry of the result that counts, needed where there are several numbers;
-            ``1-KEY`` turns an error rate round, cut off at 0.
-        folder: What a relative path is relative to.
+        name: Parsed name. KEY is the entry of the result to use, required if there are several
+            numbers; ``1-KEY`` inverts an error rate, with 0 as the least score.
+        folder: Folder for a relative path.
 
     Raises:
-        NotFoundError: No such module here or on the hub.
-        UsageError: It cannot be imported, or needs more than predictions and references.
+        NotFoundError: The module exists neither here nor on the hub.
+        UsageError: The module cannot be imported, or needs more than predictions and references.
     """
     keyed = _KEYED.fullmatch(name.argument)
     where, key = keyed.groups() if keyed else (name.argument, "")
@@ -40,12 +40,12 @@ def load(name: ScorerName, folder: Path) -> Scorer:
     # A folder that happens to have a metric's name must not hide the metric.
     is_here = local.is_file() or (local / f"{local.name}.py").is_file()
     module = _load(name, str(local) if is_here else where)
-    features = module.features  # several, if it takes its inputs in several types
+    features = module.features  # a list if the module accepts several input types
     needed = set(features[0] if isinstance(features, list) else features)
     if not needed <= set(INPUTS) or "predictions" not in needed:
         raise UsageError(
-            f"scorer {name.spec!r}: it reads {', '.join(sorted(needed))};"
-            " a scorer has predictions and references only"
+            f"scorer {name.spec!r}: the module reads {', '.join(sorted(needed))},"
+            " but a scorer has only predictions and references"
         )
 
     def compute(answer: str, expected: str | None) -> Mapping[str, Any]:
@@ -67,14 +67,14 @@ def _load(name: ScorerName, where: str) -> Any:
     import evaluate
 
     try:
-        # Its own id and memory: two processes would meet in one file of evaluate's cache.
+        # A unique id, in memory: two processes would share one file of evaluate's cache.
         return evaluate.load(where, keep_in_memory=True, experiment_id=uuid.uuid4().hex)
     except (FileNotFoundError, ConnectionError) as error:
         raise NotFoundError(
-            f"scorer {name.spec!r}: no evaluate module at {where!r}, in evaluate's cache or on the hub",
-            next_command="give the path of a folder that holds a file of the folder's name",
+            f"scorer {name.spec!r}: no evaluate module {where!r} on disk, in evaluate's cache or on the hub",
+            next_command="give the path of a folder that contains a file of the same name",
         ) from error
-    except Exception as error:  # a module is anybody's code
+    except Exception as error:  # a module may be any user's code
         raise UsageError(
             f"scorer {name.spec!r}: cannot be loaded: {type(error).__name__}: {error}"
         ) from error
@@ -83,10 +83,10 @@ def _load(name: ScorerName, where: str) -> Any:
 def _require_entry(
     name: ScorerName, compute: Callable[[str, str], Mapping[str, Any]], key: str
 ) -> None:
-    """Refuses a key that does not choose one number, before anything is generated."""
+    """Refuse a key that does not select one number, before anything is generated."""
     try:
         result = compute("yes", "yes")
-    except Exception:  # it may want numbers: real answers will tell
+    except Exception:  # it may need numbers: the first real answers decide
         return
     try:
         _entry(result, key)
@@ -95,7 +95,7 @@ def _require_entry(
 
 
 def _entry(result: Mapping[str, Any], key: str) -> float:
-    """The number that counts among those a module returns."""
+    """Return the number that the key selects among those a module returns."""
     numbers = {name: float(value) for name, value in result.items() if _is_number(value)}
     wanted = key.removeprefix("1-")
     if not wanted and len(numbers) == 1:

@@ -1,4 +1,4 @@
-"""``exact``: whether an answer is the expected one, up to its spelling."""
+"""``exact``: whether an answer equals the expected one, ignoring case, spacing and a full stop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ CITATION = """
 
 
 def score(prediction: str, reference: str) -> float:
-    """Return 1 if both texts are equal once ``normalised``, else 0."""
+    """Return 1 if both texts are equal after ``normalised``, else 0."""
     return float(normalised(prediction) == normalised(reference))
 
 
 def normalised(text: str) -> str:
-    """Return a text in Unicode NFKC, case folded, with single spaces and no full stop at the end."""
+    """Return a text in Unicode NFKC, casefolded, with single spaces and without a final full stop."""
     words = unicodedata.normalize("NFKC", text).casefold().split()
     return " ".join(words).removesuffix(".").rstrip()

@@ -14,29 +14,30 @@ from llmops.records import Example
 
 
 def load(name: ScorerName, folder: Path) -> Scorer:
-    """Return a scorer that gives 1 if the pattern's last matches are ``exact``ly equal, else 0.
+    """Return a scorer that gives 1 if the last matches in both texts are equal, else 0.
 
-    An expected answer without a match is compared whole: it may be the bare result.
+    Matches are compared as the scorer ``exact`` compares texts. An expected answer without a match
+    is compared as a whole: it may be the bare result.
 
     Raises:
-        UsageError: Not a regular expression, or one without exactly one group.
+        UsageError: The argument is not a regular expression with exactly one group.
     """
     pattern = compiled(name)
     if pattern.groups != 1:
         raise UsageError(
-            f"scorer {name.spec!r}: needs one group ( ) around what is compared,"
+            f"scorer {name.spec!r}: expected one group ( ) around the part to compare,"
             f" received {pattern.groups}; (?: ) groups do not count"
         )
 
     def same(example: Example, answer: str) -> float:
-        expected, found = example.expected or "", _last(pattern, answer)
+        expected, result = example.expected or "", _last(pattern, answer)
         wanted = _last(pattern, expected) or expected
-        return float(found is not None and normalised(found) == normalised(wanted))
+        return float(result is not None and normalised(result) == normalised(wanted))
 
     return named_scorer(name, same)
 
 
 def _last(pattern: re.Pattern[str], text: str) -> str | None:
-    """Return the last match of the group that is not empty."""
-    found = [match for match in pattern.findall(text) if match]
-    return found[-1] if found else None
+    """Return the last match of the group that is not empty; ``None`` without one."""
+    matches = [match for match in pattern.findall(text) if match]
+    return matches[-1] if matches else None

@@ -1,4 +1,4 @@
-"""``likelihood``: how likely a model finds the expected answer. The engine computes the sums."""
+"""``likelihood``: probability of the expected answer per token. The engine computes the sums."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from llmops.recipe.scorer_names import ScorerName
 
 
 def load(name: ScorerName, folder: Path) -> Scorer:
-    """Return the scorer; it has no function of its own."""
+    """Return the scorer, which has no ``judge``."""
     return named_scorer(name, None)
 
 
 def per_token(log_probability_sum: float, tokens: int) -> float:
-    """Return how likely a text is, per token.
+    """Return the probability of a text per token.
 
     Args:
         log_probability_sum: Sum of the natural logarithms of the tokens' probabilities.
-        tokens: How many tokens were summed.
+        tokens: Number of tokens in the sum.
 
     Returns:
-        The geometric mean of the probabilities, exp(sum / tokens).
+        The geometric mean of the probabilities, exp(sum / tokens), in [0, 1].
 
     Raises:
-        ValueError: No tokens, or a sum that is NaN or positive.
+        ValueError: There are no tokens, or the sum is NaN or positive.
     """
     if tokens < 1 or not log_probability_sum <= 0:
         raise ValueError(f"no log-probability: sum {log_probability_sum} over {tokens} tokens")

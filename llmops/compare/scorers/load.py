@@ -1,4 +1,4 @@
-"""Scorers by the names that recipes and command lines use."""
+"""Loading of scorers by the names that recipes and command lines use."""
 
 from __future__ import annotations
 
@@ -16,39 +16,48 @@ from llmops.recipe.scorer_names import ScorerName
 def load_scorers(
     names: Iterable[str], *, code: bool = True, folder: Path = Path()
 ) -> tuple[Scorer, ...]:
-    """Make scorers of their names.
+    """Load scorers by name.
 
     Args:
-        names: ``[LABEL=]KIND[:ARGUMENT]`` each; see ``llmops.recipe.scorer_names``.
+        names: Names of the form ``[LABEL=]KIND[:ARGUMENT]``, such as ``token_f1`` or
+            ``ends=regex:[.]$``.
         code: Whether ``evaluate:`` and ``mlflow:``, which import modules, are allowed.
-        folder: What relative paths of schemas and modules are relative to.
+        folder: Folder for relative paths of schemas and modules.
+
+    Returns:
+        The scorers in the order of their names.
 
     Raises:
-        UsageError: An unknown name, or an argument that cannot be used.
-        NotFoundError: A schema or module that does not exist.
+        UsageError: A name is unknown, or its argument is invalid.
+        NotFoundError: A schema or module does not exist.
+
+    Example:
+        from llmops.compare.scorers import load_scorers
+
+        exact, ends = load_scorers(["exact", "ends=regex:[.]$"])
     """
     return tuple(_load(name, folder) for name in scorer_names.parse_all(names, code=code))
 
 
 def implementation(name: str) -> ModuleType:
-    """Import the file of a built-in scorer.
+    """Import the module of a built-in scorer.
 
-    A function of texts has ``score(prediction, reference)`` in its file, or ``score(prediction)``
-    if it does not read the expected answer, and may have ``URL`` and ``CITATION`` (BibTeX) of its
-    source. Any other scorer has ``load(name, folder) -> Scorer``.
+    The module of a scorer of texts has ``score(prediction, reference)``, or ``score(prediction)`` if
+    it does not read the expected answer, and optionally ``URL`` and ``CITATION`` (BibTeX) of its
+    source. The module of any other scorer has ``load(name, folder) -> Scorer``.
 
     Raises:
-        KeyError: No such scorer.
+        KeyError: There is no scorer of this name.
     """
     return importlib.import_module(f"llmops.compare.scorers.{BY_NAME[name].module or name}")
 
 
 def _load(name: ScorerName, folder: Path) -> Scorer:
-    found = implementation(name.kind)
+    module = implementation(name.kind)
     scorer = BY_NAME[name.kind]
     if not scorer.is_of_texts:
-        loaded: Scorer = found.load(name, folder)
+        loaded: Scorer = module.load(name, folder)
         return loaded
     if not scorer.needs_expected:
-        return named_scorer(name, lambda _, answer: found.score(answer))
-    return named_scorer(name, lambda example, answer: found.score(answer, example.expected or ""))
+        return named_scorer(name, lambda _, answer: module.score(answer))
+    return named_scorer(name, lambda example, answer: module.score(answer, example.expected or ""))

@@ -1,4 +1,4 @@
-"""Scorers of ``mlflow.genai`` (``@scorer`` functions, judges) as scorers of ours."""
+"""Scorers of ``mlflow.genai`` (``@scorer`` functions, judges) as scorers of a comparison."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from llmops.recipe.scorer_names import ScorerName
 from llmops.records import Example
 
 RATINGS = {"yes": 1.0, "no": 0.0}
-"""What MLflow's judges say; another word is no judgement."""
+"""Ratings of MLflow's judges as scores; any other word is not a judgement."""
 TRACED = ("trace", "session")
-"""Parameters that need MLflow's own evaluation loop."""
+"""Parameters that only MLflow's own evaluation loop can fill."""
 
 
 def load(name: ScorerName, folder: Path) -> Scorer:
     """Return the scorer of ``mlflow:MODULE:NAME``.
 
-    It is called with ``inputs`` = ``{"messages": […]}``, ``outputs`` = the answer's text and
-    ``expectations`` = ``{"expected_response": …}``, as many of them as it takes. True, ``yes``
-    and 1 are the best score. ``None`` and a feedback with an error are no judgement.
+    It is called with those of these arguments that it accepts: ``inputs`` =
+    ``{"messages": […]}``, ``outputs`` = the text of the answer, and ``expectations`` =
+    ``{"expected_response": …}``. True, ``yes`` and 1 are the best score. ``None`` and a feedback
+    with an error are not judgements.
 
     Args:
-        name: MODULE is importable, or a file that ends in ``.py``.
-        folder: What a file is relative to.
+        name: Parsed name. MODULE is an importable module, or a file that ends in ``.py``.
+        folder: Folder for a relative path of a file.
 
     Raises:
-        NotFoundError: No such module or name.
-        UsageError: Not an MLflow scorer, one that needs traces, or the module raised.
+        NotFoundError: There is no such module or name.
+        UsageError: It is not an MLflow scorer, needs traces, or its module raised an exception.
     """
     module_name, _, attribute = name.argument.rpartition(":")
     if not module_name or not attribute:
@@ -66,11 +67,11 @@ def _import(name: ScorerName, module_name: str, folder: Path) -> ModuleType:
             raise UsageError(f"scorer {name.spec!r}: {module_name} imports {error.name}") from error
         raise NotFoundError(
             f"scorer {name.spec!r}: no module {module_name!r}",
-            next_command=f"install it, or name its file: mlflow:{module_name}.py:FUNCTION",
+            next_command=f"install the module, or give its file: mlflow:{module_name}.py:FUNCTION",
         ) from error
     except NotFoundError:
         raise
-    except Exception as error:  # a module is anybody's code
+    except Exception as error:  # a module may be any user's code
         raise UsageError(
             f"scorer {name.spec!r}: importing {module_name} raised {type(error).__name__}: {error}"
         ) from error
@@ -79,35 +80,35 @@ def _import(name: ScorerName, module_name: str, folder: Path) -> ModuleType:
 def _import_file(name: ScorerName, path: Path) -> ModuleType:
     if not path.is_file():
         raise NotFoundError(f"scorer {name.spec!r}: {path}: no such file")
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    if found is None or found.loader is None:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
         raise NotFoundError(f"scorer {name.spec!r}: {path}: not a Python file")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
 def _check(name: ScorerName, scorer: Any) -> bool:
-    """Whether a scorer needs what is expected; refuses one that cannot be called here."""
+    """Return whether a scorer needs the expected answer; refuse one that cannot be called here."""
     from mlflow.genai.scorers import Scorer as MlflowScorer
 
     if not isinstance(scorer, MlflowScorer):
         raise UsageError(
             f"scorer {name.spec!r}: expected a scorer of MLflow, received {type(scorer).__name__}",
-            next_command="decorate the function with @mlflow.genai.scorer, or name an instance of the class",
+            next_command="decorate the function with @mlflow.genai.scorer, or give an instance of a scorer class",
         )
     parameters = inspect.signature(scorer.__call__).parameters
     needed = {key for key, p in parameters.items() if p.default is inspect.Parameter.empty}
     if traced := sorted(needed & set(TRACED)):
         raise UsageError(
-            f"scorer {name.spec!r}: needs {traced[0]!r};"
-            " here a scorer has inputs, outputs and expectations"
+            f"scorer {name.spec!r}: needs {traced[0]!r},"
+            " but a scorer has only inputs, outputs and expectations"
         )
     return "expectations" in needed
 
 
 def _number(result: Any) -> float:
-    """What a scorer returned as a number; NaN and ``Unscored`` are no judgement."""
+    """Return the result of a scorer as a number; NaN or ``Unscored`` if it is not a judgement."""
     error = getattr(result, "error", None)
     if error is not None:
         raise Unscored(str(getattr(error, "error_message", None) or error))
@@ -116,6 +117,6 @@ def _number(result: Any) -> float:
         return math.nan
     if isinstance(value, str):
         if value.lower() not in RATINGS:
-            raise Unscored(f"it said {value!r:.80}; a rating is yes or no")
+            raise Unscored(f"expected yes or no, received {value!r:.80}")
         return RATINGS[value.lower()]
     return float(value)

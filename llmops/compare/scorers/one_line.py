@@ -1,4 +1,4 @@
-"""``one_line``: whether an answer has the form of a docstring's first line."""
+"""``one_line``: whether an answer is one sentence on one line, as the summary of a docstring."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ CITATION = """
 """
 
 LINE_LIMIT = 120
-"""Characters that the line may have."""
+"""Most characters of the line."""
 
 _SENTENCE_END = re.compile(r"[.!?][\"'\u201d\u2019\u00bb)\]}]?$")
 
 
 def score(prediction: str) -> float:
-    """Return whether an answer is one sentence on one line; white space around it is ignored.
+    """Rate whether an answer is one sentence on one line; white space around it is ignored.
 
     Returns:
         1 if the answer is one line of at most 120 characters, without a code fence, that ends

@@ -1,4 +1,4 @@
-"""``regex:PATTERN``: whether a pattern is found anywhere in an answer."""
+"""``regex:PATTERN``: whether a pattern occurs anywhere in an answer."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from llmops.recipe.scorer_names import ScorerName
 
 
 def load(name: ScorerName, folder: Path) -> Scorer:
-    """Return a scorer that gives 1 if the pattern is found, else 0.
+    """Return a scorer that gives 1 if the pattern occurs, else 0.
 
     Raises:
-        UsageError: See ``compiled``.
+        UsageError: The argument is not a regular expression.
     """
     pattern = compiled(name)
     return named_scorer(name, lambda _, answer: float(pattern.search(answer) is not None))
 
 
 def compiled(name: ScorerName) -> re.Pattern[str]:
-    """Return a scorer's argument as a pattern.
+    """Compile the argument of a scorer.
 
     Raises:
-        UsageError: It is not a regular expression.
+        UsageError: The argument is not a regular expression.
     """
     try:
         return re.compile(name.argument)

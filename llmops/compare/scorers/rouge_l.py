@@ -21,10 +21,10 @@ CITATION = """
 
 
 def score(prediction: str, reference: str) -> float:
-    """Return the F-measure of ROUGE-L: Lin 2004, section 3, without stemming.
+    """Return the F-measure of ROUGE-L without stemming, after Lin 2004, section 3.
 
-    Words are those of ``token_f1``: on ASCII text the same as the package's own tokenizer finds,
-    but no script is lost.
+    Words are those of ``token_f1``. On ASCII text they match the package's own tokenizer, which
+    drops all other scripts.
 
     Returns:
         The F-measure; 0 if either text is empty, as in the package.
@@ -34,7 +34,7 @@ def score(prediction: str, reference: str) -> float:
 
 @cache
 def _package() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer  # loads nltk: only where it is used
+    from rouge_score.rouge_scorer import RougeScorer  # here: loads nltk
 
     class Words:
         """The tokenizer interface of ``rouge_score``."""

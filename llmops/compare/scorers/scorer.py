@@ -1,4 +1,4 @@
-"""What a scorer is: a number in [0, 1] for each answer."""
+"""The type of a scorer: a function that rates each answer from 0 to 1."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Judge = Callable[[Example, str], float]
 
 
 class Unscored(Exception):
-    """Raised by a scorer that cannot judge an answer; it counts as the worst score."""
+    """The scorer cannot judge an answer, which then has the worst score."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A number in [0, 1] for each example; higher is better, always.
+    """A function that rates each answer from 0 to 1; higher is better.
 
     Attributes:
-        name: What tables, tags and MLflow call it.
-        spec: ``KIND[:ARGUMENT]``, as a recipe or a command line names it.
-        needs_expected: Whether it reads the example's expected answer.
-        digest: SHA-256 of what defines it: its spec, and the schema or module it loads.
-        judge: Example and answer → score. NaN or ``Unscored`` where it cannot judge; ``None``
-            for ``likelihood``, which the engine computes, and for a judge of pairs.
-        asker: Who is asked which of two answers is better; ``None`` for all other scorers.
+        name: Name in tables, tags and MLflow.
+        spec: ``KIND[:ARGUMENT]``, as in a recipe or on a command line.
+        needs_expected: Whether it reads the expected answer of an example.
+        digest: SHA-256 of its definition: its spec, and the schema or module it loads.
+        judge: Example and answer → score. Returns NaN or raises ``Unscored`` if it cannot judge.
+            ``None`` for ``likelihood``, which the engine computes, and for a pairwise judge.
+        asker: Model that says which of two answers is better; ``None`` unless a pairwise judge.
     """
 
     name: str
@@ -41,21 +41,21 @@ class Scorer:
 
     @property
     def is_likelihood(self) -> bool:
-        """Whether the engine computes it."""
+        """Whether the engine computes the score."""
         return self.judge is None and self.asker is None
 
 
 def named_scorer(
     name: ScorerName, judge: Judge | None, *, needs_expected: bool | None = None, source: str = ""
 ) -> Scorer:
-    """Return a scorer under its user's name.
+    """Return a scorer with the name that the user gave it.
 
     Args:
-        name: As the user wrote it.
+        name: Parsed name.
         judge: See ``Scorer``.
-        needs_expected: See ``Scorer``; ``None``: what the table of built-in scorers says.
-        source: Text of the schema or module that it loads; it takes the place of the argument,
-            a path, in the digest.
+        needs_expected: See ``Scorer``; ``None`` takes it from the table of built-in scorers.
+        source: Text of the schema or module that it loads. It replaces the argument, a path, in
+            the digest.
     """
     if needs_expected is None:
         needs_expected = BY_NAME[name.kind].needs_expected

@@ -1,4 +1,4 @@
-"""Scoring a block of answers: every scorer, every example, nothing dropped."""
+"""Scoring of a block of answers: one score of every scorer for every example."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from llmops.errors import DataError, UsageError
 from llmops.records import Answer, Example, Likelihood
 
 WORST = 0.0
+"""Score of a failed answer, and of one that a scorer cannot judge."""
 SHOWN = 3
+"""Ids that an error lists."""
 ROUNDING = 1e-9
-"""How far outside [0, 1] a score may lie because of floating-point sums."""
+"""Tolerated distance of a score from [0, 1], for floating-point sums."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An answer that a scorer could not judge; its score is the worst."""
+    """An answer that a scorer could not judge, and so has the worst score.
+
+    Attributes:
+        scorer: Name of the scorer.
+        example_id: Id of the example.
+        reason: Reason given by the scorer, or ``NaN``.
+    """
 
     scorer: str
     example_id: str
@@ -33,8 +41,8 @@ class Scores:
     """Scores of one side's answers.
 
     Attributes:
-        values: Scorer's name → one score in [0, 1] for each example, in their order.
-        failures: Those among them that stand for no judgement.
+        values: Name of the scorer → one score in [0, 1] for each example, in their order.
+        failures: Answers that a scorer could not judge.
     """
 
     values: Mapping[str, tuple[float, ...]]
@@ -47,21 +55,31 @@ def score(
     scorers: Sequence[Scorer],
     likelihoods: Sequence[Likelihood | None] | None = None,
 ) -> Scores:
-    """Scores one side's answers.
+    """Score the answers of one side.
 
     Args:
-        examples: A suite, or a block of it.
-        answers: One for each example; one that failed has the worst score of every scorer.
-        scorers: See ``load_scorers``.
-        likelihoods: Of the expected answers under this side, one for each example, ``None`` for
-            one that does not fit the context; needed by the scorer ``likelihood``.
+        examples: Examples of a suite, or of a block of it.
+        answers: One answer for each example; a failed answer has the worst score of every scorer.
+        scorers: Scorers from ``load_scorers``.
+        likelihoods: Likelihood of each expected answer under this side, ``None`` for one that
+            does not fit the context. Required by the scorer ``likelihood``.
 
     Returns:
-        Every score; an answer that a scorer cannot judge (NaN) has the worst, and is listed.
+        All scores. An answer that a scorer cannot judge has the worst score and is listed.
 
     Raises:
-        UsageError: A scorer raised, or left [0, 1]: it is told with the example and the value.
-        ValueError: Lengths differ, or likelihoods are needed and absent.
+        UsageError: A scorer raised an exception or returned a number outside [0, 1].
+        ValueError: The lengths differ, or required likelihoods are missing.
+
+    Example:
+        from llmops.compare import load_suite
+        from llmops.compare.scorers import load_scorers, score
+        from llmops.records import Answer
+
+        suite = load_suite("suite.jsonl")
+        answers = [Answer("Yes.", 2, 9, "stop") for _ in suite.examples]
+        scores = score(suite.examples, answers, load_scorers(["token_f1"]))
+        print(scores.values["token_f1"])
     """
     if likelihoods is None and any(scorer.is_likelihood for scorer in scorers):
         raise ValueError("the scorer `likelihood` needs the likelihoods of the expected answers")
@@ -70,7 +88,7 @@ def score(
     values: dict[str, tuple[float, ...]] = {}
     failures: list[Failure] = []
     for scorer in scorers:
-        with redirect_stdout(sys.stderr):  # stdout carries the result, maybe for a machine
+        with redirect_stdout(sys.stderr):  # stdout is reserved for the result
             judged = [_judged(scorer, *row) for row in rows]
         values[scorer.name] = tuple(WORST if isinstance(j, Failure) else j for j in judged)
         failures += [j for j in judged if isinstance(j, Failure)]
@@ -78,19 +96,29 @@ def score(
 
 
 def require_expected(examples: Sequence[Example], scorers: Sequence[Scorer]) -> None:
-    """Refuses a suite that lacks what a scorer reads, before anything is generated.
+    """Check, before generation, that every example has an expected answer if a scorer needs it.
+
+    Args:
+        examples: Examples of a suite.
+        scorers: Scorers from ``load_scorers``.
 
     Raises:
-        DataError: Expected answers are missing; the scorers and the first ids are named.
+        DataError: Expected answers are missing; the message names the scorers and the first ids.
+
+    Example:
+        from llmops.compare import load_suite
+        from llmops.compare.scorers import load_scorers, require_expected
+
+        require_expected(load_suite("suite.jsonl").examples, load_scorers(["exact"]))
     """
     needing = [scorer.name for scorer in scorers if scorer.needs_expected]
     missing = [example.id for example in examples if example.expected is None]
     if needing and missing:
         more = ", …" if len(missing) > SHOWN else ""
         raise DataError(
-            f"{', '.join(needing)}: an expected answer is needed, and {len(missing)} of"
-            f" {len(examples)} examples have none: {', '.join(map(repr, missing[:SHOWN]))}{more}",
-            next_command="fill the column `expected`, or choose scorers that do without it",
+            f"{', '.join(needing)}: need an expected answer, which {len(missing)} of"
+            f" {len(examples)} examples lack: {', '.join(map(repr, missing[:SHOWN]))}{more}",
+            next_command="fill the column `expected`, or choose scorers that do not need it",
         )
 
 
@@ -105,11 +133,11 @@ def _judged(
         )
     except Unscored as reason:
         return Failure(scorer.name, example.id, str(reason))
-    except (Exception, SystemExit) as error:  # a scorer is anybody's code
+    except (Exception, SystemExit) as error:  # a scorer may be any user's code
         raise UsageError(
             f"scorer {scorer.name!r}: example {example.id!r}:"
             f" raised {type(error).__name__}: {str(error).strip()[:500]}",
-            next_command="mend the scorer, or leave it out; answers are kept and not generated again",
+            next_command="fix the scorer or leave it out, then rerun: answers are cached",
         ) from error
     number = float(value) if isinstance(value, (int, float)) else math.inf
     if math.isnan(number):
@@ -118,7 +146,7 @@ def _judged(
         raise UsageError(
             f"scorer {scorer.name!r}: example {example.id!r}: received {value!r:.80},"
             " expected a number in [0, 1]",
-            next_command="scale the score, or return NaN where an answer cannot be judged",
+            next_command="scale the score, or return NaN for an answer that cannot be judged",
         )
     return min(max(number, 0.0), 1.0)
 

@@ -1,4 +1,4 @@
-"""``token_f1``: overlap of words, as SQuAD counts it."""
+"""``token_f1``: overlap of words, as in SQuAD."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def score(prediction: str, reference: str) -> float:
-    """Return the F1 of two bags of words: Rajpurkar et al. 2016, section 6.1.
+    """Return the F1 of two bags of words, after Rajpurkar et al. 2016, section 6.1.
 
-    Articles count, unlike there: an answer here is a sentence, not a span.
+    Articles count, unlike in SQuAD, because an answer here is a sentence and not a span.
 
     Returns:
         Harmonic mean of precision and recall; 1 if both are empty, 0 if only one is.
@@ -36,5 +36,5 @@ def score(prediction: str, reference: str) -> float:
 
 
 def words(text: str) -> list[str]:
-    """Return the lower-cased runs of letters and digits, of any script."""
+    """Return the words of a text: letters and digits of any script, in lower case."""
     return _WORD.findall(text.lower())

@@ -1,4 +1,4 @@
-"""A suite: held-out prompts from a file, a DataFrame or an MLflow dataset."""
+"""Loading of a suite: held-out prompts from a file, a DataFrame or an MLflow dataset."""
 
 from __future__ import annotations
 
@@ -19,24 +19,34 @@ Places = Iterable[tuple[str, Mapping[str, Any]]]
 
 
 def load_suite(source: str | Path | Any, *, name: str | None = None) -> Suite:
-    """Reads held-out prompts.
+    """Read a suite of held-out prompts.
 
-    A row has ``messages`` or ``prompt`` and, optionally, ``id`` (made from the content if
-    absent), ``expected`` (or ``completion``), ``cluster`` (or ``group``) and ``slice.NAME``.
+    A row has ``prompt`` or ``messages`` and, optionally, ``id`` (by default made from the content),
+    ``expected`` (or ``completion``), ``cluster`` (or ``group``) and ``slice.NAME``.
 
     Args:
-        source: UTF-8 file (``.jsonl``, ``.json``, ``.csv``) or ``.parquet``; a pandas DataFrame;
-            an MLflow dataset: of ``mlflow.data``, or an evaluation dataset of ``mlflow.genai``.
-        name: Name of the dataset in MLflow; by default the file's or the dataset's own.
+        source: UTF-8 file (``.jsonl``, ``.json``, ``.csv``) or ``.parquet`` file; a pandas
+            DataFrame; a dataset of ``mlflow.data``; or an evaluation dataset of ``mlflow.genai``.
+        name: Name of the dataset in MLflow; by default that of the file or dataset.
 
     Returns:
         The examples in the order of the rows. The digest is that of the file's bytes, or of the
-        examples where there is no file.
+        examples if there is no file.
 
     Raises:
-        NotFoundError: No such file.
-        DataError: Empty, unreadable, repeated ids, or a row that is no example; it is named.
-        UsageError: The source is none of these.
+        NotFoundError: The file does not exist.
+        DataError: The source is empty or unreadable, an id occurs twice, or a row is not an
+            example; the message names the row.
+        UsageError: The source is of another type.
+
+    Example:
+        import pandas as pd
+
+        from llmops.compare import load_suite
+
+        rows = [{"prompt": "2 + 2 = ?", "expected": "4", "slice.topic": "sums"}]
+        suite = load_suite(pd.DataFrame(rows), name="arithmetic")
+        print(len(suite.examples), suite.digest)
     """
     if isinstance(source, (str, Path)):
         return _of_file(Path(source), name)
@@ -56,7 +66,7 @@ def _of_file(path: Path, name: str | None) -> Suite:
 
 
 def _examples(where: str, rows: Places) -> tuple[Example, ...]:
-    """Examples with distinct ids."""
+    """Return examples with distinct ids, in the order of their rows."""
     places: dict[str, str] = {}
     examples = []
     for place, row in rows:
@@ -64,17 +74,17 @@ def _examples(where: str, rows: Places) -> tuple[Example, ...]:
         if example.id in places:
             raise DataError(
                 f"{where}: id {example.id!r} occurs more than once: {places[example.id]} and {place}",
-                next_command="drop one of them, or give each row an `id` of its own",
+                next_command="remove one of them, or give each row its own `id`",
             )
         places[example.id] = place
         examples.append(example)
     if not examples:
-        raise DataError(f"{where}: holds no prompts")
+        raise DataError(f"{where}: contains no prompts")
     return tuple(examples)
 
 
 def _in_memory(source: Any) -> tuple[str, Places]:
-    """Name and rows of a DataFrame or an MLflow dataset."""
+    """Return name and rows of a DataFrame or an MLflow dataset."""
     import pandas as pd
 
     if isinstance(source, pd.DataFrame):
@@ -95,14 +105,14 @@ def _numbered(name: str, rows: Iterable[Mapping[str, Any]]) -> Places:
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:
-    """Rows of a DataFrame, its several kinds of empty cell as ``None``."""
+    """Return the rows of a DataFrame, with ``None`` for every kind of empty cell."""
     cells = frame.astype(object)
     rows: list[dict[str, Any]] = cells.where(frame.notna(), None).to_dict(orient="records")
     return rows
 
 
 def _dataset_rows(dataset: Any) -> Iterable[Mapping[str, Any]]:
-    """Rows of an ``mlflow.data`` dataset; its column of targets is what is expected."""
+    """Return the rows of an ``mlflow.data`` dataset; its targets are the expected answers."""
     if hasattr(dataset, "ds") and hasattr(dataset.ds, "to_list"):
         rows: list[dict[str, Any]] = dataset.ds.to_list()
     elif hasattr(dataset, "df") and hasattr(dataset.df, "notna"):
@@ -116,7 +126,7 @@ def _dataset_rows(dataset: Any) -> Iterable[Mapping[str, Any]]:
 
 
 def _evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of ``mlflow.genai.datasets`` as a row; MLflow's own tags are no slices."""
+    """Return a record of ``mlflow.genai.datasets`` as a row, without MLflow's own tags."""
     inputs, wanted, tags = row["inputs"] or {}, row["expectations"] or {}, row["tags"] or {}
     slices = {f"{SLICE}{key}": tags[key] for key in tags if not key.startswith("mlflow.")}
     return {

@@ -1,4 +1,4 @@
-"""One row of a suite as an example: conversation, expected answer, cluster, slices."""
+"""Parsing of one row of a suite: conversation, expected answer, cluster, slices."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from llmops.files import digest
 from llmops.records import Example, Message
 
 SLICE = "slice."
-SHAPE = "a list of {role, content} that ends with a user's turn"
+"""Prefix of a column that tags a slice."""
+SHAPE = "a list of {role, content} that ends with a turn of the user"
 
 
 def read_example(where: str, row: Mapping[str, Any]) -> Example:
-    """Reads ``prompt`` or ``messages`` and what belongs to it; other columns are ignored.
+    """Return a row as an example; unknown columns are ignored.
 
     Args:
         where: Place of the row, for errors.
         row: Column → cell. ``None``, NaN and blank text are empty cells.
 
     Raises:
-        DataError: No conversation, or a cell of the wrong type.
+        DataError: There is no conversation, or a cell has the wrong type.
     """
     row = {str(key): value for key, value in row.items() if not _empty(value)}
     for column, value in row.items():
@@ -51,15 +52,15 @@ def _empty(value: object) -> bool:
 
 
 def _require_whole(where: str, value: object) -> None:
-    """Refuse half of a surrogate pair, which JSON may hold and no file, store or model takes."""
+    """Refuse half of a surrogate pair, which JSON allows, but no file, store or model accepts."""
     if isinstance(value, str) and (wrong := broken(value)):
         raise DataError(f"{where}: {wrong}", next_command=WHOLE)
 
 
 def _one_of(where: str, row: Mapping[str, Any], name: str, other: str) -> str:
-    """The one of two names for a column that a row uses."""
+    """Return which of two names for a column the row uses."""
     if name in row and other in row:
-        raise DataError(f"{where}: has `{name}` and `{other}`, which mean the same; keep one")
+        raise DataError(f"{where}: has both `{name}` and `{other}`, which mean the same; keep one")
     return other if other in row else name
 
 
@@ -68,13 +69,13 @@ def _text(where: str, row: Mapping[str, Any], column: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise DataError(
             f"{where}: `{column}` must be text, received {type(value).__name__} {shown(value)}",
-            next_command="write it as text, in quotes",
+            next_command="write the value as text, in quotes",
         )
     return value
 
 
 def _label(where: str, row: Mapping[str, Any], column: str) -> str:
-    """A cell that names something: text, or a number as it is written; empty if absent."""
+    """Return a cell that holds a name, as text; empty if the cell is."""
     value = row.get(column, "")
     if not isinstance(value, (str, int, float)):
         raise DataError(
@@ -87,45 +88,45 @@ def _label(where: str, row: Mapping[str, Any], column: str) -> str:
 def _slices(where: str, row: Mapping[str, Any]) -> dict[str, str]:
     columns = sorted(column for column in row if column.startswith(SLICE))
     if SLICE in columns:
-        raise DataError(f"{where}: column `{SLICE}` names no slice; write `{SLICE}NAME`")
+        raise DataError(f"{where}: column `{SLICE}` has no slice name; write `{SLICE}NAME`")
     return {column.removeprefix(SLICE): _label(where, row, column) for column in columns}
 
 
 def _messages(where: str, row: Mapping[str, Any]) -> list[Message]:
     if "messages" in row and "prompt" in row:
-        raise DataError(f"{where}: has `messages` and `prompt`; keep one")
+        raise DataError(f"{where}: has both `messages` and `prompt`; keep one")
     if "messages" in row:
         return _conversation(f"{where}: `messages`", row["messages"])
     prompt = _text(where, row, "prompt")
     if prompt is None:
         columns = ", ".join(row) or "only empty cells"
         raise DataError(
-            f"{where}: `prompt` is missing or empty, and so is `messages`; the row has {columns}"
+            f"{where}: expected `prompt` or `messages`, both missing or empty; the row has {columns}"
         )
     return [{"role": "user", "content": prompt}]
 
 
 def _conversation(where: str, value: Any) -> list[Message]:
-    """Turns of a chat; a CSV cell holds them as JSON."""
+    """Return the turns of a conversation; a CSV cell holds them as JSON."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{where}: text that is not JSON ({error}); expected {SHAPE}"
+                f"{where}: expected {SHAPE}, received text that is not JSON ({error})"
             ) from error
-    if hasattr(value, "tolist"):  # the array that pandas makes of a list
+    if hasattr(value, "tolist"):  # pandas returns a list as an array
         value = value.tolist()
     if not isinstance(value, (list, tuple)) or not value:
         raise DataError(f"{where}: expected {SHAPE}, received {shown(value)}")
     turns = [_turn(f"{where}[{i}]", turn, first=i == 0) for i, turn in enumerate(value)]
     if turns[-1]["role"] != "user":
-        raise DataError(f"{where}: expected {SHAPE}, the last turn is of {turns[-1]['role']!r}")
+        raise DataError(f"{where}: expected {SHAPE}, the last turn has role {turns[-1]['role']!r}")
     return turns
 
 
 def _turn(where: str, turn: Any, *, first: bool) -> Message:
-    """Read a turn as every request is read; a suite also wants order, and words."""
+    """Return a turn, checked as in a request; its content must not be blank."""
     try:
         message = read_message(turn, where, ROLES if first else ROLES[1:])
     except RequestError as error:

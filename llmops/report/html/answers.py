@@ -1,4 +1,4 @@
-"""What each side's answers were like: how long, how many were cut, how many failed, how fast."""
+"""Statistics of each side's answers: length, time, and how many were cut off or failed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ NONE = "-"
 
 
 def answer_table(comparison: Comparison) -> list[tuple[str, str, str]]:
-    """What is told, of the baseline, of the candidate; empty if nothing was asked.
+    """Return rows of (name, baseline, candidate); empty if no prompt was answered.
 
-    Seconds are there only if an answer of either side was timed by itself.
+    Seconds are included only if some answer was timed on its own.
     """
     old = _figures([row.baseline for row in comparison.rows])
     new = _figures([row.candidate for row in comparison.rows])
@@ -22,7 +22,7 @@ def answer_table(comparison: Comparison) -> list[tuple[str, str, str]]:
 
 
 def _figures(answers: Sequence[Answer]) -> dict[str, str]:
-    """Of one side; failed answers count only as such."""
+    """Return name → figure of one side; failed answers count only as failed."""
     given = [answer for answer in answers if answer.error is None]
     cut = sum(answer.finish_reason == "length" for answer in given)
     shares = {

@@ -1,4 +1,4 @@
-"""Which examples a reader should see first, and how two answers differ word by word."""
+"""The examples to show first, and the words in which two answers differ."""
 
 from __future__ import annotations
 
@@ -12,30 +12,36 @@ from llmops.report import wording
 from llmops.report.wording import clean, metric_name, signed, typeset, visible
 
 TEXT_LIMIT = 800
-"""Characters of a prompt or answer: with ``MOST`` it keeps the report of any suite below 2 MB."""
+"""Most characters of a prompt or answer; with ``MOST``, this keeps any report below 2 MB."""
 CONTEXT_LIMIT = 400
-"""Of the messages before the last: mostly the same system prompt every time."""
+"""Most characters of the messages before the last one, mostly a repeated system prompt."""
 MOST = {"losses": 30, "wins": 20, "ties": 10}
+"""Most examples of each outcome."""
 DIGITS = 12
-"""As in the paired test, so that both count the same ties: 0.3 - 0.2 equals 0.9 - 0.8."""
+"""Decimals of a difference, as in the paired test: 0.3 - 0.2 and 0.9 - 0.8 are equal."""
 MOST_SCORES = 24
-"""Metrics whose scores an example lists."""
+"""Most metrics whose scores an example lists."""
 OPEN_LOSSES = 3
-"""Shown without a click."""
+"""Number of losses that are shown without a click."""
 
 Chunks = tuple[tuple[str, bool], ...]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A text as displayed: chunks that are marked or not, and what was cut away."""
+    """A text as displayed.
+
+    Attributes:
+        chunks: Parts of the text, each with whether it is marked.
+        cut: Note on what was cut away; empty if the text is complete.
+    """
 
     chunks: Chunks
     cut: str = ""
 
     @property
     def text(self) -> str:
-        """All chunks together."""
+        """The text without marks."""
         return "".join(text for text, _ in self.chunks)
 
 
@@ -44,7 +50,9 @@ class Shelf:
     """Examples of one outcome, the largest differences first.
 
     Attributes:
-        total: How many there are; ``cards`` holds at most ``MOST`` of them.
+        outcome: ``losses``, ``wins`` or ``ties``.
+        total: Number of prompts with this outcome.
+        cards: Template values of the examples shown, at most ``MOST``.
     """
 
     outcome: str
@@ -53,7 +61,7 @@ class Shelf:
 
 
 def shelves(comparison: Comparison, metric: str) -> tuple[Shelf, ...]:
-    """Losses, wins and ties of the candidate on a metric, the largest first."""
+    """Return losses, wins and ties of the candidate on a metric, the largest first."""
     pairs = [(_difference(row, metric), row) for row in comparison.rows]
     pairs.sort(key=lambda pair: pair[0])
     losses = [pair for pair in pairs if pair[0] < 0]
@@ -61,13 +69,13 @@ def shelves(comparison: Comparison, metric: str) -> tuple[Shelf, ...]:
     ties = [pair for pair in pairs if pair[0] == 0]
     named = {"losses": losses, "wins": wins, "ties": ties}
     return tuple(
-        Shelf(outcome, len(found), tuple(_card(d, row) for d, row in found[: MOST[outcome]]))
-        for outcome, found in named.items()
+        Shelf(outcome, len(pairs), tuple(_card(d, row) for d, row in pairs[: MOST[outcome]]))
+        for outcome, pairs in named.items()
     )
 
 
 def differences(comparison: Comparison, metric: str) -> list[float]:
-    """Candidate minus baseline of every prompt."""
+    """Return candidate minus baseline for every prompt."""
     return [_difference(row, metric) for row in comparison.rows]
 
 
@@ -106,17 +114,17 @@ def _end(answer: Answer) -> str:
 
 
 def shorten(text: str, limit: int = TEXT_LIMIT) -> Shown:
-    """The beginning of a text, invisible characters spelled out."""
+    """Return the beginning of a text, with invisible characters spelled out."""
     spelled = visible(text[:limit])
     whole = len(text) <= limit and len(spelled) <= limit
-    start, cut = spelled[:limit], "" if whole else f"cut here: {len(text):,} characters in all"
+    start, cut = spelled[:limit], "" if whole else f"cut here: {len(text):,} characters in total"
     return Shown(((start, False),), cut)
 
 
 def word_diff(old: Shown, new: Shown) -> tuple[Shown, Shown]:
-    """Marks the words of each text that the other does not have in that place."""
+    """Mark the words of each text that the other lacks at that place."""
     before, after = (re.findall(r"\S+\s*|\s+", side.text) for side in (old, new))
-    # difflib passes over words that fill a long text: repetition would cost it seconds.
+    # difflib ignores words that fill a long text; otherwise repetition would cost seconds.
     matcher = difflib.SequenceMatcher(None, _words(before), _words(after))
     old_chunks: list[tuple[str, bool]] = []
     new_chunks: list[tuple[str, bool]] = []
@@ -127,12 +135,12 @@ def word_diff(old: Shown, new: Shown) -> tuple[Shown, Shown]:
 
 
 def _words(tokens: Sequence[str]) -> list[str]:
-    """Spacing is no difference worth a mark."""
+    """Return the words without their spacing, which is not worth a mark."""
     return [token.strip() for token in tokens]
 
 
 def _filled(chunks: Sequence[tuple[str, bool]]) -> Chunks:
-    """Chunks without the empty ones; marks end before the space that follows a word."""
+    """Drop empty chunks, and end each mark before the space that follows its word."""
     split = []
     for text, marked in chunks:
         word = text.rstrip() if marked else text
@@ -141,10 +149,10 @@ def _filled(chunks: Sequence[tuple[str, bool]]) -> Chunks:
 
 
 def shelf_title(shelf: Shelf, candidate: str) -> str:
-    """What the reader sees above a shelf, with the number shown where it is not all."""
+    """Return the heading of a shelf, with the number shown if that is not all."""
     label = wording.clean(candidate, 24)
     verb = {"losses": "loses", "wins": "wins", "ties": "ties"}[shelf.outcome]
     prompts = f"{shelf.total:,} prompt" + ("" if shelf.total == 1 else "s")
     shown = len(shelf.cards)
-    part = f" (the first {shown} are shown)" if shown < shelf.total else ""
+    part = f" (first {shown} shown)" if shown < shelf.total else ""
     return f"{prompts} that {label} {verb}{part}"

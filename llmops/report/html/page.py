@@ -21,14 +21,25 @@ MOST_NOTES = 20
 
 
 def html_report(comparison: Comparison, decision: Decision | None = None) -> str:
-    """The whole evidence for a reader, below 2 MB for any suite.
+    """Return the report of a comparison as one HTML page, below 2 MB for any suite.
 
-    MLflow shows it in a sandboxed frame where links are dead, so addresses are printed as
-    text. A policy in the file itself forbids scripts and loads, besides the escaping.
+    MLflow shows it in a sandboxed frame where links do not work, so addresses are printed as text.
+    All foreign text is escaped, and a policy in the page forbids scripts and external resources.
 
     Args:
-        comparison: What was measured, with every answer.
-        decision: What the gate says of it; ``None`` if none was asked: the first metric speaks.
+        comparison: Result of the comparison, with every answer.
+        decision: Decision of the gate; ``None`` if the gate did not run. The page then leads with
+            the first metric.
+
+    Returns:
+        A complete HTML document.
+
+    Example:
+        from pathlib import Path
+
+        from llmops.report import html_report
+
+        Path("report.html").write_text(html_report(comparison), encoding="utf-8")
     """
     result = wording.primary(comparison, decision)
     return render(
@@ -83,7 +94,7 @@ def _sentence(comparison: Comparison, decision: Decision | None, result: MetricR
 
 
 def _pill(decision: Decision | None, result: MetricResult) -> Finding:
-    """The gate's outcome in a word and a shape, else what the first metric shows."""
+    """Return the outcome of the gate as word and shape, else that of the first metric."""
     if decision is None:
         return finding(result)
     word = wording.status(decision)
@@ -124,7 +135,7 @@ def _row(result: MetricResult, decision: Decision | None, first: bool) -> dict[s
 
 
 def _provenance(comparison: Comparison, decision: Decision | None) -> list[tuple[str, str]]:
-    """What was compared, by content, and with what."""
+    """Return rows of (name, value) that identify the inputs and software of the comparison."""
     old, new = comparison.baseline, comparison.candidate
     known = {
         "candidate": f"{new.uri} · {new.digest}",

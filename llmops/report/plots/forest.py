@@ -1,4 +1,4 @@
-"""The forest plot: each metric's difference with its interval, as one SVG file."""
+"""The forest plot: the difference of each metric with its interval, as SVG."""
 
 from __future__ import annotations
 
@@ -9,19 +9,33 @@ from llmops.report.template import render
 from llmops.report.wording import clean, finding, metric_name
 
 WIDTH = 784
-"""Pixels: MLflow's description column has 789 on a first visit beside a scroll bar."""
+"""Width in pixels: MLflow's description column has 789 on a first visit, beside a scroll bar."""
 PLOT = (316.0, 594.0)
+"""Left and right pixel of the axis."""
 TOP, ROW, BOTTOM = 48, 46, 50
+"""Heights in pixels."""
 LABEL_LIMIT = 9
 MARK = 6.5
+"""Radius of a mark in pixels."""
 
 
 def forest_svg(comparison: Comparison, decision: Decision | None = None) -> str:
-    """Draws every metric of a comparison.
+    """Draw the difference and interval of every metric.
+
+    Args:
+        comparison: Result of the comparison.
+        decision: Decision of the gate; ``None`` if the gate did not run.
 
     Returns:
-        An SVG document: no scripts, no external resources, foreign text
-        escaped. It has its own white panel, because MLflow's dark mode shows through.
+        An SVG document without scripts or external resources, foreign text escaped. It has a
+        white panel, because MLflow's dark mode shows through.
+
+    Example:
+        from pathlib import Path
+
+        from llmops.report import forest_svg
+
+        Path("forest.svg").write_text(forest_svg(comparison), encoding="utf-8")
     """
     results = comparison.metrics
     ends = [value for r in results for value in (r.test.low, r.test.high, r.test.difference)]
@@ -51,7 +65,7 @@ def _row(
     result: MetricResult, decision: Decision | None, axis: scale.Scale, y: float, bold: bool
 ) -> dict[str, object]:
     test = result.test
-    found = finding(result, decision)
+    outcome = finding(result, decision)
     return {
         "y": y,
         "bold": bold,
@@ -60,8 +74,8 @@ def _row(
         "candidate": f"{result.candidate:.3f}",
         "low": axis(test.low),
         "high": axis(test.high),
-        "mark": mark(found.shape, axis(test.difference), y),
-        "finding": found,
+        "mark": mark(outcome.shape, axis(test.difference), y),
+        "finding": outcome,
         "title": (
             f"{wording.typeset(wording.signed(test.difference))},"
             f" {wording.typeset(wording.signed(test.low))} to"
@@ -71,7 +85,7 @@ def _row(
 
 
 def mark(shape: str, x: float, y: float, r: float = MARK) -> str:
-    """The finding's shape around a point, as path data: drawn, since fonts differ."""
+    """Return a finding's shape around a point as SVG path data; text would depend on the font."""
     if shape == "▲":
         return f"M{x - r} {y + r * 0.8:.1f}H{x + r}L{x} {y - r:.1f}Z"
     if shape == "▼":

@@ -1,4 +1,4 @@
-"""How far each prompt moved: a histogram of the differences of one metric, as SVG."""
+"""The histogram of a metric's differences over prompts, as SVG."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ from llmops.report.plots import scale
 from llmops.report.template import render
 
 WIDTH, HEIGHT = 784, 230
+"""Pixels."""
 LEFT, RIGHT = 20.0, 764.0
 CEILING, FLOOR = 30.0, 172.0
 SIDE_BINS = 10
-"""Bars left of zero, and right of it; ties have a bar of their own between them."""
+"""Number of bars on each side of zero; ties have their own bar between them."""
 MID = (LEFT + RIGHT) / 2
 SLOT = (RIGHT - LEFT) / (2 * SIDE_BINS + 1)
 
 
 def histogram_svg(differences: Sequence[float], *, baseline: str, candidate: str) -> str:
-    """Draws losses, ties and wins.
+    """Draw the number of prompts by difference.
 
     Args:
-        differences: Candidate minus baseline of every prompt, in [-1, 1].
+        differences: Candidate minus baseline for every prompt, in [-1, 1].
         baseline: Label of the side that negative differences favour.
         candidate: Label of the other side.
+
+    Returns:
+        An SVG document without scripts or external resources, foreign text escaped.
     """
     reach = scale.round_up(max(map(abs, differences), default=0.0) or 1.0)
     counts = _counts(differences, reach / SIDE_BINS)
@@ -42,7 +46,7 @@ def histogram_svg(differences: Sequence[float], *, baseline: str, candidate: str
 
 
 def _counts(differences: Sequence[float], step: float) -> list[int]:
-    """Prompts in each bar, from the largest loss to the largest win; exact ties in the middle."""
+    """Return the prompts in each bar, from largest loss to largest win; ties in the middle."""
     counts = [0] * (2 * SIDE_BINS + 1)
     for difference in differences:
         away = min(SIDE_BINS, int(abs(difference) / step - 1e-9) + 1) if difference else 0
@@ -67,7 +71,7 @@ def _bar(index: int, count: int, most: int, step: float) -> dict[str, object]:
 
 
 def _ticks(reach: float) -> list[tuple[float, str]]:
-    """Labels at the outer edge of the last and of the middle bar of each half."""
+    """Return (pixel, label) at the outer edge of the last and the middle bar of each half."""
     ticks = [(MID, "tie")]
     for share in (0.5, 1.0):
         away = SLOT * (0.5 + share * SIDE_BINS)

@@ -1,4 +1,4 @@
-"""How a difference and its interval narrow with the number of prompts, as SVG."""
+"""The difference and its interval by number of prompts, as SVG."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from llmops.report.plots import scale
 from llmops.report.template import render
 
 WIDTH, HEIGHT = 784, 300
+"""Pixels."""
 LEFT, RIGHT, TOP, FLOOR = 70.0, 700.0, 28.0, 240.0
 LABEL_LIMIT = 9
 SETTLED = 0.2
-"""The axis holds the intervals from this share of the prompts on; the widest are cut at its ends."""
+"""The axis holds the intervals from this share of the prompts on; wider ones are cut at its ends."""
 
 
 def narrowing_svg(
     comparison: Comparison, result: MetricResult, decision: Decision | None = None
 ) -> str:
-    """Draw the intervals of one metric, zero, and the margins that the gate has for it.
+    """Draw the intervals of one metric, a line at zero, and the margins of the policy.
 
     Args:
-        comparison: What was measured, with the trajectory of the metric.
-        result: The metric.
-        decision: What the gate says of it.
+        comparison: Result of the comparison, with the trajectory of the metric.
+        result: Result of the metric.
+        decision: Decision of the gate; ``None`` if the gate did not run.
 
     Returns:
-        An SVG document on its own white panel; empty with fewer than two points.
+        An SVG document on a white panel; an empty text if there are fewer than two points.
     """
     points = comparison.trajectory(result.metric).points
     if len(points) < 2:
@@ -56,7 +57,7 @@ def narrowing_svg(
 
 
 def _margins(result: MetricResult, decision: Decision | None) -> list[float]:
-    """Differences that the gate's demands on the metric must exceed, other than zero."""
+    """Return the nonzero differences that the policy requires the metric to exceed."""
     checks = [c for c in (decision.checks if decision else ()) if c.metric == result.metric]
     asked = {c.margin if c.must == "improve" else -c.margin for c in checks if c.margin}
     return sorted(asked or ({-result.margin} if result.margin else set()))

@@ -1,4 +1,4 @@
-"""Where values fall on a plot, and the round numbers that label its axis."""
+"""Positions of values on a plot, and round numbers to label its axis."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ class Scale:
     right: float
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value; values outside fall on the ends."""
+        """Return the pixel of a value; values outside the scale fall on its ends."""
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return round(self.left + share * (self.right - self.left), 1)
 
     def ticks(self) -> list[float]:
-        """At most six round values within the scale, zero among them if it is inside."""
+        """Return at most six round values within the scale, including zero if it is inside."""
         step = round_up((self.high - self.low) / MOST_TICKS)
         first, last = math.ceil(self.low / step), math.floor(self.high / step)
         return [round(i * step, 6) for i in range(first, last + 1)]
 
 
 def round_up(value: float) -> float:
-    """The smallest step of 1, 2 or 5 that is not below a value."""
+    """Return the smallest of ``STEPS`` that is at least a value."""
     return next((step for step in STEPS if step >= value - 1e-12), STEPS[-1])
 
 
 def around_zero(values: Iterable[float], *, left: float, right: float) -> Scale:
-    """A scale that holds zero and all values with a little air, never of zero width."""
+    """Return a scale that holds zero and all values with some room, never of zero width."""
     inside = [0.0, *(v for v in values if math.isfinite(v))]
     low, high = min(inside), max(inside)
     air = max(0.06 * (high - low), 0.005)
@@ -52,12 +52,12 @@ def around_zero(values: Iterable[float], *, left: float, right: float) -> Scale:
 
 
 def count_ticks(most: int) -> list[int]:
-    """Round counts from zero, a few of them, up to a positive number."""
+    """Return a few round counts, from zero up to a positive number."""
     power = 10 ** max(0, len(str(most)) - 2)
     steps = (f * power for f in (1, 2, 5, 10, 20, 50))
     return list(range(0, most + 1, next(step for step in steps if most / step <= MOST_TICKS)))
 
 
 def tick_label(value: float) -> str:
-    """``0`` without a sign, ``+0.2`` with one."""
+    """Format a tick: ``0`` without a sign, others with one, such as ``+0.2``."""
     return f"{value:+g}".replace("-", "\N{MINUS SIGN}") if value else "0"

@@ -1,4 +1,4 @@
-"""Results by slice: where in the suite a difference comes from. Warnings, never verdicts."""
+"""Results by slice, which show where in the suite a difference comes from; the gate ignores them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from llmops.report.plots.forest import mark
 from llmops.report.wording import clean, signed, typeset
 
 MOST = 40
-"""Slices in the table: with the examples they keep the report of any suite below 2 MB."""
+"""Most slices in the table; with the limits on examples, this keeps any report below 2 MB."""
 MOST_SMALL = 20
+"""Most names of slices that are too small."""
 MOST_OUTSTANDING = 5
-"""Slices in a terminal."""
+"""Most slices in the terminal table."""
 NAME_LIMIT = 40
 WIDTH, MIDDLE, RADIUS = 200, 11.0, 5.0
-"""Of the figure in each row, in units of its view box."""
+"""Width, middle and mark radius of the figure in each row, in units of its view box."""
 
 
 def slice_table(
     slices: Sequence[SliceResult | SmallSlice], result: MetricResult
 ) -> dict[str, object]:
-    """What the section shows, the slices with the smallest adjusted p-value first.
+    """Return the template values of the section, smallest adjusted p-value first.
 
     Args:
-        slices: Of one metric.
-        result: That metric over all prompts; what its confidence leaves to 1 is the adjusted
-            p-value that is marked.
+        slices: Results of one metric by slice.
+        result: Result of that metric over all prompts; slices with an adjusted p-value of at most
+            1 minus its confidence are marked.
 
     Returns:
-        ``rows`` of the table, how many are ``hidden``, and the names of those ``too_small``.
+        ``rows`` of the table, the number ``hidden``, the names ``too_small``, and the axis.
     """
     level = 1 - result.test.confidence
     tested = [one for one in slices if isinstance(one, SliceResult)]
@@ -52,9 +53,9 @@ def slice_table(
 
 
 def _ends(shown: Sequence[SliceResult]) -> list[float]:
-    """What the axis must hold; the interval of a single cluster says nothing and is cut."""
-    telling = [one for one in shown if one.high - one.low < 2]
-    return [end for one in telling for end in (one.low, one.high)] + [s.difference for s in shown]
+    """Return the values that the axis must hold, without intervals of single clusters."""
+    bounded = [one for one in shown if one.high - one.low < 2]
+    return [end for one in bounded for end in (one.low, one.high)] + [s.difference for s in shown]
 
 
 def _row(one: SliceResult, axis: scale.Scale, level: float) -> dict[str, object]:
@@ -76,10 +77,11 @@ def _row(one: SliceResult, axis: scale.Scale, level: float) -> dict[str, object]
 
 
 def outstanding(comparison: Comparison) -> list[SliceResult]:
-    """The slices that differ, the smallest adjusted p-value first, at most ``MOST_OUTSTANDING``."""
+    """Return up to ``MOST_OUTSTANDING`` slices that differ, smallest adjusted p-value first."""
     level = 1 - comparison.metrics[0].test.confidence
-    found = [s for s in comparison.slices if isinstance(s, SliceResult) and s.p_adjusted <= level]
-    return sorted(found, key=lambda one: (one.p_adjusted, one.p_value))[:MOST_OUTSTANDING]
+    tested = [s for s in comparison.slices if isinstance(s, SliceResult)]
+    differing = [s for s in tested if s.p_adjusted <= level]
+    return sorted(differing, key=lambda one: (one.p_adjusted, one.p_value))[:MOST_OUTSTANDING]
 
 
 def _shape(one: SliceResult, level: float) -> tuple[str, str]:
@@ -88,11 +90,11 @@ def _shape(one: SliceResult, level: float) -> tuple[str, str]:
     return ("▲", "good") if one.low > 0 else ("▼", "bad")
 
 
-def _too_small(found: Sequence[SmallSlice]) -> list[str]:
-    """Names with their number of prompts, the last of them a count of the others."""
+def _too_small(slices: Sequence[SmallSlice]) -> list[str]:
+    """Return names with their number of prompts; the last may be a count of the others."""
     names = [
         f"{clean(one.key, NAME_LIMIT)}: {clean(one.value, NAME_LIMIT)} ({one.n:,})"
-        for one in found[:MOST_SMALL]
+        for one in slices[:MOST_SMALL]
     ]
-    more = len(found) - len(names)
+    more = len(slices) - len(names)
     return [*names, f"{more:,} more"] if more else names

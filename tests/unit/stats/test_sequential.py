@@ -136,7 +136,7 @@ def test_a_smaller_suite_ends_with_its_last_test() -> None:
         found = play(test, ternary(5, 200, 0.0, q=0.1))
         assert test.done
         assert found.passed, method
-        with pytest.raises(ValueError, match="over"):
+        with pytest.raises(ValueError, match="ended"):
             test.update([0.0])
 
 
@@ -194,7 +194,7 @@ def test_misuse_is_refused() -> None:
     test = SequentialTest("improve", 0.0, cap=100, largest_cluster=2)
     test.update([0.1, 0.2], ["a", "a"])
     for values, names, complaint in (
-        ([0.1], ["a"], "'a' came in an earlier block"),
+        ([0.1], ["a"], "'a' is in two blocks"),
         ([0.1] * 3, ["b"] * 3, "largest_cluster is 2"),
         ([1.2], None, r"\[-1, 1\]"),
     ):

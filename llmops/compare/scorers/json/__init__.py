@@ -1,1 +1,1 @@
-"""Scorers of answers that should be JSON."""
+"""Scorers for answers in JSON."""

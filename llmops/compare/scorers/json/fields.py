@@ -18,14 +18,14 @@ CITATION = """
 """
 
 Place = tuple[str | int, ...]
-"""Keys and positions that lead to a leaf."""
+"""Keys and list positions that lead to a leaf."""
 
 
 def score(prediction: str, reference: str) -> float:
     """Return the F1 of the leaves of two JSON values.
 
-    A leaf is a text, number, boolean, null or empty container with its place. Numbers are equal
-    as numbers (1 and 1.0), texts character by character.
+    A leaf is a text, number, boolean, null or empty container, together with its place. Numbers
+    compare as numbers (1 equals 1.0), texts character by character.
 
     Returns:
         Twice the number of leaves with the same place and value, divided by the number of leaves
@@ -39,15 +39,15 @@ def score(prediction: str, reference: str) -> float:
     except NOT_JSON as error:
         raise ValueError(f"the expected answer is not JSON: {error}") from error
     try:
-        found = dict(_leaves(parse(prediction)))
+        answered = dict(_leaves(parse(prediction)))
     except NOT_JSON:
         return 0.0
-    same = sum(place in found and found[place] == leaf for place, leaf in wanted.items())
-    return 2 * same / (len(wanted) + len(found))
+    same = sum(place in answered and answered[place] == leaf for place, leaf in wanted.items())
+    return 2 * same / (len(wanted) + len(answered))
 
 
 def _leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, tuple[type, Any]]]:
-    """Yield places and values; the type keeps true from being 1."""
+    """Yield places and leaves; a leaf includes its type, since true equals 1 in Python."""
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves(inner, (*place, key))

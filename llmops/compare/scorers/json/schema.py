@@ -1,4 +1,4 @@
-"""``json_schema:FILE``: whether an answer is JSON that fits a schema."""
+"""``json_schema:FILE``: whether an answer is JSON that conforms to a schema."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def load(name: ScorerName, folder: Path) -> Scorer:
-    """Return a scorer that gives 1 if an answer fits the schema, 0 if not or if it is not JSON.
+    """Return a scorer that gives 1 to JSON that conforms to the schema, and 0 to anything else.
 
     Raises:
-        NotFoundError: No such file.
-        DataError: Not JSON, or not a JSON schema.
+        NotFoundError: The file does not exist.
+        DataError: The file is not JSON, or not a JSON schema.
     """
     path = folder / name.argument
     if not path.is_file():
@@ -41,11 +41,11 @@ def load(name: ScorerName, folder: Path) -> Scorer:
 
 
 def _validator(schema: object, path: Path) -> Validator:
-    """Return what checks a value; the draft is that of ``$schema``, 2020-12 if it names none.
+    """Return a validator of the draft in ``$schema``, by default 2020-12.
 
-    ``format`` is a note, not a check, and a ``$ref`` to another document is never fetched.
+    ``format`` is an annotation and not checked; a ``$ref`` to another document is never fetched.
     """
-    # Imported here: recipes without a schema do without the package.
+    # Imported here: only recipes with a schema need the package.
     from jsonschema import Draft202012Validator, SchemaError
     from jsonschema.validators import validator_for
     from referencing.jsonschema import EMPTY_REGISTRY
@@ -58,6 +58,6 @@ def _validator(schema: object, path: Path) -> Validator:
     except SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "the top"
         raise DataError(
-            f"scorer json_schema: {path}: no JSON schema: at {place}: {error.message}"
+            f"scorer json_schema: {path}: not a JSON schema: at {place}: {error.message}"
         ) from error
     return kind(schema, registry=EMPTY_REGISTRY)

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 defines it, which Python's parser does not insist on."""
+"""Strict JSON, as RFC 8259 defines it; Python's parser also accepts NaN and infinities."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 from typing import Any, NoReturn
 
 NOT_JSON = (ValueError, RecursionError)
-"""What ``parse`` raises: RFC 8259 is broken, or the nesting is deeper than Python's stack."""
+"""Exceptions of ``parse``: not RFC 8259, or nested deeper than Python's stack."""
 
 
 def parse(text: str) -> Any:
-    """Return one JSON value; white space around it is allowed.
+    """Parse one JSON value, which may have white space around it.
 
     Raises:
-        ValueError: Not JSON; NaN and infinities, which Python would read, are not.
-        RecursionError: Nested too deeply.
+        ValueError: The text is not JSON, or contains NaN or an infinity.
+        RecursionError: The value is nested too deeply.
     """
     return json.loads(text, parse_constant=_refuse)
 

@@ -66,7 +66,7 @@ def test_an_evaluate_module_says_what_it_reads(own_module: Path) -> None:
     )
     assert (one_line.needs_expected, own.needs_expected) == (False, True)
     assert score(EXAMPLES, ANSWERS, [one_line]).values[one_line.name] == (1.0, 0.0, 0.0)
-    with pytest.raises(UsageError, match="it reads predictions, sources"):
+    with pytest.raises(UsageError, match="the module reads predictions, sources"):
         scored_texts("evaluate:odd", own_module)
 
 
@@ -83,7 +83,7 @@ def test_the_entry_that_counts_is_named(own_module: Path) -> None:
 
 
 def test_no_evaluate_module(own_module: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no evaluate module at './none'"):
+    with pytest.raises(NotFoundError, match=r"no evaluate module './none'"):
         scored_texts("evaluate:./none", own_module)
     (own_module / "own" / "own.py").write_text("import nowhere_to_be_found")
     with pytest.raises(UsageError, match=r"cannot be loaded: .*nowhere_to_be_found"):
@@ -121,4 +121,4 @@ def test_evaluate_modules_load_without_a_network(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    assert "no evaluate module at 'no_such_metric'" in done.stdout
+    assert "no evaluate module 'no_such_metric'" in done.stdout

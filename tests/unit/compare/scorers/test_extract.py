@@ -21,7 +21,7 @@ def test_extract_compares_the_last_find() -> None:
         ("#### 1,000", "#### 1000"),  # written differently: say so in the pattern
     ) == (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     for pattern in ("7", "(a)(b)", "(?:a)"):
-        with pytest.raises(UsageError, match="needs one group"):
+        with pytest.raises(UsageError, match="expected one group"):
             load_scorers([f"extract:{pattern}"])
 
 

@@ -115,6 +115,6 @@ def test_missing_expected_answers_are_told_before_anything_is_generated() -> Non
     with pytest.raises(DataError) as caught:
         require_expected(suite, load_scorers(["one_line", "exact", "f=extract:(x)", "likelihood"]))
     assert str(caught.value).startswith(
-        "exact, f, likelihood: an expected answer is needed, and 4 of 5 examples have none:"
+        "exact, f, likelihood: need an expected answer, which 4 of 5 examples lack:"
         " 'q1', 'q2', 'q3', …\n"
     )

@@ -125,7 +125,7 @@ def test_a_file_is_pinned_by_its_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ({"id": "a"}, "`prompt` is missing or empty, and so is `messages`; the row has id"),
+        ({"id": "a"}, "expected `prompt` or `messages`, both missing or empty; the row has id"),
         ({"prompt": "  "}, "the row has only empty cells"),
         ({"prompt": 3}, "`prompt` must be text, received int 3"),
         ({"prompt": "a\ud800b"}, "`prompt`: holds half of a character ('\\ud800' at 1)"),
@@ -138,14 +138,14 @@ def test_a_file_is_pinned_by_its_bytes(tmp_path: Path) -> None:
         ({"prompt": "p", "cluster": "a", "group": "a"}, "`cluster` and `group`"),
         ({"prompt": "p", "id": ["a"]}, "`id` must be text or a number, received list"),
         ({"prompt": "p", "slice.a": {}}, "`slice.a` must be text or a number, received dict"),
-        ({"prompt": "p", "slice.": "a"}, "column `slice.` names no slice"),
-        ({"prompt": "p", "messages": CHAT}, "has `messages` and `prompt`; keep one"),
-        ({"messages": []}, "expected a list of {role, content} that ends with a user's turn"),
+        ({"prompt": "p", "slice.": "a"}, "column `slice.` has no slice name"),
+        ({"prompt": "p", "messages": CHAT}, "has both `messages` and `prompt`; keep one"),
+        ({"messages": []}, "expected a list of {role, content} that ends with a turn of the user"),
         ({"messages": {"role": "user", "content": "x"}}, "expected a list of {role, content}"),
         ({"messages": "hello"}, "text that is not JSON"),
         ({"messages": '"hello"'}, "received 'hello'"),
         ({"messages": ["hello"]}, "`messages`[0]: expected {role, content}, received 'hello'"),
-        ({"messages": CHAT[:3]}, "the last turn is of 'assistant'"),
+        ({"messages": CHAT[:3]}, "the last turn has role 'assistant'"),
         ({"messages": [*CHAT[1:], CHAT[0]]}, "`messages`[3]: role 'system'; allowed here: user, a"),
         (
             {"messages": [{"role": "human", "content": "x"}]},
@@ -174,8 +174,8 @@ def test_a_row_that_is_no_example_is_named(tmp_path: Path, row: object, says: st
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "holds no prompts"),
-        (b"\n\n", "holds no prompts"),
+        (b"", "contains no prompts"),
+        (b"\n\n", "contains no prompts"),
         (b"{", ":1: not JSON"),
         (b"[1]", ":1: expected an object, received list"),
         (b'{"id": "a", "prompt": "p"}\n' * 2, "id 'a' occurs more than once"),
@@ -193,7 +193,7 @@ def test_unusable_files(tmp_path: Path, content: bytes, says: str) -> None:
 
 def test_a_header_alone_holds_no_prompts(tmp_path: Path) -> None:
     (tmp_path / "suite.csv").write_text("id,prompt\n")
-    with pytest.raises(DataError, match="holds no prompts"):
+    with pytest.raises(DataError, match="contains no prompts"):
         load_suite(tmp_path / "suite.csv")
 
 
@@ -212,5 +212,5 @@ def test_rows_of_a_dataframe_are_numbered_from_one() -> None:
     import pandas as pd
 
     frame = pd.DataFrame({"prompt": ["p", float("nan")]}, index=[10, 20])
-    with pytest.raises(DataError, match="suite: row 2: `prompt` is missing"):
+    with pytest.raises(DataError, match="suite: row 2: expected `prompt` or `messages`"):
         load_suite(frame)

@@ -33,7 +33,7 @@ def test_every_part_is_there_in_the_order_of_reading(page):
         "Evidence",
         "Wins, ties, losses",
         "Differences of token F1, prompt by prompt",
-        "Interval against n",
+        "Interval by number of prompts",
         "Answers",
         "Examples",
         "Provenance",
@@ -141,7 +141,7 @@ def test_an_empty_answer_is_named():
 def test_long_texts_are_cut_and_say_so():
     text = examples.shorten("x" * 1_000_000)
     assert len(text.text) == examples.TEXT_LIMIT
-    assert text.cut == "cut here: 1,000,000 characters in all"
+    assert text.cut == "cut here: 1,000,000 characters in total"
 
 
 def test_a_thousand_rows_stay_below_2_mb_and_say_how_many_are_shown():
@@ -172,12 +172,12 @@ def test_a_thousand_rows_stay_below_2_mb_and_say_how_many_are_shown():
     page = html_report(replace(made, slices=(*slices, *small)), decision())
     assert len(page.encode()) < 2_000_000
     page = html_report(comparison(shown=hard), decision())
-    assert "334 prompts that v3 loses (the first 30 are shown)" in page
+    assert "334 prompts that v3 loses (first 30 shown)" in page
     assert page.count('<article class="example">') == sum(examples.MOST.values())
 
 
 def test_a_text_that_grows_when_spelled_out_says_that_it_is_cut():
-    assert examples.shorten("\u202e" * 200).cut == "cut here: 200 characters in all"
+    assert examples.shorten("\u202e" * 200).cut == "cut here: 200 characters in total"
 
 
 def test_a_suite_without_rows_or_losses_is_shown():

@@ -86,7 +86,7 @@ def test_a_single_size_is_no_figure(points):
 @pytest.mark.parametrize("points", [(), POINTS[:1]])
 def test_without_prompts_there_is_no_such_section(points):
     page = html_report(compared(points))
-    assert "Interval against n" not in headings(parse(page))
+    assert "Interval by number of prompts" not in headings(parse(page))
 
 
 def test_the_trajectory_of_another_metric_is_not_drawn():
@@ -97,8 +97,8 @@ def test_the_trajectory_of_another_metric_is_not_drawn():
 @pytest.mark.parametrize("wider", [True, False])
 def test_the_caption_describes_and_says_if_the_reported_interval_is_another(wider):
     text = text_of(
-        section(parse(html_report(compared(POINTS, wider=wider))), "Interval against n")[-1]
+        section(parse(html_report(compared(POINTS, wider=wider))), "Interval by number of prompts")[-1]
     )
-    assert "a suite with that fixed number of prompts" in text
-    assert "a description that stopped nothing" in text
+    assert "a suite with this fixed number of prompts" in text
+    assert "decide nothing" in text
     assert ("The reported interval is wider" in text) is wider

@@ -77,7 +77,7 @@ def test_the_interval_of_a_single_cluster_does_not_stretch_the_axis():
 
 def test_the_text_says_that_slices_are_no_verdicts():
     text = text_of(shown(OPEN))
-    assert "Warnings, never verdicts" in text
+    assert "They are hints" in text
     assert "Benjamini–Hochberg" in text  # noqa: RUF001
     assert "at most 0.05" in text
 
@@ -85,7 +85,7 @@ def test_the_text_says_that_slices_are_no_verdicts():
 def test_slices_of_too_few_prompts_are_one_line():
     found = shown(OPEN, SmallSlice("topic", "tax", 9), SmallSlice("language", "fr", 1))
     line = text_of(found[-1])
-    assert line == "Too few prompts to be tested: topic: tax (9), language: fr (1)."
+    assert line == "Too few prompts for a test: topic: tax (9), language: fr (1)."
     alone = shown(SmallSlice("topic", "tax", 9))
     assert alone.find(".//table") is None
     assert text_of(alone[-1]).endswith("topic: tax (9).")
@@ -98,7 +98,7 @@ def test_many_slices_are_cut_and_counted():
     lines = table(found)[1:]
     assert len(lines) == MOST
     assert lines[0][0] == f"topic value {MOST + 6}"
-    assert "Not shown: 7 more" in text_of(found)
+    assert "7 more slices are not shown" in text_of(found)
     assert text_of(found[-1]).endswith(f"value {MOST_SMALL - 1} (2), 5 more.")
 
 
