@@ -1,4 +1,8 @@
-"""Stage ``compare``: two sides, the same held-out prompts, a paired answer."""
+"""Stage ``compare``: two or more sides answer the same held-out prompts and are tested in pairs.
+
+``compare`` and ``compare_all`` do the whole work. ``comparison_run`` keeps the MLflow run open, so
+that a gate can decide before the report is written.
+"""
 
 from llmops.compare.harness import compare, compare_all, comparison_run
 from llmops.compare.standings import standings

@@ -1,4 +1,4 @@
-"""What a candidate is measured against."""
+"""The baseline that a candidate is compared with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from llmops.store import registry
 
 
 def baseline(recipe: Recipe, base: BaseModel) -> str:
-    """Return the URI of what ``compare.baseline`` names: the bare base while there is no champion."""
+    """Return the URI of the recipe's baseline: the bare base while there is no champion.
+
+    Args:
+        recipe: The recipe, whose ``compare.baseline`` is an alias, ``base`` or a ``models:/`` URI.
+        base: The base model of the candidate.
+    """
     named = recipe.compare.baseline
     if named.startswith("models:/"):
         return named
@@ -21,14 +26,17 @@ def baseline(recipe: Recipe, base: BaseModel) -> str:
 
 
 def remembered_baseline(work: Path, recipe: Recipe, version: ModelVersion) -> str:
-    """Return the baseline's URI, kept for a run that is resumed after its promotion.
+    """Return the baseline's URI, and remember it for a run that is resumed after its promotion.
 
-    The candidate is the champion by then, and would be compared with itself.
+    By then the candidate is the champion and would be compared with itself.
 
     Args:
-        work: The run's workspace, where the URI is kept.
+        work: Workspace of the run, where the URI is kept.
         recipe: The recipe.
         version: The candidate.
+
+    Raises:
+        StoreError: The base model cannot be fetched, or the store does not answer.
     """
     path = work / f"baseline-of-v{version.version}"
     now = baseline(recipe, fetch(version.base_digest))

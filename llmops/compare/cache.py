@@ -1,6 +1,6 @@
-"""Generations and likelihoods, kept by content.
+"""The cache of answers and likelihoods, keyed by content.
 
-A killed comparison resumes, and a baseline that did not change costs nothing.
+A killed comparison resumes, and an unchanged baseline costs nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from llmops.progress import say
 from llmops.records import Side
 
 MEMORY = Path(":memory:")
-"""A cache that is forgotten at the end."""
+"""Path of a cache in memory, which is gone when it is closed."""
 FILE = "results.sqlite"
 SECONDS_A_DAY = 86_400.0
 
 
 class ResultCache:
-    """A key-value store in one SQLite file; every ``put`` survives the end of this process.
+    """A key-value store in one SQLite file; every ``put`` survives a killed process.
 
     Args:
         path: The file; by default ``LLMOPS_HOME/cache/results.sqlite``.
 
     Raises:
-        LlmopsError: It cannot be opened, or stays locked; later, there is no room for more.
+        LlmopsError: The file cannot be opened, or stays locked; later, the disk is full.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -43,19 +43,19 @@ class ResultCache:
         with self._usable():
             try:
                 self._db = _open(path)
-            except sqlite3.OperationalError:  # locked, or no room: the file may be sound
+            except sqlite3.OperationalError:  # locked, or a full disk: the file itself may be sound
                 raise
             except sqlite3.DatabaseError as error:
                 aside = path.with_suffix(".damaged")
                 say(
-                    f"warning: {path} is damaged ({error}); kept as {aside.name}, starting an empty"
-                    " one"
+                    f"warning: {path} is damaged ({error}); moved to {aside.name}, starting with"
+                    " an empty cache"
                 )
                 path.replace(aside)
                 self._db = _open(path)
 
     def get(self, key: str) -> Any | None:
-        """The stored value, ``None`` if there is none."""
+        """Return the stored value; ``None`` if there is none or it is not JSON."""
         with self._usable():
             row = self._db.execute("select value from result where key = ?", (key,)).fetchone()
         if row is not None:
@@ -66,19 +66,31 @@ class ResultCache:
             return None  # it is only a cache
 
     def put(self, entries: Mapping[str, Any]) -> None:
-        """Stores several values in one transaction."""
+        """Store several values in one transaction.
+
+        Args:
+            entries: Key → value that JSON can hold.
+        """
         rows = [(key, json.dumps(value), _today()) for key, value in entries.items()]
         with self._usable(), self._db:
             self._db.executemany("insert or replace into result values (?, ?, ?)", rows)
 
     def count(self, unused_for: float = 0.0) -> int:
-        """How many results there are, or how many nobody used for so many days."""
+        """Return the number of results that were not used for a number of days.
+
+        Args:
+            unused_for: Days since the last use; 0 counts every result.
+        """
         query = "select count(*) from result where used <= ?"
         with self._usable():
             return int(self._db.execute(query, (_today() - unused_for,)).fetchone()[0])
 
     def prune(self, unused_for: float) -> int:
-        """Removes results that nobody used for so many days; returns how many."""
+        """Remove the results that were not used for a number of days, and return their number.
+
+        Args:
+            unused_for: Days since the last use.
+        """
         with self._usable():
             with self._db:
                 query = "delete from result where used <= ?"
@@ -87,22 +99,22 @@ class ResultCache:
         return removed
 
     def close(self) -> None:
-        """Writes down what was used, and closes the file."""
-        with suppress(sqlite3.OperationalError), self._db:  # it only decides what is pruned first
+        """Record when the results were used, and close the file."""
+        with suppress(sqlite3.OperationalError), self._db:  # it only orders pruning
             query = "update result set used = ? where key = ?"
             self._db.executemany(query, [(_today(), key) for key in self._read])
         self._db.close()
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
-        """Says which file it is that cannot be read or written."""
+        """Name the file in the error if it cannot be read or written."""
         try:
             yield
         except sqlite3.Error as error:
             raise LlmopsError(
-                f"{self._path}: cannot be used: {error}",
-                next_command="end other processes that use it, make room, or give LLMOPS_HOME"
-                " another folder",
+                f"answer cache {self._path}: cannot be read or written: {error}",
+                next_command="free disk space, stop other processes that use the file, or set"
+                " LLMOPS_HOME to another folder",
             ) from error
 
     def __enter__(self) -> ResultCache:
@@ -118,18 +130,18 @@ class ResultCache:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """A connection whose file was read through once."""
+    """Open the file, and read it once from end to end to find damage."""
     db = sqlite3.connect(path, timeout=30)
     try:
         db.execute("pragma journal_mode=wal")
-        db.execute("pragma synchronous=normal")  # a power cut may take the last results: a cache
+        db.execute("pragma synchronous=normal")  # a power cut may lose the last results
         db.execute("create table if not exists result (key text primary key, value text not null)")
         columns = {row[1] for row in db.execute("pragma table_info(result)")}
         if not {"key", "value"} <= columns:
-            raise sqlite3.DatabaseError("its table has another layout")
+            raise sqlite3.DatabaseError("its table has an unknown layout")
         if "used" not in columns:  # before 0.2
             db.execute(f"alter table result add column used integer not null default {_today()}")
-        db.execute("select sum(length(value)) from result").fetchone()  # no index has it
+        db.execute("select sum(length(value)) from result").fetchone()  # reads every page
         db.commit()
     except sqlite3.DatabaseError:
         db.close()
@@ -138,15 +150,22 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _today() -> int:
-    """Days since 1970: a result's last use."""
+    """Return the days since 1970."""
     return int(time.time() // SECONDS_A_DAY)
 
 
 def key(side: Side, kind: str, messages: Messages | str, detail: object) -> str:
-    """What a result depends on: base, adapter, messages, and sampling or response.
+    """Return the digest of everything that a result depends on.
 
-    The base's digest covers its tokenizer and chat template. Of an endpoint only its URI is known.
+    The base's digest covers its tokenizer and chat template. An endpoint is identified by its URI
+    alone.
+
+    Args:
+        side: The side that answers.
+        kind: What is computed, such as ``answer`` or ``turn-likelihood``.
+        messages: The conversation, or a text to continue.
+        detail: Sampling of the answer, or the response whose likelihood is computed.
     """
-    asked = messages if isinstance(messages, str) else [dict(message) for message in messages]
+    content = messages if isinstance(messages, str) else [dict(message) for message in messages]
     identity = [side.base.digest, side.adapter_digest] if side.base else [side.uri, None]
-    return digest.of_record([kind, *identity, asked, detail])
+    return digest.of_record([kind, *identity, content, detail])

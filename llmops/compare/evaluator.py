@@ -1,4 +1,4 @@
-"""A comparison in the words of ``mlflow.models.evaluate``."""
+"""A comparison behind ``mlflow.models.evaluate``: its arguments in, its metrics out."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from llmops.recipe.schema import Compare
 from llmops.records import Comparison
 
 OPTIONS = tuple(dict.fromkeys(("baseline", "candidate", "name", *Compare.model_fields)))
-"""Keys that ``evaluator_config`` may hold."""
+"""Keys allowed in ``evaluator_config``."""
 
 
 def evaluate(model: Any, dataset: Any, config: Mapping[str, Any]) -> Comparison:
     """Compare a model with ``evaluator_config["baseline"]`` on an evaluation dataset.
 
     Args:
-        model: The pyfunc that MLflow loaded; its logged model is what is compared.
+        model: The pyfunc that MLflow loaded; its logged model is the candidate.
         dataset: MLflow's evaluation dataset; its targets are the expected answers.
-        config: ``baseline``, and any of ``OPTIONS``.
+        config: ``evaluator_config``: ``baseline``, and optionally other keys of ``OPTIONS``.
 
     Raises:
-        UsageError: An unknown option, or a model that was not logged.
+        UsageError: A key is unknown, or the model was not logged.
     """
     unknown = sorted(set(config) - set(OPTIONS))
     if unknown:
@@ -49,7 +49,11 @@ def evaluate(model: Any, dataset: Any, config: Mapping[str, Any]) -> Comparison:
 
 
 def metrics(comparison: Comparison) -> dict[str, float]:
-    """Return the candidate's mean, the difference, its interval and its p-value for each scorer."""
+    """Return mean, difference, interval and p-value of each scorer, as MLflow's flat metrics.
+
+    Keys are ``SCORER`` (the candidate's mean), ``delta/SCORER``, ``lo/SCORER``, ``hi/SCORER`` and
+    ``p/SCORER``.
+    """
     return {
         name: float(value)
         for result in comparison.metrics
@@ -67,7 +71,7 @@ def _logged_model_uri(model: Any) -> str:
     model_id = getattr(getattr(model, "metadata", None), "model_id", None)
     if not model_id:
         raise UsageError(
-            "the model has no logged model behind it; name one:"
+            "the model was not logged, so the candidate is unknown; name it:"
             " evaluator_config={'candidate': 'models:/NAME/VERSION', …}"
         )
     return f"models:/{model_id}"

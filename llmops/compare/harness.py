@@ -1,4 +1,4 @@
-"""The A/B harness: sides that share a base share one engine, every metric is tested in pairs."""
+"""The A/B harness: sides that share a base share an engine, and every metric is tested in pairs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from llmops.compare.answers.blocks import Asking, repeated
+from llmops.compare.answers.blocks import SuiteAnswers, repeated
 from llmops.compare.cache import MEMORY, ResultCache
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
 from llmops.compare.setup import BLOCK, Options, Setup, set_up
@@ -33,27 +33,39 @@ def compare(
     """Compare two sides on held-out prompts and log the result to MLflow.
 
     Args:
-        baseline: ``models:/name/version``, ``models:/name@alias``, ``models:/m-…``, ``runs:/…``, a
-            registered base, or ``openai:URL#MODEL``.
-        candidate: The side that wants to be better.
+        baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, the
+            name of a registered base, or ``openai:URL#MODEL``.
+        candidate: The side that should be better; named likewise.
         suite: Held-out prompts: a file (see ``load_suite``) or a suite.
-        config: Scorers, method, answer length and confidence; the recipe's ``compare`` section.
-        scorers: Scorers instead of those of ``config``; may name modules, which are imported.
-        questions: A method that stops early goes on until these are decided; by default, until
-            the first scorer shows that the candidate is better, or that it is worse.
+        config: Scorers, method, answer length and confidence: the recipe's ``compare`` section.
+        scorers: Scorers to use instead of those of ``config``; may name modules, which are imported.
+        questions: Requirements that a method with early stopping decides before it stops; by
+            default, whether the candidate is better in the first scorer.
         min_prompts: Number of prompts before which it does not stop.
-        block: Prompts between two looks.
-        cache: Whether answers of earlier comparisons are used, and new ones kept.
+        block: Number of prompts between two looks.
+        cache: Whether cached answers are used and new ones are cached.
 
     Returns:
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: A scorer could judge nothing, or needs what a side does not have; a question is
-            about no scorer.
-        DataError: An example has no expected answer, or the sides were trained on all of them.
-        IntegrityError: Different adapters, yet identical answers and likelihoods throughout.
-        LlmopsError: A side gave no answer at all, or neither did to too many prompts.
+        UsageError: A scorer could judge no answer or needs what a side does not have, or a question
+            is about a metric that no scorer computes.
+        NotFoundError: A side does not exist.
+        DataError: The suite cannot be read, a scorer needs expected answers that are missing, or
+            fewer than two prompts are left that no side was trained on.
+        IntegrityError: The bytes of a side differ from the recorded digests, or the sides differ
+            but give identical answers and likelihoods.
+        StoreError: The MLflow store refuses or does not answer.
+        LlmopsError: A side gave no answer at all, or neither side answered more than a tenth of the
+            prompts.
+
+    Example:
+        from llmops.compare import compare
+
+        comparison = compare("models:/bot@champion", "models:/bot/4", "test.jsonl")
+        test = comparison.metric("token_f1").test
+        print(test.difference, test.low, test.high)
     """
     (comparison,) = compare_all(
         baseline,
@@ -81,12 +93,33 @@ def compare_all(
     block: int = BLOCK,
     cache: bool = True,
 ) -> tuple[Comparison, ...]:
-    """Compare several candidates with one baseline on the same prompts; see ``compare``.
+    """Compare several candidates with the same baseline on the same prompts.
 
-    Their intervals hold together: each has the confidence that Bonferroni's correction needs.
+    Their intervals hold simultaneously: the confidence of each is raised by Bonferroni's correction.
+
+    Args:
+        baseline: See ``compare``.
+        candidates: The sides that should be better; 1 to 25.
+        suite: See ``compare``.
+        config: See ``compare``.
+        scorers: See ``compare``.
+        questions: See ``compare``; each is decided for every candidate.
+        min_prompts: See ``compare``.
+        block: See ``compare``.
+        cache: See ``compare``.
+
+    Returns:
+        A comparison for each candidate, in their order.
 
     Raises:
-        UsageError: As for ``compare``, or two of several sides are the same version.
+        UsageError: See ``compare``; also if two sides are the same version.
+        LlmopsError: See ``compare`` for the other errors.
+
+    Example:
+        from llmops.compare import compare_all, standings
+
+        comparisons = compare_all("base", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
+        best = standings(comparisons)[0]
     """
     options = Options(scorers, questions, min_prompts, block, cache)
     with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
@@ -104,8 +137,8 @@ def comparison_run(
 ) -> Iterator[Comparison]:
     """Compare two sides for a gate, in an MLflow run that stays open for the decision.
 
-    The caller publishes the report within the block. The run is FINISHED when the block ends, and
-    FAILED if it raises, so that a run that is FINISHED has its report.
+    The caller publishes the report within the block. The run becomes FINISHED when the block ends
+    and FAILED if it raises, so every FINISHED run has its report.
 
     Args:
         baseline: See ``compare``.
@@ -118,10 +151,20 @@ def comparison_run(
         The comparison, with the ids of its run and of the run of each side.
 
     Raises:
-        DataError: As for ``compare``, or the suite holds prompts that the candidate was trained on.
-        UsageError: As for ``compare``.
-        IntegrityError: As for ``compare``.
-        LlmopsError: As for ``compare``.
+        DataError: See ``compare``; also if the candidate was trained on prompts of the suite, word
+            for word.
+        UsageError: See ``compare``.
+        IntegrityError: See ``compare``.
+        LlmopsError: See ``compare``.
+
+    Example:
+        from llmops.compare import comparison_run
+        from llmops.gate import gate, record
+
+        champion, candidate = "models:/bot@champion", "models:/bot/4"
+        with comparison_run(champion, candidate, "test.jsonl", recipe.compare, recipe.gate) as comparison:
+            decision = gate(comparison, recipe.gate)
+            record(comparison, decision)
     """
     options = Options(questions=policy.require, min_prompts=policy.min_prompts, refuse_trained=True)
     with _measured(baseline, [candidate], suite, config, options) as (comparison,):
@@ -136,7 +179,7 @@ def _measured(
     config: Compare,
     options: Options,
 ) -> Iterator[tuple[Comparison, ...]]:
-    """Measure every candidate, and provide the comparisons in their open MLflow run."""
+    """Measure every candidate, and yield the comparisons while their MLflow run is open."""
     begun = time.monotonic()
     setup = set_up(baseline, candidates, suite, config, options)
     measured = _measure(setup)
@@ -157,24 +200,24 @@ def _measure(setup: Setup) -> list[Comparison]:
     prompts, names = [*fresh, *trained], [scorer.name for scorer in setup.scorers]
     with (
         ResultCache(None if setup.cache else MEMORY) as cache,
-        closing(Asking(setup.sides, prompts, setup.scorers, setup.config, cache)) as asking,
+        closing(SuiteAnswers(setup.sides, prompts, setup.scorers, setup.config, cache)) as answers,
     ):
         examples = [prompt.example for prompt in fresh]
         candidates = len(setup.sides) - 1
-        results = ask_until_decided(asking.ask, examples, names, setup.plan, candidates)
+        results = ask_until_decided(answers.ask, examples, names, setup.plan, candidates)
         comparisons = [
-            comparison_of(setup, asking, result, which)
+            comparison_of(setup, answers, result, which)
             for which, result in enumerate(results, start=1)
         ]
         if trained:
-            rows = asking.ask(range(len(fresh), len(prompts)))
+            rows = answers.ask(range(len(fresh), len(prompts)))
             comparisons = list(map(with_trained, comparisons, rows))
     question = setup.plan.questions[0].metric
     return [with_trajectories(comparison, question) for comparison in comparisons]
 
 
 def _parameters(setup: Setup) -> dict[str, object]:
-    """Return what decides a result besides the sides and the suite, as parameters of the run."""
+    """Return the parameters of the run: everything that decides a result but sides and suite."""
     names = ("method", "confidence", "engine", "max_tokens", "temperature", "repeats")
     return {
         **{name: getattr(setup.config, name) for name in names},

@@ -1,4 +1,4 @@
-"""What was asked of two sides, as the record of a comparison."""
+"""The record of a comparison, built from the answers of two sides."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llmops.compare import sides
-from llmops.compare.answers.blocks import Asking
+from llmops.compare.answers.blocks import SuiteAnswers
 from llmops.compare.leakage.exclude import both_scores_notes
 from llmops.compare.scorers.judge import scorer as judge
 from llmops.compare.setup import Setup
@@ -17,30 +17,33 @@ from llmops.errors import IntegrityError
 from llmops.records import Comparison, Likelihood, Row
 
 PROBES = 8
-"""Answers whose likelihoods are compared where all answers are the same."""
+"""Number of answers whose likelihoods are compared if both sides gave identical answers."""
 
 
-def comparison_of(setup: Setup, asking: Asking, result: CandidateResult, which: int) -> Comparison:
+def comparison_of(
+    setup: Setup, answers: SuiteAnswers, result: CandidateResult, which: int
+) -> Comparison:
     """Build the record of one candidate against the baseline; it has no MLflow run yet.
 
     Args:
         setup: The comparison.
-        asking: Its answers.
-        result: What the candidate shows.
-        which: The candidate's place among the sides, from 1.
+        answers: Answers of all sides.
+        result: Rows and tests of the candidate.
+        which: Index of the candidate among the sides, from 1.
 
     Raises:
         IntegrityError: See ``compare``.
-        LlmopsError: Neither side answered too many of the prompts.
+        UsageError: A scorer could judge no answer, or a judge gave no verdict.
+        LlmopsError: Neither side answered more than a tenth of the prompts.
     """
     baseline, candidate = setup.sides[0], setup.sides[which]
-    _refuse_silent(setup, asking, result.rows, which)
+    _refuse_idle_adapter(setup, answers, result.rows, which)
     notes = (
         *sides.notes(baseline, candidate, result.rows),
-        *asking.failed((0, which)),
-        *asking.unjudged((0, which)),
-        *judge.notes(asking.pairwise[which - 1]),
-        *judge.kinship(asking.pairwise[which - 1], (baseline, candidate)),
+        *answers.failed((0, which)),
+        *answers.unjudged((0, which)),
+        *judge.notes(answers.pairwise[which - 1]),
+        *judge.kinship(answers.pairwise[which - 1], (baseline, candidate)),
         result.note,
         *setup.exclusion.notes,
     )
@@ -55,7 +58,7 @@ def comparison_of(setup: Setup, asking: Asking, result: CandidateResult, which: 
         rows=result.rows,
         method=setup.plan.method,
         available=result.available,
-        nll=_nll(asking.likelihoods[0], asking.likelihoods[which]),
+        nll=_nll(answers.likelihoods[0], answers.likelihoods[which]),
         notes=tuple(note for note in notes if note),
         seconds=0.0,
         run_id="",
@@ -66,41 +69,47 @@ def comparison_of(setup: Setup, asking: Asking, result: CandidateResult, which: 
 
 
 def with_trained(comparison: Comparison, rows: Sequence[Row]) -> Comparison:
-    """Add what a comparison leaves out: the prompts that a side was trained on."""
+    """Return the comparison with the rows that it leaves out: prompts that a side was trained on."""
     notes = both_scores_notes(comparison.rows, rows)
     return replace(comparison, trained=tuple(rows), notes=(*comparison.notes, *notes))
 
 
 def with_trajectories(comparison: Comparison, question: str) -> Comparison:
-    """Add how the interval narrows, of each metric that a report may lead with.
+    """Return the comparison with a trajectory of each metric that a report may lead with.
 
     Args:
-        comparison: What was measured.
+        comparison: A finished comparison.
         question: Metric of the first question, with which a gate's report leads.
     """
     leading = dict.fromkeys((comparison.metrics[0].metric, question))
-    found = tuple(trajectory(comparison, metric) for metric in leading)
-    return replace(comparison, trajectories=found)
+    trajectories = tuple(trajectory(comparison, metric) for metric in leading)
+    return replace(comparison, trajectories=trajectories)
 
 
-def _refuse_silent(setup: Setup, asking: Asking, rows: Sequence[Row], which: int) -> None:
-    """Refuse an adapter that has no effect: it is an accident, not a tie."""
+def _refuse_idle_adapter(
+    setup: Setup, answers: SuiteAnswers, rows: Sequence[Row], which: int
+) -> None:
+    """Refuse an adapter that changes nothing: that is a mistake, not a tie."""
     baseline, candidate = setup.sides[0], setup.sides[which]
     same = sum(row.baseline.text == row.candidate.text for row in rows)
     if baseline.digest == candidate.digest or same < len(rows):
         return
-    if not asking.differs(which, comparable(rows)[:PROBES]):
+    if not answers.differs(which, comparable(rows)[:PROBES]):
         raise IntegrityError(
-            f"{candidate.uri} answers and scores exactly like {baseline.uri} on all {same} prompts,"
-            " although its bytes differ: the adapter has no effect",
-            next_command="train longer (train.epochs), or check that the adapter belongs to this base",
+            f"{candidate.uri} gives the same answers and likelihoods as {baseline.uri} on all {same}"
+            " prompts, although its bytes differ: the adapter has no effect",
+            next_command="train longer (train.epochs), or check that the adapter was trained on this"
+            " base",
         )
 
 
 def _nll(
     baseline: Sequence[Likelihood | None], candidate: Sequence[Likelihood | None]
 ) -> tuple[float, float] | None:
-    """Return the negative log-likelihood per token of all expected answers together, in nats."""
+    """Return the mean negative log-likelihood per token of the expected answers, in nats.
+
+    The mean is over the tokens of all answers that both sides scored: (baseline, candidate).
+    """
     both = [(a, b) for a, b in zip(baseline, candidate, strict=False) if a and b]
     if not both:
         return None

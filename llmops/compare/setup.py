@@ -1,4 +1,4 @@
-"""What a comparison needs before anything is generated, checked: sides, scorers, suite, questions."""
+"""Everything a comparison checks before it generates: sides, scorers, suite, questions."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from llmops.records import ModelFiles, Side, Suite
 from llmops.stats.plan import seed_of
 
 BLOCK = 32
+"""Prompts between two looks."""
 MOST_SIDES = 26
+"""Number of sides above which a comparison is refused."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller asks for besides the recipe's ``compare`` section; see ``compare``.
+    """Options of a caller besides the recipe's ``compare`` section; see ``compare``.
 
     Attributes:
-        refuse_trained: Whether prompts that a candidate was trained on, word for word, refuse the
-            suite, instead of being set aside.
+        refuse_trained: Whether a suite is refused if a candidate was trained on its prompts word
+            for word; otherwise they are set aside.
     """
 
     scorers: Sequence[str] | None = None
@@ -47,7 +49,7 @@ class Setup:
     """A comparison that is ready to run.
 
     Attributes:
-        sides: The baseline first; no two have the same label.
+        sides: All sides, the baseline first; no two have the same label.
         suite: All prompts.
         exclusion: The prompts, divided by whether a side was trained on them.
         plan: When to stop, and the questions that decide it.
@@ -69,7 +71,7 @@ def set_up(
     config: Compare,
     options: Options,
 ) -> Setup:
-    """Resolve sides, scorers and suite, and refuse what could not be compared.
+    """Resolve sides, scorers and suite, and refuse what cannot be compared.
 
     Raises:
         UsageError: See ``compare`` and ``compare_all``.
@@ -92,7 +94,7 @@ def set_up(
 
 
 def _without_trained(chosen: Sequence[Side], suite: Suite, *, refuse: bool) -> Exclusion:
-    """Divide the suite by what the sides were trained on, or refuse it for a candidate's sake."""
+    """Divide the suite by what the sides were trained on, or refuse it if a candidate knows it."""
     checks = check_sides(chosen, suite)
     if refuse:
         digests = {side.digest for side in chosen[1:]}
@@ -119,23 +121,23 @@ def _plan(
 
 
 def _require_scored(questions: Sequence[Requirement], scorers: Sequence[Scorer]) -> None:
-    """Refuse a question that no scorer would answer."""
+    """Refuse a question about a metric that no scorer computes."""
     names = [scorer.name for scorer in scorers]
     for question in questions:
         if question.metric not in names:
             raise UsageError(
-                f"question about {question.metric!r}: no scorer of this name; there are"
+                f"question about {question.metric!r}: no scorer has this name; available:"
                 f" {', '.join(names)}"
             )
 
 
 def _require_weights(chosen: Sequence[Side], scorers: Sequence[Scorer], config: Compare) -> None:
-    """Refuse a likelihood where a side gives only answers."""
+    """Refuse the scorer ``likelihood`` if a side or the engine returns only answers."""
     absent = [side.uri for side in chosen if not isinstance(side, ModelFiles)]
     absent += [] if ENGINES[config.engine].likelihood else [f"engine {config.engine}"]
     if absent and any(scorer.is_likelihood for scorer in scorers):
         others = [scorer.spec for scorer in scorers if not scorer.is_likelihood] or ["token_f1"]
         raise UsageError(
-            f"scorer likelihood: {absent[0]} gives answers, not the likelihood of one",
+            f"scorer likelihood: {absent[0]} returns answers only, not their likelihood",
             next_command=" ".join(f"--scorer {spec}" for spec in others),
         )

@@ -13,17 +13,18 @@ from llmops.records import ModelFiles, RemoteModel, Row, Side
 from llmops.store import connection
 
 IDENTICAL_ALARM = 0.95
-"""Share of byte-identical answers of different adapters above which something may be wrong."""
+"""Share of byte-identical answers from which a report warns that the sides hardly differ."""
 
 
 def resolve_side(side: str | Side) -> Side:
-    """Resolve what a person names as a side.
+    """Return the side that a user named.
 
     Args:
-        side: A name that ``models.resolve`` reads, or ``openai:URL#MODEL``.
+        side: A name that ``llmops.models.resolve`` accepts, or ``openai:URL#MODEL``; a resolved
+            side is returned as it is.
 
     Raises:
-        UsageError: It is written otherwise.
+        UsageError: The name has another form.
         NotFoundError: No such version.
     """
     if not isinstance(side, str):
@@ -35,7 +36,7 @@ def resolve_side(side: str | Side) -> Side:
 
 
 def with_distinct_labels(sides: Sequence[Side]) -> list[Side]:
-    """Return the sides with labels that differ: ``bot/1`` and ``other/1`` instead of ``v1`` twice."""
+    """Return the sides with distinct labels: ``bot/1`` and ``other/1`` instead of ``v1`` twice."""
     uses = Counter(side.label for side in {side.uri: side for side in sides}.values())
     clash = max(uses.values()) > 1
 
@@ -48,10 +49,14 @@ def with_distinct_labels(sides: Sequence[Side]) -> list[Side]:
 
 
 def require_different(sides: Sequence[Side], named: Sequence[str | Side]) -> None:
-    """Refuse to rank a side beside itself.
+    """Refuse the same side twice.
+
+    Args:
+        sides: The resolved sides.
+        named: The names of the sides, in the same order.
 
     Raises:
-        UsageError: Two names, such as an alias and a number, are of one side.
+        UsageError: Two names, such as an alias and a number, stand for the same side.
     """
     name_of: dict[str, str] = {}
     for side, name in zip(sides, named, strict=True):
@@ -64,36 +69,38 @@ def require_different(sides: Sequence[Side], named: Sequence[str | Side]) -> Non
 
 
 def notes(baseline: Side, candidate: Side, rows: Sequence[Row]) -> list[str]:
-    """Return what a reader must know of two sides before the numbers."""
+    """Return warnings about two sides that a reader needs before the figures."""
     if baseline.digest == candidate.digest:
         return [
             f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare"
         ]
-    found = [
-        f"{side.uri}: known by its address alone; what answers there may change, and cached answers"
-        " do not tell (--no-cache asks anew)"
+    warnings = [
+        f"{side.uri}: identified by URL only; if another model is now served there, cached answers"
+        " are stale (use --no-cache)"
         for side in (baseline, candidate)
         if isinstance(side, RemoteModel)
     ]
     if isinstance(baseline, ModelFiles) and isinstance(candidate, ModelFiles):
-        found += _weights_notes(baseline, candidate)
+        warnings += _weights_notes(baseline, candidate)
     same = sum(row.baseline.text == row.candidate.text for row in rows)
     if same >= IDENTICAL_ALARM * len(rows):
-        found.append(f"{same} of {len(rows)} answers are byte-identical although the sides differ")
-    return found
+        warnings.append(
+            f"{same} of {len(rows)} answers are byte-identical although the sides differ"
+        )
+    return warnings
 
 
 def _weights_notes(baseline: ModelFiles, candidate: ModelFiles) -> list[str]:
-    """Return what the weights of two sides do not share."""
+    """Return warnings about the base models and tokenizers of two sides."""
     if baseline.base.digest != candidate.base.digest:
         return [
             f"the sides have different base models ({baseline.base.uri}, {candidate.base.uri}):"
-            " likelihoods per token count different tokens"
+            " their likelihoods are per different tokens and not comparable"
         ]
     if baseline.tokenizer_dir != candidate.tokenizer_dir:
         own = " and ".join(side.label for side in (baseline, candidate) if side.tokenizer_dir)
         return [
-            f"{own}: a tokenizer, chat template or generation configuration of its own,"
-            " so the sides do not read the same tokens"
+            f"{own}: uses its own tokenizer, chat template or generation configuration,"
+            " so the sides read different tokens"
         ]
     return []

@@ -1,7 +1,7 @@
-"""Results by slice: where in the suite a difference comes from. They warn, and decide nothing.
+"""Results by slice: which parts of the suite a difference comes from. They do not decide a verdict.
 
-A slice is all rows with one value of one tag (``slice.topic`` = billing). Many slices are looked at, so
-some will differ by chance: their p-values are adjusted together (Benjamini & Hochberg).
+A slice is all rows with the same value of a tag (``slice.topic`` = billing). Many slices are tested,
+so some will differ by chance: their p-values are adjusted together (Benjamini & Hochberg 1995).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import DIGITS, units_of
 
 FEWEST = 10
-"""Minimum rows for a test: with 10, all of 6 pairs that differ must be wins to reach p < 0.05."""
+"""Minimum rows for a test: with 10, all 6 non-tied pairs must be wins to reach p < 0.05."""
 
 
 class Slices(NamedTuple):
     """All slices of a suite.
 
     Attributes:
-        tested: Slices with a test, in the order of key and value.
-        too_small: Slices without one, in the same order.
+        tested: Slices with a test, sorted by key and value.
+        too_small: Slices of fewer than ``FEWEST`` rows, sorted likewise.
     """
 
     tested: tuple[SliceResult, ...]
@@ -37,12 +37,12 @@ def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95)
 
     Args:
         rows: Rows of the prompts that were asked; may be empty.
-        metric: Name of one of the rows' scores.
-        confidence: Confidence of each slice's own interval, which is not adjusted.
+        metric: Name of a score of the rows.
+        confidence: Confidence of each interval, which is not adjusted for the number of slices.
 
     Raises:
         KeyError: A row has no score of this metric.
-        ValueError: A confidence outside (0, 1), or scores that differ by NaN or more than 1.
+        ValueError: The confidence is outside (0, 1), or a difference is NaN or outside [-1, 1].
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
@@ -61,7 +61,7 @@ def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95)
 
 
 def _by_slice(rows: Sequence[Row]) -> Mapping[tuple[str, str], list[Row]]:
-    """Return the rows of each (key, value), sorted."""
+    """Return the rows of each (key, value), sorted by it."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         for name in row.example.slices.items():

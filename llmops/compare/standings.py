@@ -1,4 +1,4 @@
-"""Several candidates at once: who is shown to beat the baseline, and all on one scale."""
+"""Standings of several candidates: which beat the baseline, and all sides on one scale."""
 
 from __future__ import annotations
 
@@ -13,38 +13,52 @@ from llmops.stats.bradley_terry import Strengths, bradley_terry
 from llmops.stats.multiple import holm
 
 DIGITS = 12
-"""As in the paired test: 0.3 - 0.2 equals 0.9 - 0.8."""
+"""Decimal digits at which scores are compared, as in the paired test: 0.3 - 0.2 equals 0.9 - 0.8."""
 
 
 def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
-    """Rank all sides of one comparison by the first metric, the best first.
+    """Rank all sides of a comparison by the mean of the first metric, best first.
 
-    P-values are Holm's over the candidates. Strengths are Bradley and Terry's from every pair of
-    sides, prompt by prompt; there are none if some sides never win against others.
+    P-values are adjusted for the number of candidates (Holm). Strengths are Bradley-Terry log odds
+    from every pair of sides, prompt by prompt.
 
     Args:
-        comparisons: Several candidates with one baseline, from ``compare_all``.
+        comparisons: The candidates' comparisons with the same baseline, from ``compare_all``.
+
+    Returns:
+        The baseline and every candidate. Strengths are ``None`` if they do not exist, such as when
+        a side never wins.
+
+    Example:
+        from llmops.compare import compare_all, standings
+
+        comparisons = compare_all("models:/bot@champion", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
+        for standing in standings(comparisons):
+            print(standing.side.label, standing.score, standing.p_holm)
     """
     first = comparisons[0]
     metric = first.metrics[0].metric
-    labels = [first.baseline.label, *(one.candidate.label for one in comparisons)]
+    labels = [first.baseline.label, *(comparison.candidate.label for comparison in comparisons)]
     scores = np.array(
         [
             [row.baseline_scores[metric] for row in first.rows],
-            *([row.candidate_scores[metric] for row in one.rows] for one in comparisons),
+            *(
+                [row.candidate_scores[metric] for row in comparison.rows]
+                for comparison in comparisons
+            ),
         ]
     )
     strengths = _strengths(labels, scores) if _has_one_baseline(comparisons, metric) else None
-    adjusted = holm([_p_value(one) for one in comparisons])
+    adjusted = holm([_p_value(comparison) for comparison in comparisons])
     candidates = [
         Standing(
-            side=one.candidate,
-            score=one.metrics[0].candidate,
-            result=one.metrics[0],
+            side=comparison.candidate,
+            score=comparison.metrics[0].candidate,
+            result=comparison.metrics[0],
             p_holm=float(p),
-            strength=_strength_of(one.candidate.label, strengths),
+            strength=_strength_of(comparison.candidate.label, strengths),
         )
-        for one, p in zip(comparisons, adjusted, strict=True)
+        for comparison, p in zip(comparisons, adjusted, strict=True)
     ]
     baseline = Standing(
         side=first.baseline,
@@ -57,19 +71,21 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
 
 
 def _has_one_baseline(comparisons: Sequence[Comparison], metric: str) -> bool:
-    """Say whether the baseline has one score a prompt: a judge of pairs gives one for each pair."""
-    scores = {tuple(row.baseline_scores[metric] for row in one.rows) for one in comparisons}
+    """Return whether the baseline has a single score per prompt; a pairwise judge gives one per pair."""
+    scores = {
+        tuple(row.baseline_scores[metric] for row in comparison.rows) for comparison in comparisons
+    }
     return len(scores) == 1
 
 
 def _p_value(comparison: Comparison) -> float:
-    """Return the p-value, and 1 where O'Brien-Fleming's looks leave an interval without one."""
+    """Return the p-value of the first metric; 1 if O'Brien-Fleming's looks leave it undefined."""
     p = comparison.metrics[0].test.p_value
     return 1.0 if isnan(p) else p
 
 
 def _strengths(labels: Sequence[str], scores: np.ndarray) -> Strengths | None:
-    """Return Bradley-Terry strengths from scores of shape (sides, prompts), if they exist."""
+    """Return Bradley-Terry strengths from scores of shape (sides, prompts); ``None`` if undefined."""
     gaps = np.round(scores[:, None, :] - scores[None, :, :], DIGITS)
     ties = (gaps == 0).sum(axis=2)
     np.fill_diagonal(ties, 0)

@@ -1,7 +1,7 @@
-"""Asking a suite block by block, and stopping as soon as every question is decided.
+"""Early stopping: a suite is asked block by block until every question is decided.
 
-Each question has a test of its own (``llmops.stats.sequential``), so its bounds hold although the
-number of prompts depends on the answers. ``fixed`` has one block.
+Each question has its own sequential test (``llmops.stats.sequential``), whose bounds hold although
+the number of prompts depends on the answers. The method ``fixed`` has a single block.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from llmops.stats.result import Method
 from llmops.stats.sequential import SequentialTest
 
 Ask = Callable[[Sequence[int]], list[list[Row]]]
-"""Asks all sides the examples with these indices; returns the rows of each candidate."""
+"""A function that asks all sides the examples with these indices: rows of each candidate."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a comparison is held.
+    """The design of a comparison: its method, its questions, and when it may stop.
 
     Attributes:
         method: See ``llmops.stats.sequential``.
-        block: Prompts between two looks; a cluster is never cut.
+        block: Prompts between two looks; clusters are not split.
         confidence: Confidence of the two-sided intervals.
-        questions: What must be decided before it may stop; one that fails ends it as well.
+        questions: Requirements that must be decided before it stops; a failed one also stops it.
         min_prompts: Number of prompts before which it does not stop.
-        seed: Seed of the order; see ``llmops.stats.plan``.
+        seed: Seed of the order of prompts; see ``llmops.stats.plan``.
     """
 
     method: Method
@@ -44,13 +44,13 @@ class Plan:
 
 
 class CandidateResult(NamedTuple):
-    """What one candidate was asked, and what that shows.
+    """Rows and test results of a candidate.
 
     Attributes:
-        rows: Every prompt that was asked, in the order of the suite.
+        rows: Rows of every prompt that was asked, in the order of the suite.
         metrics: Results over the rows that count (see ``comparable``).
         note: Where and why it stopped; ``None`` if every prompt was asked.
-        available: Prompts that could be asked.
+        available: Number of prompts that could be asked.
     """
 
     rows: tuple[Row, ...]
@@ -65,11 +65,11 @@ def ask_until_decided(
     """Ask block by block until every question is decided for every candidate.
 
     Args:
-        ask: Answers and scores a block; see ``Ask``.
+        ask: Function that answers and scores a block; see ``Ask``.
         examples: Prompts that can be asked.
         metrics: Names of the scores in the rows.
         plan: Method and questions.
-        candidates: Number of candidates; their intervals hold together.
+        candidates: Number of candidates; their intervals hold simultaneously (Bonferroni).
 
     Returns:
         The result of each candidate.
@@ -89,7 +89,7 @@ def ask_until_decided(
 
 
 def comparable(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows that count: those where at least one side gave an answer."""
+    """Return the rows that count: those in which at least one side answered."""
     return [row for row in rows if not row.failed]
 
 
@@ -163,7 +163,7 @@ class _MetricTests:
 
     @property
     def answers(self) -> list[bool | None]:
-        """Return the answers so far to the questions about this metric; ``None`` is undecided."""
+        """Return the answers so far to the questions about this metric; ``None`` means undecided."""
         return [test.passed for test in self._asked]
 
     def update(self, rows: Sequence[Row]) -> None:
@@ -177,12 +177,12 @@ class _MetricTests:
         self._down.update([-gain for gain in gains], clusters, [1 - score for score in after])
 
     def result(self, rows: Sequence[Row], *, whole: bool) -> MetricResult:
-        """Return the metric over the rows, with bounds and p-value that hold under the method."""
+        """Return the metric over the rows, with bounds and p-value that are valid under the method."""
         before = [row.baseline_scores[self.name] for row in rows]
         after = [row.candidate_scores[self.name] for row in rows]
         clusters = [row.example.cluster for row in rows]
         plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
-        # Prompts that failed on both sides leave fewer than the cap: the last test is due anyway.
+        # Prompts that failed on both sides leave fewer than the cap: force the final test.
         up, *asked = [t.finish() if whole else t.result() for t in (self._up, *self._asked)]
         down = self._down.finish() if whole else self._down.result()
         p_values = [p for p in (up.p_overall, down.p_overall) if p is not None]

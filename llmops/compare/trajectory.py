@@ -1,7 +1,7 @@
-"""How the interval of a difference narrows with the number of prompts.
+"""Trajectory of a metric: how the interval of the difference narrows with the number of prompts.
 
-Each interval is the one that a suite of this many prompts, fixed ahead, would have had. They
-describe; no comparison is stopped by them.
+Each interval is the one that a suite of this many prompts, fixed in advance, would have had. They
+are descriptive: no comparison is stopped by them.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ from llmops.stats.terminal import interval
 from llmops.stats.units import units_of
 
 SIZES = 20
+"""Number of points at most."""
 FLIPS, FEWEST_DRAWS = 5_000_000, 199
 """Signs drawn for each interval: all of the test's own draws up to 500 prompts, fewer beyond."""
 WIDER = 1.01
-"""A width beyond this ratio is another interval, not another draw of the sign flip test."""
+"""Ratio of widths above which two intervals differ by more than the sign flip test's random draws."""
 
 
 def trajectory(comparison: Comparison, metric: str) -> Trajectory:
-    """Compute the intervals of about twenty sizes, the last of which is every prompt that counts.
+    """Compute the intervals at about twenty sizes; the last size is every prompt that counts.
 
-    The order is random, the same for the same suite and sides, and keeps clusters whole.
+    The order is random, the same for the same suite and sides, and does not split clusters.
 
     Args:
-        comparison: What was measured.
-        metric: One of its metrics.
+        comparison: A finished comparison.
+        metric: Name of a metric of the comparison.
 
     Raises:
         KeyError: The comparison did not compute the metric.
@@ -63,5 +64,5 @@ def _point(rows: Sequence[Row], metric: str, alpha: float) -> IntervalPoint:
 
 
 def _is_wider(result: MetricResult, last: IntervalPoint) -> bool:
-    """Say whether the reported interval allows for more than a number of prompts fixed ahead."""
+    """Return whether the reported interval is wider than that of a sample size fixed in advance."""
     return result.test.high - result.test.low > WIDER * (last.high - last.low)

@@ -149,7 +149,9 @@ def test_a_suite_with_training_prompts_is_refused_before_anything_is_generated(
     assert str(caught.value).startswith(
         f"suite {path}: 1 of 13 prompts are in the training data of models:/bot/2, such as 'q12'"
     )
-    assert "models:/bot/2 has a test split of its own" in (caught.value.next_command or "")
+    assert "leave out --suite to use the test split of models:/bot/2" in (
+        caught.value.next_command or ""
+    )
     assert caught.value.exit_code == 2
     assert comparison_runs() == []
 

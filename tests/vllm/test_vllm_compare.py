@@ -32,7 +32,7 @@ def test_a_comparison_answered_by_vllm(
     rows = [{"id": f"q{i}", "prompt": f"Split {i}.", "expected": "a"} for i in range(16)]
     suite.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     config = Compare(max_tokens=8, method="fixed", engine="vllm")
-    with pytest.raises(UsageError, match="engine vllm gives answers, not the likelihood"):
+    with pytest.raises(UsageError, match="engine vllm returns answers only, not their likelihood"):
         compare("tiny", bot, suite, config)
     theirs = compare("tiny", bot, suite, config, scorers=SCORERS)
     assert not [one for one in psutil.Process().children(recursive=True) if "vllm" in one.name()]

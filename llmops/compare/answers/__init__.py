@@ -1,1 +1,1 @@
-"""How the sides of a comparison answer: one engine for each base, blocks of prompts, the answer cache."""
+"""The answers of all sides: one engine per base model, blocks of prompts, the answer cache."""

@@ -1,6 +1,6 @@
-"""Answers and likelihoods of all sides together, through the cache.
+"""Answers and likelihoods of all sides, read from the cache or computed.
 
-The key of a result in the cache is also the key of its request, so results need no bookkeeping.
+A result has the same key in the cache as in its request, so results need no bookkeeping.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from llmops.progress import progress
 from llmops.records import Answer, Likelihood
 
 Item = TypeVar("Item")
+Keyed = TypeVar("Keyed", Request, Turn)
 Result = TypeVar("Result")
 
 
 def answers(
     engines: Engines, requests: Sequence[Request], cache: ResultCache, *, kind: str = "answer"
 ) -> list[Answer]:
-    """Answer requests; what is in the cache, or asked twice, is generated once.
+    """Answer requests; an answer is generated only if it is not in the cache, and only once.
 
     Args:
-        engines: Of the sides that are asked.
-        requests: To any of them; their own keys are not used.
-        cache: What a server did not answer is not kept: the next try may do better.
-        kind: Keeps answers of different engines apart.
+        engines: Engines of the sides that are asked.
+        requests: Requests to any of the sides; their keys are ignored.
+        cache: Cache of the answers. A failed answer of a server is not cached: a rerun may succeed.
+        kind: Kind of result, which keeps answers of different engines apart in the cache.
 
     Returns:
         Answers in the order of the requests.
     """
     return through_cache(
         requests,
-        [key(one.side, kind, one.messages, asdict(one.sampling)) for one in requests],
+        [key(r.side, kind, r.messages, asdict(r.sampling)) for r in requests],
         cache,
         title="generate",
         read=read_answer,
-        compute=lambda todo: engines.answer([replace(one, key=k) for k, one in todo.items()]),
+        compute=lambda todo: engines.answer(_keyed(todo)),
         is_kept=lambda request, answer: answer.error is None or engines.is_final(request.side),
     )
 
@@ -48,14 +49,19 @@ def answers(
 def likelihoods(
     engines: Engines, turns: Sequence[Turn], cache: ResultCache
 ) -> list[Likelihood | None]:
-    """Return log-likelihood and token count of given answers; ``None`` for one that does not fit."""
+    """Compute log-likelihoods of given answers, as ``Engine.likelihood`` does, through the cache.
+
+    Returns:
+        Log-likelihood in nats and number of tokens, in the order of the turns; ``None`` for a turn
+        that does not fit the context.
+    """
     return through_cache(
         turns,
         [key(turn.side, "turn-likelihood", turn.messages, turn.response) for turn in turns],
         cache,
         title="score",
         read=_read_likelihood,
-        compute=lambda todo: engines.likelihood([replace(one, key=k) for k, one in todo.items()]),
+        compute=lambda todo: engines.likelihood(_keyed(todo)),
         is_kept=lambda _, likelihood: likelihood is not None,
     )
 
@@ -70,17 +76,17 @@ def through_cache(
     compute: Callable[[Mapping[Key, Item]], Generator[tuple[Key, Result]]],
     is_kept: Callable[[Item, Result], bool],
 ) -> list[Result]:
-    """Compute what the cache does not hold; each result is stored as it comes.
+    """Compute the results that the cache does not hold; each is stored as it arrives.
 
     Args:
-        items: What is asked.
-        keys: Of the items in the cache; equal keys are computed once.
-        cache: Holds results as JSON values.
-        title: Of the progress bar.
-        read: Makes a result of a stored value; raises ``TypeError``, ``ValueError`` or
-            ``LookupError`` for a value of another shape, which is then computed again.
-        compute: Yields the key and the result of each item that is not in the cache.
-        is_kept: Whether a result is stored.
+        items: Items whose results are wanted.
+        keys: Keys of the items in the cache; the result of equal keys is computed once.
+        cache: Cache that holds results as JSON values.
+        title: Title of the progress bar.
+        read: Function from a stored value to a result; raises ``TypeError``, ``ValueError`` or
+            ``LookupError`` for a value of another shape, whose result is then computed again.
+        compute: Function that yields key and result of each item that is not in the cache.
+        is_kept: Function that decides whether a result is stored.
 
     Returns:
         Results in the order of the items.
@@ -104,10 +110,10 @@ def through_cache(
 
 
 def read_answer(value: Any) -> Answer:
-    """Return an answer as it was stored.
+    """Return the answer that a stored value holds.
 
     Raises:
-        TypeError: It is something else.
+        TypeError: The value has another shape.
     """
     answer = Answer(**value)
     if not isinstance(answer.text, str):
@@ -115,23 +121,28 @@ def read_answer(value: Any) -> Answer:
     return answer
 
 
+def _keyed(items: Mapping[Key, Keyed]) -> list[Keyed]:
+    """Return requests or turns, each with its key in the cache as its own key."""
+    return [replace(item, key=key) for key, item in items.items()]
+
+
 def _read_likelihood(value: Any) -> Likelihood:
     return float(value[0]), int(value[1])
 
 
 def _plain(result: object) -> object:
-    """Return a result as JSON can hold it."""
+    """Return a result as a JSON value."""
     return asdict(result) if isinstance(result, Answer) else result
 
 
 def _stored(
     keys: Sequence[str], cache: ResultCache, read: Callable[[Any], Result]
 ) -> dict[Key, Result]:
-    """Return the results that are in the cache and are what they should be, by key."""
+    """Return the results that the cache holds in a readable shape, by key."""
     results: dict[Key, Result] = {}
     for k in dict.fromkeys(keys):
         value = cache.get(k)
-        with suppress(TypeError, ValueError, LookupError):  # of another shape: it is only a cache
+        with suppress(TypeError, ValueError, LookupError):  # of another shape: computed again
             if value is not None:
                 results[k] = read(value)
     return results

@@ -1,4 +1,4 @@
-"""Who answers: an engine for each base model and each endpoint, opened when it is needed."""
+"""The engines of a comparison: one for each base model and each endpoint, opened on first use."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ REMOTE = "openai"
 
 
 class Engines:
-    """The sides of a comparison, ready to answer.
+    """The engines that answer for the sides of a comparison.
 
-    Versions that share a base share one engine, whose batches mix them. Nothing is loaded, and
-    nobody is connected to, before a question reaches it: a comparison that is in the cache needs
-    no model.
+    Versions that share a base share an engine, whose batches mix them. An engine is opened by its
+    first request: a comparison that is fully cached loads no model and connects to no server.
 
     Args:
-        sides: Whom to ask.
-        batch_size: Requests that are computed at once at most.
-        engine: What generates for sides whose files are here; see ``engine_names``.
+        sides: The sides to answer for.
+        batch_size: Number of requests computed together, at most.
+        engine: Name of the engine for sides whose files are on this machine; see ``engine_names``.
     """
 
     def __init__(self, sides: Sequence[Side], batch_size: int, engine: str = "local") -> None:
@@ -34,19 +33,19 @@ class Engines:
         self._open: dict[str, Engine] = {}
 
     def computes(self, side: Side) -> TypeGuard[ModelFiles]:
-        """Return whether the likelihood of an answer can be had from the side."""
+        """Return whether the side's engine computes the likelihood of a given answer."""
         return isinstance(side, ModelFiles) and ENGINES[self._engine].likelihood
 
     def is_final(self, side: Side) -> bool:
-        """Return whether a request that the side refuses would always be refused."""
+        """Return whether the side would refuse a refused request again, so its error can be cached."""
         return isinstance(side, ModelFiles) and ENGINES[self._engine].in_process
 
     def answer(self, requests: Sequence[Request]) -> Generator[tuple[Key, Answer]]:
         """Answer requests to any of the sides; see ``Engine.answer``.
 
         Raises:
-            LlmopsError: A side cannot be loaded, is not there, or a request does not fit into
-                memory even alone.
+            LlmopsError: A side cannot be loaded or reached, or a request does not fit into memory
+                even alone.
         """
         for group in self._groups:
             mine = [request for request in requests if _group(request.side) == group]
@@ -56,7 +55,12 @@ class Engines:
                     yield from answers
 
     def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
-        """Compute log-likelihoods of given answers; see ``Engine.likelihood``."""
+        """Compute log-likelihoods of given answers; see ``Engine.likelihood``.
+
+        Raises:
+            UsageError: A side's engine computes no likelihood.
+            LlmopsError: A side cannot be loaded.
+        """
         for group in self._groups:
             mine = [turn for turn in turns if _group(turn.side) == group]
             if mine:
@@ -64,7 +68,7 @@ class Engines:
                     yield from likelihoods
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the engines that were opened."""
         for engine in self._open.values():
             engine.close()
 
@@ -77,5 +81,5 @@ class Engines:
 
 
 def _group(side: Side) -> str:
-    """Return what the sides of one engine have in common."""
+    """Return the key of a side's engine: the base's digest, or the URI of an endpoint."""
     return side.base.digest if side.base else side.uri

@@ -1,1 +1,1 @@
-"""Whether a version was trained on a suite's prompts, and what is done about those prompts."""
+"""Leakage: prompts of a suite that were in a version's training data, and what becomes of them."""

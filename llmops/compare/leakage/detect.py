@@ -1,6 +1,6 @@
-"""Which prompts of a suite stand in training texts, word for word or nearly so.
+"""Detection of leakage: prompts of a suite that occur in training texts, exactly or nearly.
 
-What is looked for, the limits and what they were measured on: ``docs/explanation/leakage.md``.
+``docs/explanation/leakage.md`` explains the kinds of leak, the limits and their measured error.
 """
 
 from __future__ import annotations
@@ -18,27 +18,31 @@ from llmops.texts.normalize import words
 from llmops.texts.overlap import Floats, Prompts, alike, contained
 
 LONG, BRIEF = 13, 8
-"""Words in a row that two texts do not share by chance, of a long and of a short prompt; the range
-of Brown et al. 2020, arXiv:2005.14165, appendix C."""
+"""Words in a row (n-gram length) that two texts do not share by chance, for a long and for a short
+prompt; the range of Brown et al. 2020, arXiv:2005.14165, appendix C."""
 SHORT = 2 * LONG
-"""A prompt of fewer words is short: one changed word may leave it no run of 13."""
+"""Words below which a prompt is short: one changed word may leave it without any run of 13."""
 CONTAINED = 0.7
-"""Share of a prompt's runs in one training text from which on it counts as trained on; as in Chowdhery
-et al. 2022, arXiv:2204.02311, section 8. Any shared run would flag prompts of a like instruction."""
+"""Share of a prompt's runs in a single training text from which the prompt counts as trained on; as in
+Chowdhery et al. 2022, arXiv:2204.02311, section 8. A single shared run would flag every prompt with
+the same instruction."""
 ALIKE, PAIR, FEWEST = 0.7, 2, 6
-"""Jaccard index of the sets of word pairs of near duplicates, where a prompt has six pairs or more."""
+"""Near-duplicates: minimum Jaccard index of the sets of word n-grams, the n, and the minimum number
+of n-grams of the prompt."""
 
-Kind = Literal["duplicate", "overlap", "near duplicate"]
+Kind = Literal["duplicate", "overlap", "near-duplicate"]
 
 
 @dataclass(frozen=True)
 class Leak:
-    """How a prompt stands in the training data.
+    """How a prompt occurs in the training data.
 
     Attributes:
-        kind: ``duplicate``: the same words; ``overlap``: most of its runs of 13 (8) words stand in
-            one training text; ``near duplicate``: most of its pairs of words, and little else.
-        share: Part of the prompt's runs or pairs that they share, in (0, 1]; 1 for a duplicate.
+        kind: ``duplicate``: the same words; ``overlap``: most of the prompt's runs of 13 words (8
+            if it is short) occur in a single training text; ``near-duplicate``: prompt and training
+            text share most of their word pairs.
+        share: Share of the prompt's runs in the training text, or Jaccard index of the word pairs,
+            in (0, 1]; 1 for a duplicate.
     """
 
     kind: Kind
@@ -46,14 +50,14 @@ class Leak:
 
 
 def leaked(training: Iterable[str], examples: Sequence[Example]) -> dict[str, Leak]:
-    """Find the examples that stand in training texts.
+    """Find the examples that occur in training texts.
 
     Args:
-        training: Prompts, or prompts with their answers; read once.
-        examples: Prompts of a suite; their system messages are not looked at.
+        training: Training prompts and answers; read once.
+        examples: Prompts of a suite; their system messages are ignored.
 
     Returns:
-        Example id → how it stands in the training data, in the order of the examples.
+        Example id → how it occurs in the training data, in the order of the examples.
     """
     prompts = [words(_prompt(example)) for example in examples]
     numbers: dict[str, int] = {}
@@ -62,24 +66,24 @@ def leaked(training: Iterable[str], examples: Sequence[Example]) -> dict[str, Le
     forms = _forms(prompts, examples)
     trained, seen = _read(training, numbers, forms)
     parts, indices = _shares(prompts, examples, numbers, trained)
-    found: dict[str, Leak] = {}
+    leaks: dict[str, Leak] = {}
     for example, own, part, index in zip(examples, forms, parts, indices, strict=True):
         if not seen.isdisjoint(own):
-            found[example.id] = Leak("duplicate", 1.0)
+            leaks[example.id] = Leak("duplicate", 1.0)
         elif part >= CONTAINED:
-            found[example.id] = Leak("overlap", float(part))
+            leaks[example.id] = Leak("overlap", float(part))
         elif index >= ALIKE:
-            found[example.id] = Leak("near duplicate", float(index))
-    return found
+            leaks[example.id] = Leak("near-duplicate", float(index))
+    return leaks
 
 
 def _prompt(example: Example) -> str:
-    """Return what the user and the assistant said; a system message is shared by many prompts."""
+    """Return the turns of user and assistant; many prompts share the same system message."""
     return "\n".join(turn["content"] for turn in example.messages if turn["role"] != "system")
 
 
 def _forms(prompts: Sequence[list[str]], examples: Sequence[Example]) -> list[tuple[str, ...]]:
-    """Return the words of each prompt, and of prompt and answer, as one text; none if it is empty."""
+    """Return each prompt, and each prompt with its answer, as normalized text; none if it is empty."""
     return [
         (" ".join(prompt), " ".join([*prompt, *words(example.expected or "")])) if prompt else ()
         for prompt, example in zip(prompts, examples, strict=True)
@@ -89,19 +93,20 @@ def _forms(prompts: Sequence[list[str]], examples: Sequence[Example]) -> list[tu
 def _read(
     training: Iterable[str], numbers: Mapping[str, int], forms: Sequence[tuple[str, ...]]
 ) -> tuple[Texts, set[str]]:
-    """Return the distinct training texts, and those of the forms that are among them.
+    """Return the distinct training texts, and the forms that are among them.
 
-    Repeated rows are read once: else a prompt that was trained on often would be boilerplate.
+    A repeated row counts once: otherwise a prompt that was trained on often would be taken for
+    boilerplate.
     """
     wanted, seen, hashes = set(chain.from_iterable(forms)), set(), set()
     trained = Texts(numbers)
     for text in training:
-        found = words(text)
-        form = " ".join(found)
+        row = words(text)
+        form = " ".join(row)
         if hash(form) in hashes:
             continue
         hashes.add(hash(form))
-        trained.add(found)
+        trained.add(row)
         if form in wanted:
             seen.add(form)
     return trained, seen
@@ -113,7 +118,7 @@ def _shares(
     numbers: Mapping[str, int],
     trained: Texts,
 ) -> tuple[Floats, Floats]:
-    """Return what ``CONTAINED`` and ``ALIKE`` are compared with, both of shape (examples,)."""
+    """Return the contained share and the Jaccard index of each prompt, both of shape (examples,)."""
     texts = Texts(numbers)
     for prompt in prompts:
         texts.add(prompt)

@@ -1,4 +1,4 @@
-"""What the scores are without the prompts that a version was trained on, and notes about them."""
+"""The effect of leakage: mean scores with and without the leaked prompts, and notes about them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from llmops.compare.leakage.detect import Leak
 from llmops.records import Row
 
 SHOWN = 3
-"""Ids that a note names."""
+"""Number of ids that a note names."""
 
 
 @dataclass(frozen=True)
 class BothScores:
-    """Mean scores over all prompts, and over those that were not trained on.
+    """Mean scores over all prompts, and over those that no side was trained on.
 
     Attributes:
+        metric: Name of the metric.
         n: Number of prompts.
-        kept: Number of prompts that were not trained on.
+        kept: Number of prompts that no side was trained on.
         all: Mean scores of (baseline, candidate) over all prompts, in [0, 1].
-        clean: Mean scores over the prompts kept; ``None`` if there are none.
+        clean: Mean scores of (baseline, candidate) over the kept prompts; ``None`` if there are none.
     """
 
     metric: str
@@ -31,11 +32,11 @@ class BothScores:
 
 
 def with_and_without(rows: Sequence[Row], flagged: Collection[str]) -> tuple[BothScores, ...]:
-    """Return both scores of each metric: over all prompts, and without those that were trained on.
+    """Return the mean scores of each metric over all prompts, and without the flagged ones.
 
     Args:
-        rows: One row or more, each with the same metrics.
-        flagged: Ids of examples, such as the keys of what ``leaked`` returns.
+        rows: At least one row, all with the same metrics.
+        flagged: Ids of leaked examples, such as the keys of the result of ``leaked``.
     """
     kept = [row for row in rows if row.example.id not in flagged]
     return tuple(
@@ -51,16 +52,16 @@ def with_and_without(rows: Sequence[Row], flagged: Collection[str]) -> tuple[Bot
 
 
 def leakage_note(uri: str, leaks: Mapping[str, Leak] | None, total: int) -> str:
-    """Describe the check for a reader, also where none was possible.
+    """Describe the result of the leakage check.
 
     Args:
-        uri: The version.
-        leaks: Example id → leak; ``None`` if the version says nothing of its training data.
+        uri: URI of the version.
+        leaks: Example id → leak; ``None`` if the version's training data are unknown.
         total: Number of examples in the suite.
     """
     if leaks is None:
         return (
-            f"not checked: {uri} says nothing of its training data, so the suite may be part of it"
+            f"leakage not checked: the training data of {uri} are unknown and may contain the suite"
         )
     if not leaks:
         return f"none of {total} prompts is in the training data of {uri}"

@@ -1,4 +1,4 @@
-"""Prompts that a side was trained on: asked and shown, and no part of the verdict."""
+"""Exclusion of leaked prompts: they are asked and shown, but are not part of the verdict."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmops.errors import DataError
 from llmops.records import Example, Row, Suite
 
 FEWEST = 2
-"""Prompts that must be left."""
+"""Minimum number of prompts that must be left."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Exclusion:
     Attributes:
         fresh: Prompts that no side was trained on.
         trained: The other prompts.
-        notes: What was checked, and what was found.
+        notes: Results of the leakage checks, for a reader.
     """
 
     fresh: tuple[Example, ...]
@@ -30,14 +30,14 @@ class Exclusion:
 
 
 def exclude_trained(checks: Iterable[TrainedOn], suite: Suite) -> Exclusion:
-    """Set aside what any side was trained on: a baseline that knows the answers is unfair too.
+    """Set aside the prompts that any side was trained on, the baseline included.
 
     Args:
-        checks: What each side was trained on, from ``check_sides``.
+        checks: Results of ``check_sides``, one for each version.
         suite: Prompts to ask.
 
     Raises:
-        DataError: Hardly anything is left.
+        DataError: Fewer than two prompts are left.
     """
     trained: set[str] = set()
     notes = []
@@ -48,20 +48,20 @@ def exclude_trained(checks: Iterable[TrainedOn], suite: Suite) -> Exclusion:
     fresh = tuple(example for example in suite.examples if example.id not in trained)
     if trained and len(fresh) < FEWEST:
         raise DataError(
-            f"suite {suite.path or suite.name}: {notes[0]}; nothing is left to compare on",
-            next_command="choose prompts that were held out, such as the test split of the recipe",
+            f"suite {suite.path or suite.name}: {notes[0]}; too few prompts are left to compare",
+            next_command="use held-out prompts, such as the test split of the recipe",
         )
     rest = tuple(example for example in suite.examples if example.id in trained)
     return Exclusion(fresh, rest, tuple(notes))
 
 
 def both_scores_notes(rows: Sequence[Row], trained: Sequence[Row]) -> tuple[str, ...]:
-    """Describe the first metric with and without the prompts that were trained on."""
+    """Describe the first metric with and without the prompts that a side was trained on."""
     if not trained:
         return ()
     first = with_and_without([*rows, *trained], {row.example.id for row in trained})[0]
     clean = first.clean or first.all
     return (
-        f"{first.metric} without them {clean[0]:.3f} and {clean[1]:.3f} (baseline, candidate),"
-        f" with them {first.all[0]:.3f} and {first.all[1]:.3f}",
+        f"{first.metric} without them: {clean[0]:.3f} and {clean[1]:.3f} (baseline, candidate);"
+        f" with them: {first.all[0]:.3f} and {first.all[1]:.3f}",
     )

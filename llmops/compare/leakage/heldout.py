@@ -1,4 +1,4 @@
-"""Held-out prompts stay held out: the gate judges no version on what it was trained on."""
+"""The held-out rule of the gate: no version is judged on prompts that it was trained on."""
 
 from __future__ import annotations
 
@@ -12,24 +12,31 @@ from llmops.store import artifacts
 from llmops.store.tags import TEST_SPLIT
 
 SHOWN = 3
-"""Ids that a message names."""
+"""Number of ids that a message names."""
 
 
 def download_test_split(side: ModelFiles, folder: Path) -> Path:
-    """Download the test split that was written down when a version was trained.
+    """Download the test split that a version's training run kept.
 
-    Today's data may split differently: rows were added, or Python's library changed.
+    Splitting the data again may give another split: rows may have been added since.
+
+    Args:
+        side: The version.
+        folder: Folder for the file.
+
+    Returns:
+        Path of the downloaded file.
 
     Raises:
-        UsageError: The version's training run did not keep one.
+        UsageError: The training run kept no test split.
     """
     try:
         if side.run_id is not None:
             return Path(artifacts.download(f"runs:/{side.run_id}/{TEST_SPLIT}", str(folder)))
     except (StoreError, OSError):
-        pass  # said below, with what to do
+        pass  # reported below, with the next step
     raise UsageError(
-        f"{side.uri}: its training run keeps no test split",
+        f"{side.uri}: its training run kept no test split",
         next_command=f"llmops gate RECIPE --candidate {side.uri} --suite FILE",
     )
 
@@ -46,5 +53,6 @@ def refuse_verbatim(checks: Iterable[TrainedOn], suite: Suite) -> None:
                 f"suite {suite.path or suite.name}: {len(check.verbatim)} of {len(suite.examples)}"
                 f" prompts are in the training data of {check.uri}, such as"
                 f" {', '.join(map(repr, check.verbatim[:SHOWN]))}",
-                next_command=f"remove them, or leave --suite out: {check.uri} has a test split of its own",
+                next_command="remove them from the suite, or leave out --suite to use the test split of"
+                f" {check.uri}",
             )

@@ -1,4 +1,7 @@
-"""Which prompts of a suite a version was trained on: the one answer that gate and compare read."""
+"""The leakage check of a version: which prompts of a suite it was trained on.
+
+``compare`` and the gate read the same result.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,11 @@ class TrainedOn:
     """Which prompts of a suite a version was trained on.
 
     Attributes:
-        uri: The version.
-        leaks: Example id → how it stands in the training data; ``None`` if the version says
-            nothing of its training data.
-        verbatim: Ids of the leaks whose last message is a training prompt, character for
-            character but for space around it.
+        uri: URI of the version.
+        leaks: Example id → how it occurs in the training data; ``None`` if the training data are
+            unknown.
+        verbatim: Ids of the leaks whose last message equals a training prompt, except for
+            surrounding white space.
     """
 
     uri: str
@@ -30,10 +33,10 @@ class TrainedOn:
 
 
 def check_sides(sides: Sequence[Side], suite: Suite) -> dict[str, TrainedOn]:
-    """Check a suite against the training data of every side, downloaded once for each version.
+    """Check a suite against the training data of every side; each version's are downloaded once.
 
     Returns:
-        Digest of a side → what it was trained on. A bare base and a model behind a URL are absent.
+        Digest of a side → result of its check. Bare bases and models behind a URL are absent.
 
     Raises:
         StoreError: The store refuses or does not answer.
@@ -62,7 +65,7 @@ def trained_on(side: ModelFiles, suite: Suite) -> TrainedOn:
 
 
 def _is_trained(side: Side) -> TypeGuard[ModelFiles]:
-    """Say whether a side is a version that somebody trained: an adapter, or the model of a run."""
+    """Return whether a side is a trained version: an adapter, or the model of a run."""
     if not isinstance(side, ModelFiles):
         return False
     return side.adapter_digest is not None or side.run_id is not None

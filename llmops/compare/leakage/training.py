@@ -1,4 +1,4 @@
-"""The texts a version was trained on, as its training run kept them."""
+"""The training texts of a version, from the split that its training run kept."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from llmops.store.connection import client, store_errors
 from llmops.store.tags import DATA_FOLDER, TRAIN_SPLIT
 
 LABEL = 40
-"""A completion of fewer characters is a label or a word, not a text that a prompt could be."""
+"""Characters below which a completion is a label or a word, too short to contain a prompt."""
 
 
 @dataclass(frozen=True)
 class TrainingTexts:
-    """What a version was trained on.
+    """Prompts and completions that a version was trained on.
 
     Attributes:
         prompts: Every prompt of the training split.
-        completions: Those completions that are long enough to hold a prompt.
+        completions: The completions that are long enough to contain a prompt.
     """
 
     prompts: tuple[str, ...]
@@ -33,7 +33,7 @@ def training_texts(files: ModelFiles) -> TrainingTexts | None:
     """Download the texts that a version was trained on.
 
     Returns:
-        ``None`` if its run kept no training split: it is a bare base, or was trained elsewhere.
+        ``None`` if its run kept no training split: a bare base, or a version trained elsewhere.
 
     Raises:
         StoreError: The store refuses or does not answer.
@@ -48,11 +48,11 @@ def training_texts(files: ModelFiles) -> TrainingTexts | None:
             completions = [row.get("completion", "") for row in rows]
             return TrainingTexts(prompts, tuple(str(c) for c in completions if len(c) >= LABEL))
         except (ValueError, KeyError, TypeError):
-            return None  # somebody else's file of this name
+            return None  # a file of this name in another format
 
 
 def _logged(run_id: str) -> set[str]:
-    """List a run's data files; none if the run is absent, as with a version copied between stores."""
+    """Return the data files of a run; none if it is not in this store, as after copying a version."""
     from mlflow.exceptions import MlflowException
 
     with store_errors(f"listing run {run_id}"):

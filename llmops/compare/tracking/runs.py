@@ -1,4 +1,4 @@
-"""A comparison in MLflow: a parent run, a child for each side, metrics on each logged model."""
+"""The MLflow runs of a comparison: a parent, a child for each side, metrics on each logged model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from llmops.report import SIDE_BY_SIDE, publish
 from llmops.store import connection, tags
 
 ANSWERS = "answers.json"
-"""Answers and scores of one side, the same table in each child run."""
+"""File of the table of a side's answers and scores, in each child run."""
 TITLE = 250
-"""Characters of a run's name that MLflow keeps."""
+"""Maximum characters of a run's name."""
 DATASET_NAME = 15
-"""Longer dataset names are cut in MLflow's model tables."""
+"""Characters of a dataset's name that MLflow's model tables show."""
 
 
 @contextmanager
@@ -30,53 +30,57 @@ def comparison_runs(
     *,
     traces: bool = True,
 ) -> Iterator[tuple[Comparison, ...]]:
-    """Write the runs of comparisons with one baseline: a parent, and a child for each side.
+    """Write the runs of comparisons with the same baseline: a parent, and a child for each side.
 
-    The parent stays open for the block, which writes the reports: a run that is FINISHED has its
+    The parent stays open for the block, which writes the reports, so every FINISHED run has its
     report.
 
     Args:
-        comparisons: One for each candidate.
+        comparisons: The comparison of each candidate.
         suite: The prompts that were asked.
-        parameters: How they were asked; parameters of the parent run.
-        traces: Whether each answer becomes a trace too, which MLflow shows side by side.
+        parameters: Parameters of the parent run.
+        traces: Whether each answer is also logged as a trace, which MLflow shows side by side.
 
     Yields:
         The comparisons with their run ids.
 
     Raises:
-        StoreError: MLflow refused, or holds fewer rows than were written.
+        StoreError: The MLflow store refuses, or holds fewer rows than were written.
     """
     first = comparisons[0]
-    title = f"{', '.join(one.candidate.label for one in comparisons)} vs {first.baseline.label}"
+    candidates = ", ".join(comparison.candidate.label for comparison in comparisons)
+    title = f"{candidates} vs {first.baseline.label}"
     with _open_run(title) as parent:
         with connection.store_errors("logging the comparison"):
             children = _log(comparisons, suite, parameters, parent.run_id, traces=traces)
         yield tuple(
             replace(
-                one,
+                comparison,
                 run_id=parent.run_id,
                 experiment_id=parent.experiment_id,
                 child_run_ids=(children[0], child),
                 traced=traces,
             )
-            for one, child in zip(comparisons, children[1:], strict=True)
+            for comparison, child in zip(comparisons, children[1:], strict=True)
         )
 
 
 def publish_reports(comparisons: Sequence[Comparison]) -> None:
-    """Write the report of each comparison: of one, to the parent; of several, to each candidate's run.
+    """Write the report of each comparison.
+
+    The report of a single comparison goes to the parent run; several go to the candidates' runs.
 
     Raises:
-        StoreError: MLflow refused.
+        StoreError: The MLflow store refuses.
     """
-    for one in comparisons:
-        publish(one.run_id if len(comparisons) == 1 else one.child_run_ids[1], one)
+    for comparison in comparisons:
+        single = len(comparisons) == 1
+        publish(comparison.run_id if single else comparison.child_run_ids[1], comparison)
 
 
 @contextmanager
 def _open_run(title: str) -> Iterator[Any]:
-    """Start the parent run, and end it: FINISHED with the block, FAILED if that raises."""
+    """Start the parent run and end it with the block: FINISHED, or FAILED if the block raises."""
     import mlflow
 
     with connection.store_errors("logging the comparison"):
@@ -99,13 +103,15 @@ def _log(
     *,
     traces: bool,
 ) -> list[str]:
-    """Write everything but the reports; return the runs of the sides, the baseline's first."""
+    """Write everything except the reports; return the sides' run ids, the baseline's first."""
     import mlflow
 
     first, dataset = comparisons[0], _dataset(suite)
     mlflow.log_input(dataset, context="evaluation")
     mlflow.log_params({**parameters, "suite_digest": suite.digest})
-    children = [_log_side(one, "candidate", dataset, traces=traces) for one in comparisons]
+    children = [
+        _log_side(comparison, "candidate", dataset, traces=traces) for comparison in comparisons
+    ]
     baseline = _log_side(first, "baseline", dataset, traces=traces)
     mlflow.log_table(_side_by_side(comparisons), artifact_file=SIDE_BY_SIDE)
     _log_differences(comparisons, dataset, children)
@@ -131,7 +137,7 @@ def _dataset(suite: Suite) -> Any:
 
 
 def _log_side(comparison: Comparison, which: str, dataset: Any, *, traces: bool) -> str:
-    """Write one side's run: mean scores with their dataset and model, and every answer."""
+    """Write a side's run: mean scores with their dataset and model, and every answer."""
     import mlflow
 
     side: Side = getattr(comparison, which)
@@ -170,7 +176,7 @@ def _table(comparison: Comparison, which: str) -> dict[str, list[Any]]:
 
 
 def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
-    """Return a row for each prompt, the largest loss of the first candidate in the first metric first."""
+    """Return a row for each prompt, sorted by the first candidate's change in the first metric."""
     first = comparisons[0]
     metric = first.metrics[0].metric
     change = [row.candidate_scores[metric] - row.baseline_scores[metric] for row in first.rows]
@@ -183,17 +189,17 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
         "expected": [row.example.expected for row in shown],
         first.baseline.label: [row.baseline.text for row in shown],
     }
-    for one in comparisons:
-        label = one.candidate.label
+    for comparison in comparisons:
+        label = comparison.candidate.label
         column = f"{label} (candidate)" if label in table else label
-        table[column] = [one.rows[i].candidate.text for i in order]
+        table[column] = [comparison.rows[i].candidate.text for i in order]
     return table
 
 
 def _log_differences(
     comparisons: Sequence[Comparison], dataset: Any, children: Sequence[str]
 ) -> None:
-    """Write differences to the parent run; of several candidates, to the run of each."""
+    """Write the differences to the parent run, or with several candidates to the run of each."""
     import mlflow
 
     if len(comparisons) == 1:
@@ -203,14 +209,17 @@ def _log_differences(
             model_id=comparisons[0].candidate.model_id,
         )
         return
-    for one, run_id in zip(comparisons, children, strict=True):
+    for comparison, run_id in zip(comparisons, children, strict=True):
         mlflow.log_metrics(
-            _differences(one), dataset=dataset, model_id=one.candidate.model_id, run_id=run_id
+            _differences(comparison),
+            dataset=dataset,
+            model_id=comparison.candidate.model_id,
+            run_id=run_id,
         )
 
 
 def _differences(comparison: Comparison) -> dict[str, float]:
-    """Return difference, interval and p-value; MLflow groups charts by what precedes the ``/``."""
+    """Return difference, interval and p-value; MLflow groups charts by the part before the ``/``."""
     return {
         f"{statistic}/{result.metric}": round(float(value), 6)
         for result in comparison.metrics
@@ -225,9 +234,9 @@ def _differences(comparison: Comparison) -> dict[str, float]:
 
 
 def _verify_rows(run_id: str, table: str, expected: int) -> None:
-    """Count what was written: MLflow has lost rows without an error before."""
+    """Check the number of rows in a table: MLflow may lose rows without an error."""
     import mlflow
 
-    found = len(mlflow.load_table(table, run_ids=[run_id]))
-    if found != expected:
-        raise StoreError(f"run {run_id}: {table} holds {found} rows, {expected} were written")
+    stored = len(mlflow.load_table(table, run_ids=[run_id]))
+    if stored != expected:
+        raise StoreError(f"run {run_id}: {table} holds {stored} rows, {expected} were written")

@@ -1,8 +1,8 @@
-"""Every answer as a trace in its side's run, so that MLflow shows two sides row by row.
+"""The traces of a comparison: every answer in its side's run, so that MLflow shows sides row by row.
 
-Traces are handed to the store as they are, many at once, and counted. MLflow 3.17's own way from
-``start_span`` takes six times as long, and in the background, ten at once, loses about half of them
-on SQLite without an error (``QueuePool limit``).
+Traces are written to the store directly, in batches, and counted. ``mlflow.start_span`` takes six
+times as long (MLflow 3.17), and its asynchronous export, ten at a time, loses about half of them on
+SQLite without an error (``QueuePool limit``).
 """
 
 from __future__ import annotations
@@ -20,46 +20,49 @@ from llmops.store.connection import client
 from llmops.store.tags import EXAMPLE
 
 PAGE = 500
-AT_ONCE = 100
+"""Traces per page of a search."""
+BATCH = 100
+"""Traces per write of spans."""
 TEXT_LIMIT = 100_000
-"""Characters of an answer: a server refuses requests of some megabytes."""
+"""Characters of an answer that are kept: servers refuse requests of several megabytes."""
 PREVIEW = 1_000
+"""Characters of prompt and answer in a table of traces."""
 
 ScoredAnswer = tuple[Example, Answer, Mapping[str, float]]
-"""An example, one side's answer to it, and the answer's scores."""
+"""An example, a side's answer to it, and the scores of the answer."""
 
 
 def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[ScoredAnswer]) -> None:
     """Write a trace for each answer of a side, with its scores and the expected answer.
 
     Args:
-        run_id: The side's run.
-        experiment_id: The experiment of that run.
+        run_id: Run of the side.
+        experiment_id: Experiment of the run.
         side: The side that answered.
-        rows: Its answers.
+        rows: Answers of the side.
 
     Raises:
-        StoreError: MLflow holds another number than was written.
+        StoreError: The store holds another number of traces than were written.
     """
     from mlflow.tracing.client import TracingClient
 
     store = TracingClient()
     with progress(len(rows), f"trace {side.label}") as shown:
-        for start in range(0, len(rows), AT_ONCE):
-            made = [_trace(run_id, experiment_id, side, row) for row in rows[start:][:AT_ONCE]]
-            # A trace before its spans: the other way round MLflow 3.17 inserts it, fails, and
-            # merges it with what the spans have made, which takes twice as long.
+        for start in range(0, len(rows), BATCH):
+            made = [_trace(run_id, experiment_id, side, row) for row in rows[start:][:BATCH]]
+            # Traces before their spans: in the other order MLflow 3.17 merges each trace with the
+            # one that its spans have created, which takes twice as long.
             for info, _ in made:
                 store.start_trace(info)
                 shown.advance()
             store.log_spans(experiment_id, [span for _, span in made])
-    found = _count(run_id, experiment_id)
-    if found != len(rows):
-        raise StoreError(f"run {run_id}: MLflow holds {found} traces, {len(rows)} were written")
+    stored = _count(run_id, experiment_id)
+    if stored != len(rows):
+        raise StoreError(f"run {run_id}: MLflow holds {stored} traces, {len(rows)} were written")
 
 
 def _trace(run_id: str, experiment_id: str, side: Side, row: ScoredAnswer) -> tuple[Any, Any]:
-    """Build MLflow's record of a trace, and its only span."""
+    """Build MLflow's record of a trace and its only span."""
     from mlflow.entities import TraceInfo, TraceLocation, TraceState
 
     example, answer, scores = row
@@ -120,22 +123,25 @@ def _outputs(answer: Answer) -> dict[str, Any]:
 
 
 def _assessments(trace_id: str, example: Example, scores: Mapping[str, float]) -> list[Any]:
-    """Build what is written with the trace: one by one, scores would take five times as long."""
+    """Build the scores and the expected answer; writing them with the trace is five times as fast."""
     from mlflow.entities import AssessmentSource, Expectation, Feedback
 
     source = AssessmentSource(source_type="CODE", source_id="llmops")
-    found: list[Any] = [
+    assessments: list[Any] = [
         Feedback(name=name, value=round(score, 4), source=source) for name, score in scores.items()
     ]
     if example.expected is not None:
-        found.append(Expectation(name="expected_response", value=example.expected, source=source))
-    for assessment in found:
+        assessments.append(
+            Expectation(name="expected_response", value=example.expected, source=source)
+        )
+    for assessment in assessments:
         assessment.trace_id = trace_id
-    return found
+    return assessments
 
 
 def _count(run_id: str, experiment_id: str) -> int:
-    found, token = 0, None
+    """Return the number of traces of a run."""
+    count, token = 0, None
     while True:
         page = client().search_traces(
             locations=[experiment_id],
@@ -144,6 +150,6 @@ def _count(run_id: str, experiment_id: str) -> int:
             page_token=token,
             include_spans=False,
         )
-        found, token = found + len(page), page.token
+        count, token = count + len(page), page.token
         if not token:
-            return found
+            return count

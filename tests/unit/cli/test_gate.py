@@ -73,4 +73,4 @@ def test_a_version_without_a_test_split_needs_a_suite(
     error = gate("--candidate", version.uri).exception
     assert isinstance(error, LlmopsError)
     assert error.exit_code == 2
-    assert "its training run keeps no test split" in str(error)
+    assert "its training run kept no test split" in str(error)

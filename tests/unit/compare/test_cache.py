@@ -44,7 +44,7 @@ def test_no_room_for_more_names_the_file(tmp_path: Path) -> None:
     with ResultCache(path) as cache:
         cache.put({"kept": 1})
         cache._db.execute("pragma max_page_count = 4")
-        with pytest.raises(LlmopsError, match=f"{path}: cannot be used: .* full"):
+        with pytest.raises(LlmopsError, match=f"{path}: cannot be read or written: .* full"):
             cache.put({"k": "x" * 100_000})
         assert cache.get("kept") == 1
 

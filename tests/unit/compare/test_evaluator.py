@@ -41,7 +41,9 @@ def test_the_candidate_and_the_suite_can_be_named(version: ModelVersion) -> None
 
 def test_a_model_without_a_logged_model_is_refused() -> None:
     for model in (UNLOGGED, object()):
-        with pytest.raises(UsageError, match="no logged model behind it; name one"):
+        with pytest.raises(
+            UsageError, match="the model was not logged, so the candidate is unknown"
+        ):
             evaluate(model, DATA, OPTIONS)
 
 

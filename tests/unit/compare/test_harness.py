@@ -214,7 +214,7 @@ def test_a_scorer_that_judges_nothing_makes_no_tie(bot: str, suite: Path, tmp_pa
     (tmp_path / "judges.py").write_text(
         "import mlflow\n@mlflow.genai.scorer\ndef silent(outputs):\n    return None\n"
     )
-    with pytest.raises(UsageError, match="could not judge one answer of either side"):
+    with pytest.raises(UsageError, match="could not judge any answer of either side"):
         compare("tiny", bot, suite, CONFIG, scorers=[f"mlflow:{tmp_path / 'judges.py'}:silent"])
 
 

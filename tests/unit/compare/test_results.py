@@ -23,4 +23,4 @@ def test_prompts_that_were_trained_on_are_shown_and_change_no_figure() -> None:
     assert found.trained == tuple(leaked)
     assert (found.metrics, found.rows) == (made.metrics, made.rows)
     assert found.notes[:-1] == made.notes
-    assert found.notes[-1].startswith("token_f1 without them 0.500 and ")
+    assert found.notes[-1].startswith("token_f1 without them: 0.500 and ")

@@ -56,15 +56,17 @@ def test_no_candidate_and_too_many_are_refused(count: int, suite: Path) -> None:
 
 def test_a_question_of_no_scorer_is_refused(suite: Path) -> None:
     options = Options(questions=(Requirement(metric="exact", must="improve"),))
-    with pytest.raises(UsageError, match="no scorer of this name; there are token_f1, likelihood"):
+    with pytest.raises(
+        UsageError, match="no scorer has this name; available: token_f1, likelihood"
+    ):
         set_up("tiny", ["models:/bot/1"], suite, CONFIG, options)
 
 
 def test_a_likelihood_needs_the_weights_of_every_side(version: ModelVersion, suite: Path) -> None:
-    with pytest.raises(UsageError, match=f"scorer likelihood: {REMOTE.uri} gives answers"):
+    with pytest.raises(UsageError, match=f"scorer likelihood: {REMOTE.uri} returns answers only"):
         set_up(version.uri, [REMOTE], suite, CONFIG, Options())
     config = CONFIG.model_copy(update={"engine": "vllm"})
-    with pytest.raises(UsageError, match="scorer likelihood: engine vllm gives answers"):
+    with pytest.raises(UsageError, match="scorer likelihood: engine vllm returns answers only"):
         set_up("tiny", [version.uri], suite, config, Options())
     set_up(version.uri, [REMOTE], suite, Compare(scorers=("token_f1",)), Options())
 

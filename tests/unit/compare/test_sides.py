@@ -88,12 +88,12 @@ def test_a_side_that_is_named_twice(three: list[str], suite: Path) -> None:
 
 def test_a_question_that_no_scorer_answers(bot: str, suite: Path) -> None:
     question = Requirement(metric="token_f1", must="improve")
-    with pytest.raises(UsageError, match="about 'token_f1': no scorer of this name; there are f"):
+    with pytest.raises(UsageError, match="about 'token_f1': no scorer has this name; available: f"):
         compare("tiny", bot, suite, CONFIG, scorers=["f=token_f1"], questions=[question])
 
 
 def test_a_likelihood_behind_a_url_cannot_be_had(bot: str, suite: Path) -> None:
-    with pytest.raises(UsageError, match="gives answers, not the likelihood") as caught:
+    with pytest.raises(UsageError, match="returns answers only, not their likelihood") as caught:
         compare(bot, "openai:http://127.0.0.1:9/v1#bot", suite, CONFIG)
     assert "--scorer token_f1" in (caught.value.next_command or "")
 
@@ -179,9 +179,9 @@ def test_a_prompt_that_one_side_cannot_read_counts_as_its_worst(
     assert set(last.candidate_scores.values()) == {0.0}
     assert found.metrics[0].test.n == 20
     assert any(
-        "1 of 20 prompts got no answer from v2 and count as the worst" in n for n in found.notes
+        "v2 did not answer 1 of 20 prompts, which count as the worst" in n for n in found.notes
     )
-    assert any("v2: a tokenizer, chat template or generation" in n for n in found.notes)
+    assert any("v2: uses its own tokenizer, chat template or generation" in n for n in found.notes)
 
 
 def test_a_prompt_that_no_side_can_read_is_left_out_and_counted(bot: str, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_prompt_that_no_side_can_read_is_left_out_and_counted(bot: str, tmp_pa
     found = compare("tiny", bot, suite, CONFIG, scorers=SCORERS)
     assert len(found.rows) == 20
     assert found.metrics[0].test.n == 19
-    assert "1 of 20 prompts got no answer from either: left out" in found.notes
+    assert "1 of 20 prompts were answered by neither side and are left out" in found.notes
     too_many = suite_of(
         tmp_path / "many.jsonl", [*(f"Split {i}." for i in range(8)), "word " * 600]
     )
@@ -292,11 +292,11 @@ def test_what_a_side_was_trained_on_is_shown_and_not_counted(
     assert any(
         "2 of 16 prompts are in the training data of models:/bot/2" in n for n in found.notes
     )
-    assert any("token_f1 without them" in note and "with them" in note for note in found.notes)
+    assert any("token_f1 without them:" in note and "; with them:" in note for note in found.notes)
     turned = compare(trained, bot, suite, CONFIG)
     assert len(turned.trained) == 2, "a baseline that was trained on it is unfair too"
     only = suite_of(tmp_path / "only.jsonl", prompts[-2:])
-    with pytest.raises(DataError, match="nothing is left to compare on"):
+    with pytest.raises(DataError, match="too few prompts are left to compare"):
         compare(bot, trained, only, CONFIG)
 
 

@@ -83,7 +83,7 @@ def test_a_new_engine_is_one_module_and_one_line(
     config = Compare(engine="echo", method="fixed", max_tokens=8)
     found = compare("one", "two", suite, config, scorers=["regex:Say 1"])
     assert {row.baseline.text for row in found.rows} == {f"one/1: Say {i}." for i in range(12)}
-    with pytest.raises(UsageError, match="engine echo gives answers, not the likelihood"):
+    with pytest.raises(UsageError, match="engine echo returns answers only, not their likelihood"):
         compare("one", "two", suite, config, scorers=["likelihood"])
 
 

@@ -1,1 +1,1 @@
-"""The pairwise judge: a model that says which of two answers is better."""
+"""The pairwise judge: a model that decides which of two answers is better."""

@@ -1,4 +1,4 @@
-"""Who judges: any model that answers a conversation, over HTTP or in this process."""
+"""The models that judge: behind a server, or loaded in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from llmops.records import Answer, Message, ModelFiles, Sampling, Side
 from llmops.store import connection
 
 MAX_TOKENS = 256
-"""Of a reply: a sentence or two and the verdict. A cut reply counts as a failure."""
+"""Maximum tokens of a reply: a sentence or two and the verdict. A cut reply counts as a failure."""
 
 
 class Asker(Protocol):
@@ -25,39 +25,39 @@ class Asker(Protocol):
 
     @property
     def name(self) -> str:
-        """What tables and warnings call it."""
+        """Name in tables and warnings."""
 
     @property
     def digest(self) -> str:
-        """Of all that decides its replies: model and sampling; replies are kept under it."""
+        """SHA-256 of model and sampling; replies are cached under it."""
 
     @property
     def side(self) -> Side:
-        """The model."""
+        """Model that judges."""
 
     def ask(self, prompts: Mapping[Key, Sequence[Message]]) -> Generator[tuple[Key, Answer]]:
-        """Ask prompts.
+        """Ask the model to answer prompts.
 
         Args:
-            prompts: A conversation for each key.
+            prompts: Key → conversation.
 
         Yields:
-            Key and reply of each, in any order. A reply that cannot be had has ``error`` set.
+            The key of a prompt and its reply, in any order. A failed reply has ``error`` set.
         """
 
 
 def load_judge(spec: str, *, max_tokens: int = MAX_TOKENS) -> Asker:
-    """Make a judge of its name.
+    """Return the judge that a name stands for.
 
     Args:
-        spec: ``openai:URL#MODEL``, or what ``llmops.models.resolve`` takes: ``models:/NAME/VERSION``,
-            ``models:/NAME@ALIAS``, a base by its name.
-        max_tokens: Length of a reply.
+        spec: ``openai:URL#MODEL``, or a name that ``llmops.models.resolve`` accepts:
+            ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, the name of a base.
+        max_tokens: Maximum tokens of a reply.
 
     Raises:
-        UsageError: The name cannot be read.
+        UsageError: The name has another form.
         NotFoundError: No such version.
-        IntegrityError: Its bytes differ from the recorded digests.
+        IntegrityError: The version's bytes differ from the recorded digests.
     """
     if spec.startswith(PREFIX):
         return HttpJudge(parse_endpoint(spec), max_tokens=max_tokens)
@@ -68,13 +68,13 @@ def load_judge(spec: str, *, max_tokens: int = MAX_TOKENS) -> Asker:
 class HttpJudge:
     """A judge behind a server of the OpenAI chat protocol.
 
-    Its digest knows the server's address and the model's name, not its weights: where another model
-    answers under the same name, replies of the earlier one stay in the cache.
+    Its digest covers the server's address and the model's name, not the weights: if another model is
+    served under the same name, cached replies of the earlier one are still used.
 
     Args:
-        endpoint: Where it is.
-        max_tokens: Length of a reply.
-        engine: How it is asked, by default with ``HttpEngine``'s timeout and retries.
+        endpoint: Address of the server and name of the model.
+        max_tokens: Maximum tokens of a reply.
+        engine: Engine for the requests; by default one with the usual timeout and retries.
     """
 
     def __init__(
@@ -87,24 +87,24 @@ class HttpJudge:
         self._engine = engine or open_engine("openai", [self.side])
 
     def ask(self, prompts: Mapping[Key, Sequence[Message]]) -> Generator[tuple[Key, Answer]]:
-        """See ``Asker``.
+        """Ask the model to answer prompts; see ``Asker``.
 
         Raises:
-            UsageError: The server knows no such model, or refuses the key.
+            UsageError: The server has no such model, or refuses the key.
             ServeError: The server does not answer.
         """
         return self._engine.answer(
-            [Request(self.side, one, self._sampling, key) for key, one in prompts.items()]
+            [Request(self.side, prompt, self._sampling, key) for key, prompt in prompts.items()]
         )
 
 
 class LocalJudge:
-    """A version or a base of our own as a judge; it is loaded when it is first asked.
+    """A registered version or base as a judge; it is loaded when it is first asked.
 
     Args:
-        side: Its files.
-        max_tokens: Length of a reply.
-        batch_size: Prompts at once at most.
+        side: Files of the model.
+        max_tokens: Maximum tokens of a reply.
+        batch_size: Maximum number of prompts computed together.
     """
 
     def __init__(
@@ -116,9 +116,10 @@ class LocalJudge:
         self.digest = digest.of_record(["local", *files, asdict(self._sampling)])
 
     def ask(self, prompts: Mapping[Key, Sequence[Message]]) -> Generator[tuple[Key, Answer]]:
-        """See ``Asker``; a prompt that does not fit the context is a failed reply."""
+        """Ask the model to answer prompts; one that does not fit the context gets a failed reply."""
         requests = [
-            Request(self.side, self._tame(one), self._sampling, key) for key, one in prompts.items()
+            Request(self.side, self._without_special(prompt), self._sampling, key)
+            for key, prompt in prompts.items()
         ]
         return self._engine.answer(requests, batch_size=self._batch_size)
 
@@ -126,15 +127,15 @@ class LocalJudge:
     def _engine(self) -> Engine:
         return open_engine("local", [self.side])
 
-    def _tame(self, messages: Sequence[Message]) -> list[Message]:
-        """Return messages without special tokens: a quoted one would end the user's turn."""
+    def _without_special(self, messages: Sequence[Message]) -> list[Message]:
+        """Return the messages without special tokens: a quoted one would end the user's turn."""
         return [
             {**turn, "content": self._special.sub(_broken, turn["content"])} for turn in messages
         ]
 
     @cached_property
     def _special(self) -> re.Pattern[str]:
-        """The texts that the tokenizer reads as special tokens."""
+        """Pattern of the texts that the tokenizer reads as special tokens."""
         tokenizer = ChatFormat.of(self.side).tokenizer
         added = (token for token in tokenizer.added_tokens_decoder.values() if token.special)
         texts = {*tokenizer.all_special_tokens, *map(str, added)}
@@ -143,5 +144,5 @@ class LocalJudge:
 
 
 def _broken(token: re.Match[str]) -> str:
-    """Return a special token's text that is no longer one."""
+    """Return the text of a special token with a space in it, which makes it ordinary text."""
     return f"{token[0][0]} {token[0][1:]}"

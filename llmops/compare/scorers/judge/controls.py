@@ -1,9 +1,9 @@
-"""Whether a judge can be believed: questions whose answer is known.
+"""Controls of a judge: questions whose right answer is known.
 
-- The same answer twice shows what a judge does when there is nothing to prefer.
-- Pairs whose orders contradict each other show whether it judges places.
-- A useless constant answer against real ones shows whether it sees quality at all. Constant texts
-  are known to win against real answers (Zheng et al. 2024, arXiv:2410.07137).
+- The same answer twice shows what the judge does when there is nothing to prefer.
+- Pairs whose orders contradict each other show its position bias.
+- A useless constant answer against real ones shows whether it recognizes quality at all. Constant
+  texts are known to win against real answers (Zheng et al. 2024, arXiv:2410.07137).
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from llmops.stats.exact import mcnemar
 
 CONSTANT = "I am not sure."
 SAMPLE = 50
-"""Examples asked for each control: a share of 10% is then known to about 8 points."""
+"""Examples of each control: a share of 10% then has a 95% interval of about ±8 points."""
 MOST_FAILED = 0.05
-"""Share of replies without a verdict: each turns a pair into a tie."""
+"""Share of replies without a verdict above which it is reported: each turns a pair into a tie."""
 MOST_SWAPPED = 0.3
-"""Share of pairs that flip with the order: above, ties say more about places than about answers."""
+"""Share of pairs that flip with the order above which it is reported: ties then mostly reflect
+position, not quality."""
 LEAN_LEVEL = 0.01
-"""Level at which a preference for a place is told; it is tested twice for each judge."""
+"""Significance level of the position bias; it is tested twice for each judge."""
 MOST_CONSTANT = 0.1
 """Share of real answers that a useless one may beat: some real answers are worse."""
 LEAST_SEEN = 0.5
-"""Share of real answers that must beat a useless one."""
+"""Minimum share of real answers that must beat a useless one."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """What swapping the two answers changes.
+    """The effect of swapping the two answers.
 
     Attributes:
-        pairs: Whose verdicts are known in both orders.
-        first: Pairs whose orders contradict each other in favour of what stands first.
-        second: Likewise, of what stands second.
+        pairs: Number of pairs with a verdict in both orders.
+        first: Number of pairs whose orders contradict each other in favour of the first position.
+        second: Number of pairs whose orders do so in favour of the second position.
     """
 
     pairs: int
@@ -52,37 +53,37 @@ class Places:
 
     @property
     def swapped(self) -> int:
-        """Pairs whose orders contradict each other."""
+        """Number of pairs whose orders contradict each other."""
         return self.first + self.second
 
     @property
     def rate(self) -> float:
-        """Their share; NaN without pairs."""
+        """Share of pairs whose orders contradict each other; NaN without pairs."""
         return _share(self.swapped, self.pairs)
 
     @property
     def p_value(self) -> float:
-        """Exact, two-sided binomial p-value of "neither place is preferred"."""
+        """Exact two-sided binomial p-value of the hypothesis that neither position is preferred."""
         return mcnemar(self.first, self.second)
 
 
 @dataclass(frozen=True)
 class Controls:
-    """What is known of a judge.
+    """The results of a judge's controls; counts, unless said otherwise.
 
     Attributes:
-        judge: Its name.
-        same_picks: Verdicts, in single orders, on pairs of one answer with itself.
-        same_decided: Those that are no tie.
-        same_first: Those that prefer the first.
-        same_places: What swapping changes on them.
-        places: What swapping changes on the pairs of the comparison.
-        constant: Pairs of a real answer and the constant one with verdicts in both orders.
-        constant_won: Where the constant one is preferred in both.
-        constant_lost: Where the real one is.
-        replies: All verdicts asked for, those of the comparison included.
-        failed: Those that came to nothing.
-        failure: Why, of the first of them.
+        judge: Name of the judge.
+        same_picks: Verdicts on pairs of an answer with itself, each order counted.
+        same_decided: Verdicts among ``same_picks`` that are not a tie.
+        same_first: Verdicts among ``same_picks`` that prefer the first position.
+        same_places: Effect of swapping on pairs of an answer with itself.
+        places: Effect of swapping on the pairs of the comparison.
+        constant: Pairs of a real and the constant answer with verdicts in both orders.
+        constant_won: Pairs of them in which both orders prefer the constant answer.
+        constant_lost: Pairs of them in which both orders prefer the real answer.
+        replies: Replies in total, those of the comparison included.
+        failed: Replies without a verdict.
+        failure: Reason of the first failed reply; empty if none failed.
     """
 
     judge: str
@@ -100,32 +101,33 @@ class Controls:
 
     @property
     def decided_share(self) -> float:
-        """Share of verdicts on the same answer that are no tie; NaN without any."""
+        """Share of verdicts on the same answer that are not a tie; NaN without verdicts."""
         return _share(self.same_decided, self.same_picks)
 
     @property
     def first_share(self) -> float:
-        """Share of those that prefer the first: 0.5 without a preferred place, NaN without any."""
+        """Share of decided verdicts for the first position: 0.5 without bias, NaN without verdicts."""
         return _share(self.same_first, self.same_decided)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader must know before the judge's verdicts, in sentences."""
-        told = (
+        """Warnings about the judge that a reader needs before its verdicts."""
+        warnings = (
             _failing(self),
             _swapping(self.judge, self.places, "pairs", MOST_SWAPPED),
             _swapping(self.judge, self.same_places, "pairs of one answer with itself", 1.0),
-            _fond_of_nothing(self),
-            _blind(self),
+            _preferring_useless(self),
+            _missing_quality(self),
         )
-        return tuple(warning for warning in told if warning)
+        return tuple(warning for warning in warnings if warning)
 
 
 def places(judged: Judged) -> Places:
-    """What swapping changed in a comparison; identical answers and failures are no part of it."""
-    known = [one for one in judged.outcomes if one.kind in (Kind.AGREE, Kind.DISAGREE)]
-    first, second = sum(one.lean > 0 for one in known), sum(one.lean < 0 for one in known)
-    return Places(len(known), first, second)
+    """Return the effect of swapping in a comparison, over the pairs with a verdict in both orders."""
+    leans = [
+        outcome.lean for outcome in judged.outcomes if outcome.kind in (Kind.AGREE, Kind.DISAGREE)
+    ]
+    return Places(len(leans), sum(lean > 0 for lean in leans), sum(lean < 0 for lean in leans))
 
 
 def controls(
@@ -138,32 +140,32 @@ def controls(
     constant: str = CONSTANT,
     sample: int = SAMPLE,
 ) -> Controls:
-    """Asks a judge questions whose answer is known.
+    """Ask a judge questions whose right answer is known.
 
     Args:
-        judge: Who is asked.
+        judge: Model that judges.
         examples: A suite.
-        answers: Real ones, of either side, one for each example.
-        cache: What was asked before is not asked again.
-        judged: The comparison that the judge is wanted for: both orders of its pairs were asked.
-        constant: An answer that is of no use to anybody.
-        sample: Examples for each control at most, spread evenly over the suite.
+        answers: A real answer to each example, of either side.
+        cache: Cache of replies.
+        judged: Outcomes of the comparison, whose position bias is reported as well.
+        constant: A useless answer.
+        sample: Maximum number of examples for each control, spread evenly over the suite.
 
     Raises:
         UsageError: See ``compare_pairs``.
-        ValueError: Numbers of examples and answers differ.
+        ServeError: See ``compare_pairs``.
+        ValueError: Examples and answers differ in number.
     """
     rows = list(zip(examples, answers, strict=True))
     drawn = _spread([row for row in rows if row[1].error is None], sample)
     asked, real = [example for example, _ in drawn], [answer for _, answer in drawn]
-    # Answers of the same bytes are ties without a question. An empty line at the end, which says
-    # nothing, makes it one.
+    # The judge is not asked about identical bytes; an empty line at the end makes them differ.
     again = [replace(answer, text=f"{answer.text}\n") for answer in real]
     useless = [Answer(constant, 0, 0, "stop")] * len(real)
     same = compare_pairs(judge, asked, real, again, cache)
     against = compare_pairs(judge, asked, real, useless, cache)
-    picks = [pick for one in same.outcomes for pick in one.picks if pick is not None]
-    failed = [reason for one in (judged, same, against) for reason in one.failed]
+    picks = [pick for outcome in same.outcomes for pick in outcome.picks if pick is not None]
+    failed = [reason for part in (judged, same, against) for reason in part.failed]
     return Controls(
         judge=judge.name,
         same_picks=len(picks),
@@ -174,14 +176,14 @@ def controls(
         constant=places(against).pairs,
         constant_won=against.preferences.count(1),
         constant_lost=against.preferences.count(-1),
-        replies=sum(one.replies for one in (judged, same, against)),
+        replies=sum(part.replies for part in (judged, same, against)),
         failed=len(failed),
         failure=failed[0] if failed else "",
     )
 
 
 def _spread(rows: list[tuple[Example, Answer]], most: int) -> list[tuple[Example, Answer]]:
-    """So many rows, at equal distances."""
+    """Return at most ``most`` rows, evenly spaced."""
     if len(rows) <= most:
         return rows
     return [rows[i] for i in np.linspace(0, len(rows) - 1, most).round().astype(int)]
@@ -191,43 +193,44 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else nan
 
 
-def _failing(found: Controls) -> str:
-    if found.failed <= MOST_FAILED * found.replies:
+def _failing(results: Controls) -> str:
+    if results.failed <= MOST_FAILED * results.replies:
         return ""
     return (
-        f"{found.judge}: {found.failed} of {found.replies} replies hold no verdict, and their pairs"
-        f" count as ties; the first: {found.failure}"
+        f"{results.judge}: {results.failed} of {results.replies} replies have no verdict, and their"
+        f" pairs count as ties; the first: {results.failure}"
     )
 
 
-def _swapping(judge: str, of: Places, what: str, most: float) -> str:
-    if of.swapped <= most * of.pairs and of.p_value > LEAN_LEVEL:
+def _swapping(judge: str, effect: Places, what: str, most: float) -> str:
+    first, second, pairs = effect.first, effect.second, effect.pairs
+    if effect.swapped <= most * pairs and effect.p_value > LEAN_LEVEL:
         return ""
-    side, times = ("first", of.first) if of.first >= of.second else ("second", of.second)
-    if times == of.pairs:
+    side, times = ("first", first) if first >= second else ("second", second)
+    if times == pairs:
         return (
-            f"{judge} prefers the {side} answer, whichever it is, in all {of.pairs} {what}:"
-            " all are ties, and say nothing about the answers"
+            f"{judge} prefers the {side} answer in all {pairs} {what}, whichever it is: all are"
+            " ties that say nothing about the answers"
         )
     return (
-        f"{judge} contradicts itself in {of.swapped} of {of.pairs} {what} ({of.rate:.0%}) when the"
-        f" answers are swapped, {times} times in favour of the {side} (p = {of.p_value:.2g})"
+        f"{judge} contradicts itself in {effect.swapped} of {pairs} {what} ({effect.rate:.0%}) when"
+        f" the answers are swapped, {times} times in favour of the {side} (p = {effect.p_value:.2g})"
     )
 
 
-def _fond_of_nothing(found: Controls) -> str:
-    if found.constant_won <= MOST_CONSTANT * found.constant:
+def _preferring_useless(results: Controls) -> str:
+    if results.constant_won <= MOST_CONSTANT * results.constant:
         return ""
     return (
-        f"{found.judge} prefers a useless constant answer to {found.constant_won} of"
-        f" {found.constant} real ones"
+        f"{results.judge} prefers a useless constant answer to {results.constant_won} of"
+        f" {results.constant} real ones"
     )
 
 
-def _blind(found: Controls) -> str:
-    if found.constant_lost >= LEAST_SEEN * found.constant:
+def _missing_quality(results: Controls) -> str:
+    if results.constant_lost >= LEAST_SEEN * results.constant:
         return ""
     return (
-        f"{found.judge} prefers only {found.constant_lost} of {found.constant} real answers to a"
-        " useless constant one: it does not see quality here"
+        f"{results.judge} prefers only {results.constant_lost} of {results.constant} real answers to"
+        " a useless constant one: it does not recognize quality here"
     )

@@ -1,4 +1,4 @@
-"""``judge:MODEL``: a model that says which of two answers is better."""
+"""``judge:MODEL``: a model that decides which of two answers is better."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from llmops.recipe.scorer_names import ScorerName
 
 
 def load(name: ScorerName, folder: Path) -> Scorer:
-    """Return a scorer that asks the model; see ``load_judge`` for what it refuses."""
+    """Return a scorer that asks a model; raises the errors of ``load_judge``.
+
+    Args:
+        name: Name of the scorer; its argument names the model.
+        folder: Not used: the model is not a file beside the recipe.
+    """
     asker = load_judge(name.argument)
     return replace(named_scorer(name, None, source=asker.digest), asker=asker)

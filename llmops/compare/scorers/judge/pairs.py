@@ -1,9 +1,9 @@
-"""The pairwise judge: a model says which of two answers is better.
+"""The verdicts of a pairwise judge on the answers of two sides.
 
-Judges prefer places: asked twice with the answers swapped, they often contradict themselves. So
-both orders are always asked, and a preference counts only if both agree; all else is a tie. This
-also bounds what an answer can gain by naming a verdict: the letter it names is the other answer's
-in the other order.
+Judges have a position bias: asked twice with the answers swapped, they often contradict themselves.
+So both orders are always asked, and a preference counts only if both agree; everything else is a
+tie. This also limits what an answer gains by naming a verdict: in the other order, the letter that
+it names belongs to the other answer.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from llmops.records import Answer, Example, Message
 
 
 class Kind(StrEnum):
-    """How a preference came about."""
+    """How a preference was determined."""
 
     AGREE = "agree"
-    """Both orders say the same."""
+    """Both orders agree."""
     DISAGREE = "disagree"
     """The orders contradict each other: a tie."""
     FAILURE = "failure"
     """A reply is missing or holds no verdict: a tie."""
     IDENTICAL = "identical"
-    """The answers are the same bytes: a tie, and nothing was asked."""
+    """The answers are the same bytes: a tie, and the judge is not asked."""
     MISSING = "missing"
-    """A side gave no answer: it loses to one that did, and nothing was asked."""
+    """A side gave no answer and loses to one that did; the judge is not asked."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a judge makes of one pair of answers.
+    """A judge's preference between two answers.
 
     Attributes:
-        example_id: Of the example.
+        example_id: Id of the example.
         preference: 1 for the candidate, -1 for the baseline, 0 for a tie.
-        kind: How it came about.
-        picks: With the baseline's answer first, then with the candidate's first; ``None`` for a
-            reply without a verdict. Empty if nothing was asked.
-        reasons: The judge's words on each, or why there is no verdict.
+        kind: How the preference was determined.
+        picks: Verdict with the baseline's answer first, then with the candidate's first; ``None``
+            for a reply without a verdict. Empty if the judge was not asked.
+        reasons: The judge's reason for each verdict, or why there is none.
     """
 
     example_id: str
@@ -56,18 +56,18 @@ class Outcome:
 
     @property
     def lean(self) -> int:
-        """Picks of the first answer minus picks of the second; 0 if the orders agree."""
+        """Number of picks of the first position minus the second; 0 if the orders agree."""
         return self.picks.count(Pick.FIRST) - self.picks.count(Pick.SECOND)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What a judge makes of two sides; blocks of a suite are joined by their outcomes.
+    """A judge's preferences between two sides on a suite, or on a block of it.
 
     Attributes:
-        judge: Its name.
-        digest: Its identity.
-        outcomes: One for each example, in their order.
+        judge: Name of the judge.
+        digest: Digest of the judge; see ``Asker``.
+        outcomes: Outcome of each example, in the order of the examples.
     """
 
     judge: str
@@ -76,22 +76,22 @@ class Judged:
 
     @property
     def preferences(self) -> tuple[int, ...]:
-        """1 for the candidate, -1 for the baseline, 0 for a tie, one for each example."""
+        """Preference on each example: 1 for the candidate, -1 for the baseline, 0 for a tie."""
         return tuple(outcome.preference for outcome in self.outcomes)
 
     @property
     def scores(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Baseline's and candidate's: 1 for a win, 0.5 for a tie; their mean is the win rate."""
+        """Scores of (baseline, candidate): 1 for a win, 0.5 for a tie; the mean is the win rate."""
         won = tuple((1 + preference) / 2 for preference in self.preferences)
         return tuple(1 - score for score in won), won
 
     def count(self, kind: Kind) -> int:
-        """Outcomes of a kind."""
+        """Return the number of outcomes of a kind."""
         return sum(outcome.kind == kind for outcome in self.outcomes)
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Why replies hold no verdict, one for each such reply."""
+        """Reasons why replies have no verdict, one for each such reply."""
         return tuple(
             reason
             for outcome in self.outcomes
@@ -102,7 +102,7 @@ class Judged:
 
     @property
     def replies(self) -> int:
-        """Verdicts asked for, the failed ones and those from the cache included."""
+        """Number of replies, including failed and cached ones."""
         return sum(len(outcome.picks) for outcome in self.outcomes)
 
 
@@ -113,19 +113,19 @@ def compare_pairs(
     candidate_answers: Sequence[Answer],
     cache: ResultCache,
 ) -> Judged:
-    """Asks a judge which side answers better, twice for each example.
+    """Ask a judge which side answers better, in both orders for each example.
 
     Args:
-        judge: Who is asked.
+        judge: Model that judges.
         examples: A suite, or a block of it.
-        baseline_answers: One for each example.
-        candidate_answers: One for each example.
-        cache: What was asked before is not asked again; each reply is kept as it comes. Replies
-            that could not be had are not kept.
+        baseline_answers: The baseline's answer to each example.
+        candidate_answers: The candidate's answer to each example.
+        cache: Cache of replies; each is stored as it arrives, failed ones are not.
 
     Raises:
-        UsageError: The judge's server knows no such model, or refuses the key.
-        ValueError: Numbers of examples and answers differ.
+        UsageError: The judge's server has no such model, or refuses the key.
+        ServeError: The judge's server does not answer.
+        ValueError: Examples and answers differ in number.
     """
     rows = list(zip(examples, baseline_answers, candidate_answers, strict=True))
     settled = [_settled(*row) for row in rows]
@@ -144,7 +144,7 @@ def compare_pairs(
 
 
 def _settled(example: Example, baseline: Answer, candidate: Answer) -> Outcome | None:
-    """What needs no judge."""
+    """Return the outcome of a pair that needs no judge; ``None`` for any other."""
     missing = [answer.error is not None for answer in (baseline, candidate)]
     if any(missing):
         why = tuple(a.error for a in (baseline, candidate) if a.error is not None)
@@ -154,10 +154,10 @@ def _settled(example: Example, baseline: Answer, candidate: Answer) -> Outcome |
     return None
 
 
-def _outcome(example: Example, one: Answer, other: Answer) -> Outcome:
-    """Two replies as one preference: the baseline's answer stood first in the first of them."""
-    (pick, reason), (swapped, other_reason) = read(one), read(other)
-    reasons = (reason, other_reason)
+def _outcome(example: Example, reply: Answer, swapped_reply: Answer) -> Outcome:
+    """Combine the replies of both orders; the baseline's answer came first in ``reply``."""
+    (pick, reason), (swapped, swapped_reason) = read(reply), read(swapped_reply)
+    reasons = (reason, swapped_reason)
     if pick is None or swapped is None:
         return Outcome(example.id, 0, Kind.FAILURE, (pick, swapped), reasons)
     if pick != swapped.other:
@@ -169,7 +169,7 @@ def _outcome(example: Example, one: Answer, other: Answer) -> Outcome:
 def _replies(
     judge: Asker, prompts: Sequence[Sequence[Message]], cache: ResultCache
 ) -> list[Answer]:
-    """Return a reply for each prompt; what is in the cache, or repeated, is asked once."""
+    """Return the reply to each prompt; the judge is asked only for replies not in the cache."""
     return through_cache(
         prompts,
         [digest.of_record(["judge", judge.digest, prompt]) for prompt in prompts],

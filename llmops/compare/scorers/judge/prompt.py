@@ -1,8 +1,8 @@
-"""What a judge reads, and how its reply is read.
+"""The prompt of a pairwise judge, and the reader of its reply.
 
-Answers are written by models and may say anything, such as ``Verdict: A``, or the end of the part
-they stand in. So the mark between the parts is made of a digest of all that stands in the prompt,
-and occurs in none of it; and of a reply only the last line is read, strictly.
+Answers are written by models and may contain anything, such as ``Verdict: A`` or a separator. So the
+separator is made from a digest of all texts of the prompt and occurs in none of them, and only the
+last line of a reply is read, strictly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from llmops.files import digest
 from llmops.records import Answer, Example, Message
 
 SHOWN = 80
-"""Characters of a line that holds no verdict, where it is told."""
+"""Characters of a line without a verdict that a message quotes."""
 
 TASK = """\
 Two assistants, A and B, answered the last message of a conversation. Judge which answer serves the \
@@ -32,14 +32,14 @@ The expected answer is correct. An answer that says the same in other words is a
 FORM = """\
 Give your reason in one or two sentences. Then write your verdict as the last line: "Verdict: A", \
 "Verdict: B" or "Verdict: tie", and nothing else."""
-"""In one line: a small model that repeats it gives no verdict."""
+"""A single line, so that a small model that repeats it gives no verdict."""
 
 _EMPHASIS = re.compile(r"[*_`]")
 _VERDICT = re.compile(r"Verdict: ?(A|B|tie)\.?", re.IGNORECASE | re.ASCII)
 
 
 class Pick(StrEnum):
-    """What a judge prefers in one order of the answers."""
+    """A judge's preference in one order of the answers."""
 
     FIRST = "A"
     SECOND = "B"
@@ -47,21 +47,21 @@ class Pick(StrEnum):
 
     @property
     def other(self) -> Pick:
-        """The same preference with the answers swapped."""
+        """Same preference with the answers swapped."""
         swapped = {Pick.FIRST: Pick.SECOND, Pick.SECOND: Pick.FIRST}
         return swapped.get(self, self)
 
 
 def prompt(example: Example, first: str, second: str) -> list[Message]:
-    """The question which of two answers is better.
+    """Return the question which of two answers is better.
 
     Args:
-        example: Its conversation, and its expected answer if it has one.
-        first: What is shown as A, to the byte.
-        second: What is shown as B.
+        example: Example whose conversation and expected answer, if any, are shown.
+        first: Answer shown as A, unchanged.
+        second: Answer shown as B, unchanged.
 
     Returns:
-        One message of the user: not every chat template has a system's turn.
+        A single user message: not every chat template has a system turn.
     """
     mark = _mark(example, first, second)
     parts = [
@@ -76,42 +76,42 @@ def prompt(example: Example, first: str, second: str) -> list[Message]:
 
 
 def read(answer: Answer) -> tuple[Pick | None, str]:
-    """Reads a judge's reply.
+    """Read the verdict in a judge's reply.
 
-    A reply that was cut is not read: its last line may be a quotation. Nor is one that lists
-    verdicts, one line after the other; small models do.
+    A reply that was cut has no verdict: its last line may be a quotation. Nor has one that lists
+    several verdicts on consecutive lines, as small models do.
 
     Returns:
-        What it prefers and why, in its words; or ``None`` and what is wrong with the reply.
+        The preference and the judge's reason; or ``None`` and what is wrong with the reply.
     """
     if answer.error is not None:
         return None, f"no reply: {answer.error}"
     if answer.finish_reason == "length":
         return None, f"the reply was cut after {answer.tokens} tokens"
     before, _, last = answer.text.rstrip().rpartition("\n")
-    found, listed = _verdict(last), _verdict(before.rstrip().rpartition("\n")[2])
-    if found is None:
+    pick, previous = _verdict(last), _verdict(before.rstrip().rpartition("\n")[2])
+    if pick is None:
         return None, f"no verdict in the last line: {last.strip()[:SHOWN]!r}"
-    if listed is not None and listed is not found:
-        return None, f"several verdicts: {listed} and {found}"
-    return found, before.strip()
+    if previous is not None and previous is not pick:
+        return None, f"several verdicts: {previous} and {pick}"
+    return pick, before.strip()
 
 
 def _verdict(line: str) -> Pick | None:
-    found = _VERDICT.fullmatch(_EMPHASIS.sub("", line).strip())
-    if found is None:
+    match = _VERDICT.fullmatch(_EMPHASIS.sub("", line).strip())
+    if match is None:
         return None
-    return Pick.TIE if found[1].lower() == "tie" else Pick(found[1].upper())
+    return Pick.TIE if match[1].lower() == "tie" else Pick(match[1].upper())
 
 
 def _mark(example: Example, first: str, second: str) -> str:
-    """What begins the lines between the parts; the same for both orders of the answers."""
+    """Return the start of the separator lines; it is the same for both orders of the answers."""
     texts = [*_texts(example.messages), example.expected or "", *sorted((first, second))]
-    for tried in count():
-        mark = f"#{digest.of_record([texts, tried])[:16]}"
+    for attempt in count():
+        mark = f"#{digest.of_record([texts, attempt])[:16]}"
         if not any(mark in text for text in texts):
             return mark
-    raise AssertionError("unreachable: a text of finite length holds finitely many marks")
+    raise AssertionError("unreachable: a finite text holds finitely many marks")
 
 
 def _texts(messages: Sequence[Mapping[str, str]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A pairwise judge as a scorer: a win is 1, a tie 0.5, so that its mean is the win rate."""
+"""A pairwise judge as a scorer: a win scores 1 and a tie 0.5, so the mean is the win rate."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from llmops.records import Answer, Example, ModelFiles, RemoteModel, Side
 from llmops.stats.length import length_adjusted
 
 SAMPLE = 20
-"""Examples for each control: a judge's replies are what a comparison waits for longest."""
+"""Examples of each control: the judge's replies are the slowest part of a comparison."""
 
 Scored = list[tuple[float, float]]
-"""Score of the baseline and of the candidate, for each example."""
+"""Scores of (baseline, candidate) on each example."""
 
 
 class Pairwise:
-    """What one judge says of one candidate against the baseline, block after block.
+    """A judge's verdicts on a candidate against the baseline, collected block by block.
 
     Args:
-        scorer: Names the judge.
-        asker: The judge.
-        cache: What it said before is not asked again.
+        scorer: Scorer that names the judge.
+        asker: Model that judges.
+        cache: Cache of replies.
     """
 
     def __init__(self, scorer: Scorer, asker: Asker, cache: ResultCache) -> None:
@@ -36,7 +36,7 @@ class Pairwise:
         self._outcomes: list[Outcome] = []
 
     def is_kin(self, side: Side) -> bool:
-        """Return whether the judge is that side, or of the same base model."""
+        """Return whether the judge is the side itself, or has the same base model."""
         judge = self._asker.side
         if isinstance(judge, ModelFiles) and isinstance(side, ModelFiles):
             return judge.base.digest == side.base.digest
@@ -45,17 +45,18 @@ class Pairwise:
     def score(
         self, block: Sequence[Example], baseline: Sequence[Answer], candidate: Sequence[Answer]
     ) -> Scored:
-        """Asks about a block; both orders, see ``judge``."""
+        """Ask about a block in both orders, and return the scores; see ``compare_pairs``."""
         judged = compare_pairs(self._asker, block, baseline, candidate, self._cache)
         self._seen += zip(block, baseline, candidate, strict=True)
         self._outcomes += judged.outcomes
         return list(zip(*judged.scores, strict=True))
 
     def notes(self) -> tuple[str, ...]:
-        """How far the judge can be believed: order, length, and questions with a known answer.
+        """Return what the judge's verdicts are worth: position bias, length bias, controls.
 
         Raises:
-            UsageError: It gave no verdict at all, so that its ties would be made up.
+            UsageError: The judge gave no verdict at all, so its ties would be made up.
+            ServeError: The judge's server does not answer.
         """
         judged = Judged(self._asker.name, self._asker.digest, tuple(self._outcomes))
         failed = judged.count(Kind.FAILURE)
@@ -64,29 +65,29 @@ class Pairwise:
             raise UsageError(
                 f"scorer {self.name!r}: the judge {self._asker.name} gave no verdict on any of"
                 f" {asked} pairs: {judged.failed[0]}",
-                next_command="see that it answers, or choose another judge; answers of the sides are"
-                " kept and not generated again",
+                next_command="check the judge or choose another, then rerun; the sides' answers are"
+                " cached",
             )
         return (self._summary(judged, asked), *self._length(judged), *self._controls(judged))
 
     def _summary(self, judged: Judged, asked: int) -> str:
         return (
-            f"{self.name}: of {len(self._outcomes)} pairs {asked} were asked in both orders,"
+            f"{self.name}: {asked} of {len(self._outcomes)} pairs were judged in both orders;"
             f" {judged.count(Kind.DISAGREE)} contradicted themselves and"
-            f" {judged.count(Kind.FAILURE)} had no verdict: ties"
+            f" {judged.count(Kind.FAILURE)} had no verdict, which count as ties"
         )
 
     def _length(self, judged: Judged) -> tuple[str, ...]:
-        """The win rate at equal length, beside the raw one."""
+        """Describe the raw win rate and the win rate at equal length."""
         sizes = [(len(before.text), len(after.text)) for _, before, after in self._seen]
-        found = length_adjusted(
+        rates = length_adjusted(
             judged.preferences, [before for before, _ in sizes], [after for _, after in sizes]
         )
-        told = (
-            f"{self.name}: win rate {found.raw:.3f}, at equal length {found.adjusted:.3f}"
-            f" (the candidate's answer is the longer one in {found.candidate_longer:.0%})"
+        note = (
+            f"{self.name}: win rate {rates.raw:.3f}, at equal length {rates.adjusted:.3f}"
+            f" (the candidate's answer is longer in {rates.candidate_longer:.0%} of the pairs)"
         )
-        return (f"{told}: it wins by its length" if found.contradicts else told,)
+        return (f"{note}: length alone decides the winner" if rates.contradicts else note,)
 
     def _controls(self, judged: Judged) -> tuple[str, ...]:
         answered = [(e, after) for e, _, after in self._seen if after.error is None]
@@ -98,26 +99,31 @@ class Pairwise:
 
 
 def pairwise(judges: Sequence[Scorer], cache: ResultCache) -> list[Pairwise]:
-    """Those scorers that are judges of pairs."""
-    return [Pairwise(one, one.asker, cache) for one in judges if one.asker is not None]
+    """Return a ``Pairwise`` for each scorer that is a pairwise judge.
+
+    Args:
+        judges: Scorers of any kind.
+        cache: Cache of replies.
+    """
+    return [Pairwise(scorer, scorer.asker, cache) for scorer in judges if scorer.asker is not None]
 
 
 def kinship(judges: Sequence[Pairwise], sides: Sequence[Side]) -> tuple[str, ...]:
-    """Judges that would judge themselves: a model tends to prefer what it could have written.
+    """Return warnings about judges that judge their own model, whose answers they tend to prefer.
 
     See Panickssery, Bowman & Feng 2024, arXiv:2404.13076.
     """
-    told = []
+    warnings = []
     for judge in judges:
-        own = [one.label for one in sides if judge.is_kin(one)]
+        own = [side.label for side in sides if judge.is_kin(side)]
         if own:
-            told.append(
-                f"{judge.name}: the judge is of the same model as {' and '.join(own)}; models tend"
-                " to prefer their own answers"
+            warnings.append(
+                f"{judge.name}: the judge has the same model as {' and '.join(own)}; models tend to"
+                " prefer their own answers"
             )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def notes(judges: Sequence[Pairwise]) -> tuple[str, ...]:
-    """Of all judges of one candidate; see ``Pairwise.notes``."""
+    """Return the notes of all judges of a candidate; see ``Pairwise.notes``."""
     return tuple(chain.from_iterable(judge.notes() for judge in judges))

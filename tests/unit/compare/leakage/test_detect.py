@@ -104,12 +104,12 @@ def test_one_changed_word_in_a_sentence_is_a_near_duplicate() -> None:
     words = sentence(13).split()
     changed = [*words[:6], "zebra", *words[7:]]
     found = leak(" ".join(words), " ".join(changed))
-    assert found == Leak("near duplicate", pytest.approx(10 / 14))
+    assert found == Leak("near-duplicate", pytest.approx(10 / 14))
 
 
 def test_a_near_duplicate_needs_six_pairs_of_words() -> None:
     seven, five = sentence(7), sentence(5)
-    assert leak(seven, f"{seven} please") == Leak("near duplicate", 6 / 7)
+    assert leak(seven, f"{seven} please") == Leak("near-duplicate", 6 / 7)
     assert leak(five, f"{five} please") is None  # 4 of 5 pairs
 
 
@@ -118,7 +118,7 @@ def test_a_near_duplicate_is_found_behind_thousands_of_texts() -> None:
     changed = " ".join([*words[:6], "zebra", *words[7:]])
     others = [sentence(5 + i % 50) for i in range(2_345)]
     found = leaked([*others, changed, *others[:10]], [example(" ".join(words))])
-    assert found == {"q0": Leak("near duplicate", pytest.approx(10 / 14))}
+    assert found == {"q0": Leak("near-duplicate", pytest.approx(10 / 14))}
 
 
 def test_another_number_in_a_short_question_is_another_question() -> None:

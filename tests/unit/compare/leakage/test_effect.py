@@ -34,7 +34,9 @@ def test_both_scores_are_the_means_of_their_rows() -> None:
 
 def test_the_note_says_what_was_found_and_whether_anybody_looked() -> None:
     uri = "models:/bot/1"
-    assert leakage_note(uri, None, 9).startswith("not checked: models:/bot/1 ")
+    assert leakage_note(uri, None, 9).startswith(
+        "leakage not checked: the training data of models:/bot/1 "
+    )
     assert leakage_note(uri, {}, 9) == "none of 9 prompts is in the training data of models:/bot/1"
     leaks = {"a": Leak("overlap", 0.8), "b": Leak("duplicate", 1.0), "c": Leak("overlap", 0.9)}
     note = leakage_note(uri, leaks, 9)

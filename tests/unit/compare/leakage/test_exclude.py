@@ -39,7 +39,7 @@ def test_a_side_that_was_checked_in_vain_is_noted_and_one_without_leaks_is_not()
     found = exclude_trained([TrainedOn("models:/bot/1", None), check(2)], SUITE)
     assert (found.fresh, found.trained) == (EXAMPLES, ())
     (note,) = found.notes
-    assert note.startswith("not checked: models:/bot/1 ")
+    assert note.startswith("leakage not checked: the training data of models:/bot/1 ")
 
 
 def test_no_sides_to_check_leave_the_suite_as_it_is() -> None:
@@ -50,7 +50,9 @@ def test_no_sides_to_check_leave_the_suite_as_it_is() -> None:
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_suite_of_which_hardly_anything_is_left_is_refused(left: int) -> None:
     ids = [example.id for example in EXAMPLES[left:]]
-    with pytest.raises(DataError, match=r"suite suite\.jsonl: .*nothing is left to compare on"):
+    with pytest.raises(
+        DataError, match=r"suite suite\.jsonl: .*too few prompts are left to compare"
+    ):
         exclude_trained([check(1, *ids)], SUITE)
     two = exclude_trained([check(1, *ids[2 - left :])], SUITE)
     assert len(two.fresh) == 2
@@ -59,6 +61,6 @@ def test_a_suite_of_which_hardly_anything_is_left_is_refused(left: int) -> None:
 def test_the_first_metric_is_shown_with_and_without() -> None:
     counted, trained = [row(0, 0.0, 0.5), row(1, 1.0, 0.5)], [row(2, 0.5, 1.0), row(3, 0.5, 1.0)]
     assert both_scores_notes(counted, trained) == (
-        "exact without them 0.500 and 0.500 (baseline, candidate), with them 0.500 and 0.750",
+        "exact without them: 0.500 and 0.500 (baseline, candidate); with them: 0.500 and 0.750",
     )
     assert both_scores_notes(counted, []) == ()

@@ -40,9 +40,9 @@ def test_a_run_that_kept_no_test_split_needs_a_suite(
 ) -> None:
     side = resolve(log_trained(tiny_adapter, splits={}).uri)
     for one in (side, resolve("tiny")):
-        with pytest.raises(
-            UsageError, match=f"{one.uri}: its training run keeps no test split"
-        ) as (caught):
+        with pytest.raises(UsageError, match=f"{one.uri}: its training run kept no test split") as (
+            caught
+        ):
             download_test_split(one, tmp_path)
         assert "--suite FILE" in (caught.value.next_command or "")
 

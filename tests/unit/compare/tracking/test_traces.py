@@ -56,7 +56,7 @@ def test_a_prompt_without_an_answer_is_an_error_with_its_reason(store: str) -> N
 def test_more_than_one_write_and_one_page_are_all_counted(
     store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traces, "AT_ONCE", 4)
+    monkeypatch.setattr(traces, "BATCH", 4)
     monkeypatch.setattr(traces, "PAGE", 3)
     assert len({trace.info.tags["llmops.example"] for trace in logged(rows_of(10))}) == 10
 

@@ -58,26 +58,26 @@ def test_a_judge_that_always_prefers_the_first(cache: ResultCache) -> None:
     assert found.places.p_value == pytest.approx(stats.binomtest(N, N).pvalue)
     assert (found.decided_share, found.first_share) == (1.0, 1.0)
     assert found.warnings == (
-        "umpire prefers the first answer, whichever it is, in all 10 pairs:"
-        " all are ties, and say nothing about the answers",
-        "umpire prefers the first answer, whichever it is, in all 10 pairs of one answer with itself:"
-        " all are ties, and say nothing about the answers",
+        "umpire prefers the first answer in all 10 pairs, whichever it is:"
+        " all are ties that say nothing about the answers",
+        "umpire prefers the first answer in all 10 pairs of one answer with itself, whichever it is:"
+        " all are ties that say nothing about the answers",
         "umpire prefers only 0 of 10 real answers to a useless constant one:"
-        " it does not see quality here",
+        " it does not recognize quality here",
     )
 
 
 def test_a_judge_that_always_prefers_the_second(cache: ResultCache) -> None:
     found, _ = controlled(always("B"), cache)
     assert found.first_share == 0.0
-    assert found.warnings[0].startswith("umpire prefers the second answer, whichever it is")
+    assert found.warnings[0].startswith("umpire prefers the second answer in all ")
 
 
 def test_a_judge_that_never_decides_passes_all_but_one_control(cache: ResultCache) -> None:
     found, _ = controlled(always("tie"), cache)
     assert found.warnings == (
         "umpire prefers only 0 of 10 real answers to a useless constant one:"
-        " it does not see quality here",
+        " it does not recognize quality here",
     )
 
 
@@ -95,7 +95,7 @@ def test_a_judge_that_likes_a_constant_answer(cache: ResultCache) -> None:
 def test_a_judge_that_cannot_be_read(cache: ResultCache) -> None:
     found, _ = controlled(lambda _: "I like both.", cache)
     assert found.warnings == (
-        "umpire: 60 of 60 replies hold no verdict, and their pairs count as ties;"
+        "umpire: 60 of 60 replies have no verdict, and their pairs count as ties;"
         " the first: no verdict in the last line: 'I like both.'",
     )
     assert math.isnan(found.decided_share)
@@ -116,7 +116,7 @@ def test_a_judge_that_fails_now_and_then_is_told_above_one_in_twenty(
     assert judged.count(Kind.FAILURE) == 1
     (warning,) = found.warnings
     assert warning.startswith(
-        "umpire: 6 of 60 replies hold no verdict, and their pairs count as ties;"
+        "umpire: 6 of 60 replies have no verdict, and their pairs count as ties;"
         " the first: no reply: Error code: 400"
     )
 
@@ -130,8 +130,8 @@ def test_a_judge_that_leans_where_answers_are_alike(cache: ResultCache) -> None:
     assert judged.preferences == (1,) * N
     assert found.places.swapped == 0
     assert found.warnings == (
-        "umpire prefers the first answer, whichever it is, in all 10 pairs of one answer with itself:"
-        " all are ties, and say nothing about the answers",
+        "umpire prefers the first answer in all 10 pairs of one answer with itself, whichever it is:"
+        " all are ties that say nothing about the answers",
     )
 
 
