@@ -49,16 +49,13 @@ def compare(
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: A scorer could judge no answer or needs what a side does not have, or a question
-            is about a metric that no scorer computes.
+        UsageError: A scorer cannot judge what the sides answer, or a question has no scorer.
         NotFoundError: A side does not exist.
-        DataError: The suite cannot be read, a scorer needs expected answers that are missing, or
-            fewer than two prompts are left that no side was trained on.
+        DataError: The suite cannot be used, or fewer than two of its prompts are held out.
         IntegrityError: The bytes of a side differ from the recorded digests, or the sides differ
             but give identical answers and likelihoods.
         StoreError: The MLflow store refuses or does not answer.
-        LlmopsError: A side gave no answer at all, or neither side answered more than a tenth of the
-            prompts.
+        LlmopsError: A side gave no answer at all, or many prompts got none from either side.
 
     Example:
         from llmops.compare import compare
@@ -67,17 +64,9 @@ def compare(
         test = comparison.metric("token_f1").test
         print(test.difference, test.low, test.high)
     """
-    (comparison,) = compare_all(
-        baseline,
-        [candidate],
-        suite,
-        config,
-        scorers=scorers,
-        questions=questions,
-        min_prompts=min_prompts,
-        block=block,
-        cache=cache,
-    )
+    options = Options(scorers, questions, min_prompts, block, cache)
+    with _measured(baseline, [candidate], suite, config or Compare(), options) as (comparison,):
+        publish_reports([comparison])
     return comparison
 
 

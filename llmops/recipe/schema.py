@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from llmops.errors import UsageError
 from llmops.files import digest
@@ -49,7 +42,7 @@ Scorer = Annotated[str, AfterValidator(_scorer)]
 
 
 def _engine(name: str) -> str:
-    """An engine that loads the files of a version: see ``llmops.recipe.engine_names``."""
+    """Check that an engine loads the files of a version: see ``llmops.recipe.engine_names``."""
     try:
         engine_names.check(name)
     except UsageError as error:

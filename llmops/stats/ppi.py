@@ -84,15 +84,11 @@ def powered_mean(
             (0, 1).
 
     Example:
-        import numpy as np
-
         from llmops.stats import powered_mean
 
-        rng = np.random.default_rng(0)
-        truth = rng.choice([-1.0, 0.0, 1.0], 560)
-        judge = np.where(rng.random(560) < 0.8, truth, 0.0)  # misses one difference in five
-        result = powered_mean(truth[:60], judge[:60], judge[60:])
-        assert result.low < truth.mean() < result.high
+        human, judge, judge_only = [1.0, -1.0, 0.0] * 20, [1.0, 0.0, 0.0] * 20, [1.0, 0.0] * 250
+        result = powered_mean(human, judge, judge_only)
+        print(result.difference, result.low, result.high)
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
