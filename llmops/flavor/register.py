@@ -14,10 +14,10 @@ from llmops.flavor import write
 from llmops.flavor.describe import describe
 from llmops.flavor.options import LogOptions
 from llmops.flavor.source import Source
-from llmops.models import vllm_limits
+from llmops.models import compat, vllm_limits
 from llmops.models.stored import SavedModel
 from llmops.progress import say
-from llmops.store import compat, connection, registry, unfinished
+from llmops.store import connection, registry, unfinished
 from llmops.store import tags as names
 from llmops.store.unfinished import Mark
 

@@ -13,8 +13,7 @@ from llmops.files import home, staging
 from llmops.flavor.options import SaveOptions
 from llmops.flavor.signature import default_signature
 from llmops.flavor.source import Source
-from llmops.models import adapters, bases, pin
-from llmops.store import compat
+from llmops.models import adapters, bases, compat, pin
 
 FLAVOR_NAME = pin.FLAVOR
 """Name of the flavor in ``MLmodel``."""

@@ -9,7 +9,8 @@ import pytest
 from versions import logged_models, registered
 
 from llmops.files import staging
-from llmops.store import compat, connection, unfinished
+from llmops.models import compat
+from llmops.store import connection, unfinished
 from llmops.store.tags import UNFINISHED
 from llmops.store.unfinished import Mark
 
