@@ -94,7 +94,7 @@ def links(outcome: Outcome) -> list[tuple[str, str]]:
     page = connection.ui(f"/models/{version.name}/versions/{version.version}")
     run = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
     hint = connection.ui_hint()
-    return [("Version", page), ("Run", run), *([("", f"after: {hint}")] if hint else [])]
+    return [("Version", page), ("Run", run), *([("", f"needs: {hint}")] if hint else [])]
 
 
 def next_command(outcome: Outcome) -> str:

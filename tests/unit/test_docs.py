@@ -174,6 +174,22 @@ def test_every_page_is_on_the_map() -> None:
     assert linked == pages
 
 
+def test_the_readme_leads_to_the_map() -> None:
+    # It lists a few pages to start with; the map, which has them all, must be one click away.
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, _, section = readme.partition("\n## Documentation\n")
+    assert "](docs/README.md)" in section.partition("\n- ")[0]
+
+
+def test_contributing_names_every_target_of_its_table_as_make_does() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.partition("| Target |")[2].partition("\n\n")[0]
+    named = re.findall(r"`([a-z-]+)`", "".join(re.findall(r"^\| (`.+?) \|", table, re.MULTILINE)))
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert len(named) > 5
+    assert set(named) <= set(targets)
+
+
 def test_commands_exist() -> None:
     found = commands()
     assert len(found) > 20
