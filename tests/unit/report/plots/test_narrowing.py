@@ -97,7 +97,9 @@ def test_the_trajectory_of_another_metric_is_not_drawn():
 @pytest.mark.parametrize("wider", [True, False])
 def test_the_caption_describes_and_says_if_the_reported_interval_is_another(wider):
     text = text_of(
-        section(parse(html_report(compared(POINTS, wider=wider))), "Interval by number of prompts")[-1]
+        section(parse(html_report(compared(POINTS, wider=wider))), "Interval by number of prompts")[
+            -1
+        ]
     )
     assert "a suite with this fixed number of prompts" in text
     assert "decide nothing" in text

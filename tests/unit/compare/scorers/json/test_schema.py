@@ -36,7 +36,11 @@ def test_json_schema(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("{", "not JSON"), ('{"type": "objekt"}', "not a JSON schema: at type"), ("3", "not a JSON schema")],
+    [
+        ("{", "not JSON"),
+        ('{"type": "objekt"}', "not a JSON schema: at type"),
+        ("3", "not a JSON schema"),
+    ],
 )
 def test_no_json_schema(tmp_path: Path, content: str, says: str) -> None:
     (tmp_path / "s.json").write_text(content)
