@@ -32,6 +32,7 @@ from llmops.records.decision import (
     Decision,
     Verdict,
 )
+from llmops.records.lineage import Lineage
 from llmops.records.models import (
     BaseModel,
     Deployment,
@@ -54,6 +55,7 @@ __all__ = [
     "Example",
     "IntervalPoint",
     "Likelihood",
+    "Lineage",
     "LoadOptions",
     "Message",
     "MetricResult",

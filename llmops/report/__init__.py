@@ -7,6 +7,7 @@ verdicts are those in the records.
 from llmops.report.card import evidence_card, version_tags
 from llmops.report.html.page import html_report
 from llmops.report.json import standings_json, to_json
+from llmops.report.lineage import lineage_table
 from llmops.report.plots.forest import forest_svg
 from llmops.report.publish import SIDE_BY_SIDE, publish
 from llmops.report.standings import standings_table
@@ -18,6 +19,7 @@ __all__ = [
     "evidence_card",
     "forest_svg",
     "html_report",
+    "lineage_table",
     "publish",
     "sentence",
     "standings_json",

@@ -58,7 +58,17 @@ def summary(lineage: Lineage) -> str:
 
 
 def lineage_table(lineage: Lineage) -> str:
-    """Return the lineage for a terminal: at most 100 columns, no control characters."""
+    """Return the lineage for a terminal: at most 100 columns, no control characters.
+
+    Args:
+        lineage: Lineage from ``llmops.models.lineage``.
+
+    Example:
+        from llmops.models import lineage
+        from llmops.report import lineage_table
+
+        print(lineage_table(lineage("models:/support@champion")))
+    """
     aliases = " ".join(f"@{clean(alias, 32)}" for alias in lineage.aliases)
     lines = [f"{clean(lineage.uri, 160)} {aliases}".rstrip(), summary(lineage), ""]
     for fact in (*_facts(lineage), *_judged(lineage), _packages(lineage)):

@@ -88,7 +88,7 @@ def powered_mean(
 
         human, judge, judge_only = [1.0, -1.0, 0.0] * 20, [1.0, 0.0, 0.0] * 20, [1.0, 0.0] * 250
         result = powered_mean(human, judge, judge_only)
-        print(result.difference, result.low, result.high)
+        assert result.low < result.difference < result.high
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")

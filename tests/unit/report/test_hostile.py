@@ -14,7 +14,6 @@ from report_records import LINKS, comparison, decision, metric, row, side
 from llmops.records import Check, Decision, SliceResult, SmallSlice, Verdict
 from llmops.report import comparison_table, evidence_card, forest_svg, html_report, version_tags
 from llmops.report.markdown import LIMIT
-from llmops.report.wording import clean, visible
 
 HOSTILE = {
     "script": "<script>alert(1)</script>",
@@ -132,14 +131,3 @@ def test_the_report_has_only_elements_of_its_template(hostile, gated):
     assert not any(name.startswith("on") or name in ("src", "href") for name in parser.attributes)
     assert len(page.encode()) < 2_000_000
     assert "49</div>" not in page  # what a template in a text would have computed
-
-
-def test_what_cannot_be_seen_is_spelled_in_answers():
-    assert visible("a\u202eb\x1b[0m\tc\r\nd") == "a⟨U+202E⟩b⟨U+001B⟩[0m\tc\nd"
-    assert visible(HOSTILE["arabic"]) == HOSTILE["arabic"]
-
-
-def test_a_name_is_one_short_line():
-    assert clean("a\n\x1b[31mb\x1b[0m\u202e  c") == "a b c"
-    assert clean("x" * 50, 10) == "x" * 9 + "…"
-    assert clean("\u0645\u06cc\u200c\u062e") == "\u0645\u06cc\u200c\u062e"

@@ -98,13 +98,6 @@ def test_the_names_that_recipes_use_for_columns(tmp_path: Path) -> None:
     assert (example.expected, example.cluster) == ("c", "g")
 
 
-def test_a_conversation_is_read_as_a_request_is(tmp_path: Path) -> None:
-    parts = [{"type": "text", "text": "And "}, {"type": "text", "text": "2 + 2?"}]
-    turns = [*CHAT[:3], {"role": "user", "content": parts, "refusal": None}]
-    (example,) = load_suite(suite_of(tmp_path, {"messages": turns})).examples
-    assert example.messages == tuple(CHAT)
-
-
 def test_an_id_is_made_of_the_content(tmp_path: Path) -> None:
     one, other = {"prompt": "p", "expected": "e"}, {"prompt": "p", "expected": "f"}
     first = load_suite(suite_of(tmp_path, one, other))
@@ -120,55 +113,6 @@ def test_a_file_is_pinned_by_its_bytes(tmp_path: Path) -> None:
     first = load_suite(suite_of(tmp_path, {"prompt": "p"})).digest
     assert load_suite(suite_of(tmp_path, {"prompt": "p"})).digest == first
     assert load_suite(suite_of(tmp_path, {"prompt": "q"})).digest != first
-
-
-@pytest.mark.parametrize(
-    ("row", "says"),
-    [
-        ({"id": "a"}, "expected `prompt` or `messages`, both missing or empty; the row has id"),
-        ({"prompt": "  "}, "the row has only empty cells"),
-        ({"prompt": 3}, "`prompt` must be text, received int 3"),
-        ({"prompt": "a\ud800b"}, "`prompt`: holds half of a character ('\\ud800' at 1)"),
-        ({"prompt": "p", "id": "\udfff"}, "`id`: holds half of a character"),
-        ({"prompt": "p", "slice.a\ud800": "b"}, "column 'slice.a\\ud800': holds half"),
-        ({"messages": [{"role": "user", "content": "\ud800"}]}, "`messages`[0]: holds half"),
-        ({"prompt": "p", "expected": 18}, "`expected` must be text, received int 18"),
-        ({"prompt": "p", "completion": {"a": 1}}, "`completion` must be text, received dict"),
-        ({"prompt": "p", "expected": "a", "completion": "a"}, "`expected` and `completion`"),
-        ({"prompt": "p", "cluster": "a", "group": "a"}, "`cluster` and `group`"),
-        ({"prompt": "p", "id": ["a"]}, "`id` must be text or a number, received list"),
-        ({"prompt": "p", "slice.a": {}}, "`slice.a` must be text or a number, received dict"),
-        ({"prompt": "p", "slice.": "a"}, "column `slice.` has no slice name"),
-        ({"prompt": "p", "messages": CHAT}, "has both `messages` and `prompt`; keep one"),
-        ({"messages": []}, "expected a list of {role, content} that ends with a turn of the user"),
-        ({"messages": {"role": "user", "content": "x"}}, "expected a list of {role, content}"),
-        ({"messages": "hello"}, "text that is not JSON"),
-        ({"messages": '"hello"'}, "received 'hello'"),
-        ({"messages": ["hello"]}, "`messages`[0]: expected {role, content}, received 'hello'"),
-        ({"messages": CHAT[:3]}, "the last turn has role 'assistant'"),
-        ({"messages": [*CHAT[1:], CHAT[0]]}, "`messages`[3]: role 'system'; allowed here: user, a"),
-        (
-            {"messages": [{"role": "human", "content": "x"}]},
-            "role 'human'; allowed here: system, u",
-        ),
-        ({"messages": [{"content": "x"}]}, "role None"),
-        ({"messages": [{"role": ["user"], "content": "x"}]}, "role ['user']"),
-        ({"messages": [{"role": "user", "content": " "}]}, "content must be text, received ' '"),
-        ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "has type 'image'"),
-        ({"messages": [{"role": "user", "content": []}]}, "content must be text, received []"),
-        (
-            {"messages": [*CHAT[1:], {"role": "human", "content": "x"}]},
-            "`messages`[3]: role 'human'; allowed here: user, assistant",
-        ),
-        ({"messages": [{**CHAT[1], "name": "ann"}]}, "unknown key 'name'; allowed: role, content"),
-    ],
-)
-def test_a_row_that_is_no_example_is_named(tmp_path: Path, row: object, says: str) -> None:
-    path = suite_of(tmp_path, {"prompt": "a good row"}, row)
-    with pytest.raises(DataError) as caught:
-        load_suite(path)
-    assert says in str(caught.value)
-    assert str(caught.value).startswith(f"{path}:2: ")
 
 
 @pytest.mark.parametrize(
@@ -214,3 +158,10 @@ def test_rows_of_a_dataframe_are_numbered_from_one() -> None:
     frame = pd.DataFrame({"prompt": ["p", float("nan")]}, index=[10, 20])
     with pytest.raises(DataError, match="suite: row 2: expected `prompt` or `messages`"):
         load_suite(frame)
+
+
+def test_a_wrong_row_of_a_file_is_named_by_its_line(tmp_path: Path) -> None:
+    path = suite_of(tmp_path, {"prompt": "a good row"}, {"id": "a"})
+    with pytest.raises(DataError) as caught:
+        load_suite(path)
+    assert str(caught.value).startswith(f"{path}:2: expected `prompt` or `messages`")

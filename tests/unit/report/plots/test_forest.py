@@ -8,9 +8,6 @@ import pytest
 from report_records import METRICS, comparison, decision, metric
 
 from llmops.report import forest_svg
-from llmops.report.plots import scale
-from llmops.report.plots.histogram import histogram_svg
-from llmops.report.wording import MINUS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -65,38 +62,3 @@ def test_it_needs_nothing_from_elsewhere():
 def test_the_metric_of_the_first_demand_stands_out():
     svg = forest_svg(comparison(METRICS), decision())
     assert svg.count('<g font-weight="600">') == 1
-
-
-def test_ticks_are_few_round_and_hold_zero():
-    for low, high in [(-1, 1), (-0.013, 0.004), (0.0, 0.36), (-0.62, 0.0)]:
-        ticks = scale.Scale(low, high, 0, 100).ticks()
-        assert 0 in ticks
-        assert 2 <= len(ticks) <= 7
-
-
-@pytest.mark.parametrize("most", [1, 2, 7, 12, 99, 120, 240, 999, 10_000, 123_456])
-def test_ticks_of_counts_are_few_round_and_begin_with_zero(most):
-    ticks = scale.count_ticks(most)
-    assert ticks[0] == 0
-    assert 2 <= len(ticks) <= 7
-    assert ticks[-1] <= most
-    assert str(ticks[1]).rstrip("0") in ("1", "2", "5")
-
-
-def test_the_histogram_counts_every_prompt_once_and_ties_apart():
-    values = [0.0] * 7 + [0.05, 0.1, 0.100001, 1.0] + [-0.05, -1.0]
-    root = parse(histogram_svg(values, baseline="v2", candidate="v3"))
-    titles = [g.find(f"{SVG}title").text for g in root.iter(f"{SVG}g")]
-    assert titles == [
-        f"1 {MINUS}1 to {MINUS}0.9",
-        f"1 {MINUS}0.1 to 0",
-        "7 tied",
-        "2 0 to +0.1",
-        "1 +0.1 to +0.2",
-        "1 +0.9 to +1",
-    ]
-
-
-@pytest.mark.parametrize("values", [[], [0.0], [0.0] * 5, [1e-12, -1e-12]])
-def test_a_histogram_without_spread_is_drawn(values):
-    parse(histogram_svg(values, baseline="v2", candidate="v3"))
