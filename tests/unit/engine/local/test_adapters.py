@@ -79,7 +79,7 @@ def test_kinds_of_adapters_do_not_disturb_each_other(folder: Path, tmp_path: Pat
     for kind, settings in KINDS.items():
         if kind in ("head layer", "tokens"):
             continue  # PEFT has them beside no adapter that trains the same layer, see below
-        for seed in (1, 2):  # the second of a plain kind is a twin
+        for seed in (1, 2):  # the second of a plain kind is a copy
             directory, live = saved(folder, tmp_path / f"{kind}{seed}", seed=seed, **settings)
             expected[side_of(folder, directory)] = live
     engine = LocalEngine(list(expected), options=FLOAT32)
@@ -90,19 +90,19 @@ def test_kinds_of_adapters_do_not_disturb_each_other(folder: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("kinds", "said"),
+    ("kinds", "reason"),
     [
         (("head layer", "head"), "modules_to_save cannot be applied"),
         (("tokens", "embeddings"), "Unsupported layer type"),  # for PEFT only a warning
     ],
 )
 def test_adapters_that_cannot_be_together_are_not_called_damaged(
-    folder: Path, tmp_path: Path, kinds: tuple[str, str], said: str
+    folder: Path, tmp_path: Path, kinds: tuple[str, str], reason: str
 ) -> None:
     sides = [
         side_of(folder, saved(folder, tmp_path / kind[-5:], **KINDS[kind])[0]) for kind in kinds
     ]
-    with pytest.raises(UsageError, match=f"beside the adapters before it: {said}"):
+    with pytest.raises(UsageError, match=f"together with the adapters before it: {reason}"):
         LocalEngine(sides)
 
 
@@ -127,7 +127,7 @@ def test_trained_tokens_of_two_adapters(folder: Path, adapter: Path, tmp_path: P
         {"target_modules": ["q_proj", "embed_tokens"], "use_rslora": True, "lora_dropout": 0.1},
     ],
 )
-def test_a_twin_is_what_peft_loads(
+def test_a_copy_is_what_peft_loads(
     folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -172,7 +172,7 @@ def test_a_twin_is_what_peft_loads(
         )
 
 
-def test_a_twin_does_not_follow_its_file(folder: Path, tmp_path: Path) -> None:
+def test_a_copy_does_not_follow_its_file(folder: Path, tmp_path: Path) -> None:
     first, second = (write_adapter(folder, tmp_path / str(i), seed=i) for i in range(2))
     sides = [side_of(folder, first), side_of(folder, second)]
     engine = LocalEngine(sides, options=FLOAT32)
@@ -185,7 +185,7 @@ def test_a_twin_does_not_follow_its_file(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", CHANGING)
-def test_an_adapter_that_changes_its_base_is_exact_alone_and_refused_in_company(
+def test_an_adapter_that_changes_its_base_is_exact_alone_and_refused_beside_others(
     folder: Path, adapter: Path, tmp_path: Path, kind: str
 ) -> None:
     # With bias, no layer of a Llama has one: what is tested is the refusal.
@@ -243,7 +243,7 @@ def rewritten(adapter: Path, folder: Path, change: str) -> Path:
     return folder
 
 
-SAID = {
+REASONS = {
     "renamed": [
         "1 tensors that the model expects are not in the file, such as",
         "1 tensors of the file have no place in the model, such as .*layers.7",
@@ -255,7 +255,7 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("kind", ["first", "twin", "dora"])
+@pytest.mark.parametrize("kind", ["first", "copy", "dora"])
 @pytest.mark.parametrize("change", ["renamed", "removed", "cut"])
 def test_an_adapter_that_does_not_fit_is_refused(
     folder: Path, adapter: Path, tmp_path: Path, kind: str, change: str
@@ -270,8 +270,8 @@ def test_an_adapter_that_does_not_fit_is_refused(
         IntegrityError, match=r"broken: the adapter does not fit its base"
     ) as raised:
         LocalEngine(sides)
-    for said in SAID[change]:
-        assert raised.match(said)
+    for reason in REASONS[change]:
+        assert raised.match(reason)
 
 
 def test_an_adapter_for_another_architecture_is_refused(

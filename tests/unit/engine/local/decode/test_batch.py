@@ -164,7 +164,7 @@ def test_a_cold_row_is_greedy(engine: LocalEngine, tuned: ModelFiles) -> None:
         ({"temperature": -1.0}, "temperature is -1.0; allowed: 0 or more"),
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"top_p": 0.0}, "top_p is 0.0; allowed: above 0, at most 1"),
-        ({"stop": ("a", "")}, "stop is .* not empty"),
+        ({"stop": ("a", "")}, "stop is .* non-empty strings"),
     ],
 )
 def test_what_cannot_be_generated_is_refused(
