@@ -1,7 +1,7 @@
-"""How a side reads and writes: its tokenizer, its chat template, and where its answers end.
+"""Tokenizer, chat template and generation settings of a side.
 
-A version may bring its own tokenizer, template or generation configuration, or only one of them;
-what it does not bring is its base's.
+A version may have its own tokenizer, chat template or generation configuration; whatever it lacks
+comes from its base model.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from llmops.models.generation_config import Generation
 from llmops.records import ModelFiles
 
 Messages = Sequence[Mapping[str, str]]
+"""Messages with ``role`` and ``content``, oldest first."""
 TEMPLATE = "chat_template.jinja"
 TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
+"""Files any of which make a version's own tokenizer."""
 
 
 class ChatFormat:
     """A tokenizer with its chat template, and the model's generation settings.
 
     Args:
-        tokenizer: Of transformers.
-        settings: Where answers end.
+        tokenizer: A tokenizer from transformers.
+        settings: End tokens, suppressed tokens and repetition penalty of the model.
     """
 
     def __init__(self, tokenizer: Any, settings: Generation) -> None:
@@ -34,22 +36,27 @@ class ChatFormat:
 
     @property
     def pad_id(self) -> int:
-        """What fills up a batch; it is masked out, so any token will do."""
+        """The padding token of a batch; it is masked out, so any token will do."""
         pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
         return int(next((i for i in (pad, end) if i is not None), 0))
 
     @classmethod
     def of(cls, side: ModelFiles) -> ChatFormat:
-        """What a side brings, over what its base has."""
+        """Load the chat format of a side.
+
+        Raises:
+            IntegrityError: A file is damaged.
+        """
         return cls.of_folders(side.tokenizer_dir, side.base.directory)
 
     @classmethod
     def of_folders(cls, own: Path | None, base: Path) -> ChatFormat:
-        """See ``of``.
+        """Load the chat format of a version from its folders.
 
         Args:
-            own: What the version brings, ``None`` if nothing.
-            base: The base model.
+            own: Folder of the version's own tokenizer, chat template or generation configuration;
+                ``None`` if it has none of these.
+            base: Folder of the base model.
 
         Raises:
             IntegrityError: A file is damaged.
@@ -65,10 +72,10 @@ class ChatFormat:
             tokenizer.chat_template = tokenizer.chat_template or template
         if (own / TEMPLATE).is_file():
             tokenizer.chat_template = (own / TEMPLATE).read_text(encoding="utf-8")
-        brought = own / generation_config.FILE
+        configured = own / generation_config.FILE
         settings = (
-            generation_config.read(brought)
-            if brought.is_file()
+            generation_config.read(configured)
+            if configured.is_file()
             else generation_config.of_model(base)
         )
         return cls(tokenizer, settings)
@@ -81,7 +88,9 @@ class ChatFormat:
         }
 
     def render(self, messages: Messages | str) -> str:
-        """The prompt of a conversation, the assistant's turn opened; a plain text as it is.
+        """Render a conversation to the text of its prompt, up to the start of the assistant's turn.
+
+        A plain text stays as it is, after the beginning-of-text token if the tokenizer adds one.
 
         Raises:
             UsageError: The chat template refuses the messages.
@@ -92,7 +101,11 @@ class ChatFormat:
         return self._template(messages, add_generation_prompt=True)
 
     def turn(self, messages: Messages, response: str) -> str:
-        """The assistant's turn as training sees it: what the template adds to the prompt."""
+        """Return the assistant's turn as in training: what the template adds to the prompt.
+
+        Raises:
+            UsageError: The chat template refuses the messages.
+        """
         whole = self._template([*messages, {"role": "assistant", "content": response}])
         prompt = self.render(messages)
         if whole.startswith(prompt):
@@ -100,11 +113,11 @@ class ChatFormat:
         return f"{response}{self.tokenizer.eos_token}"  # templates that rewrite earlier turns
 
     def token_ids(self, text: str) -> list[int]:
-        """Token ids of a rendered text; the template has written the special tokens already."""
+        """Return the token ids of a rendered text, which already contains the special tokens."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def text(self, ids: Sequence[int], *, special: bool = False) -> str:
-        """The text of token ids, with or without the special tokens."""
+        """Decode token ids to text, with or without the special tokens."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _template(self, messages: Messages, **options: bool) -> str:
@@ -118,15 +131,19 @@ class ChatFormat:
 
 
 def load_tokenizer(directory: Path, **options: Any) -> Any:
-    """A tokenizer.
+    """Load a tokenizer.
+
+    Args:
+        directory: Folder of its files; code in them is never run.
+        **options: Further arguments of ``AutoTokenizer.from_pretrained``.
 
     Raises:
-        IntegrityError: transformers cannot make one of these files.
+        IntegrityError: transformers cannot load a tokenizer from these files.
     """
     from transformers import AutoTokenizer
 
     try:
         return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, **options)
-    except Exception as error:  # odd values in its files end in any exception
-        said = first_line(error)
-        raise IntegrityError(f"{directory}: the tokenizer cannot be loaded: {said}") from error
+    except Exception as error:  # malformed files can raise anything
+        reason = first_line(error)
+        raise IntegrityError(f"{directory}: the tokenizer cannot be loaded: {reason}") from error

@@ -1,6 +1,6 @@
-"""What is asked of an engine, and the token ids that come of it.
+"""Requests to an engine, and the token ids into which they are rendered.
 
-Requests to several sides may go together: each names its own.
+One call may contain requests to several sides; each request names its side.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from llmops.errors import UsageError
 from llmops.records import Answer, ModelFiles, Sampling, Side
 
 DEFAULT_ANSWER_TOKENS = 512
-"""Tokens of an answer whose request names no limit, if the context holds that many."""
+"""Maximum tokens of an answer whose request sets no ``max_tokens``, if they fit the context."""
 Key = Hashable
-"""What tells a request from the others of one call; its result carries it."""
+"""The identifier of a request within one call; the result carries the same key."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,19 @@ class Request:
     """A conversation, and the version that should answer it.
 
     Attributes:
-        side: Which adapter, bare base or remote model answers.
-        messages: With ``role`` and ``content``, or a text to continue.
-        sampling: Length, temperature, stop strings.
-        key: Unique among the requests of one call.
+        side: The version, base model or server that answers.
+        messages: Messages with ``role`` and ``content``, or a text to continue.
+        sampling: Maximum length in tokens, temperature, top-p, seed and stop strings.
+        key: Identifier, unique among the requests of one call.
+
+    Example:
+        from llmops.engine import Request
+        from llmops.models import resolve
+        from llmops.records import Sampling
+
+        side = resolve("models:/bot@champion")
+        messages = [{"role": "user", "content": "What does os.path.split do?"}]
+        request = Request(side, messages, Sampling(max_tokens=48), key="q1")
     """
 
     side: Side
@@ -38,7 +47,22 @@ class Request:
 
 @dataclass(frozen=True)
 class Turn:
-    """A given answer to a conversation, whose likelihood under one side is asked for."""
+    """A conversation with a given answer, whose likelihood a side should compute.
+
+    Attributes:
+        side: The version or base model that computes the likelihood.
+        messages: Messages with ``role`` and ``content``.
+        response: The answer, without special tokens.
+        key: Identifier, unique among the turns of one call.
+
+    Example:
+        from llmops.engine import Turn
+        from llmops.models import resolve
+
+        side = resolve("models:/bot@champion")
+        messages = [{"role": "user", "content": "What does os.path.split do?"}]
+        turn = Turn(side, messages, "It splits a path into head and tail.", key="q1")
+    """
 
     side: ModelFiles
     messages: Messages
@@ -52,10 +76,10 @@ class Prompt:
 
     Attributes:
         ids: Token ids of the rendered conversation.
-        sampling: How it is continued; its ``max_tokens`` is a number.
-        chat_format: Whose tokens they are.
-        adapter: Name of the adapter that answers, ``None`` for the bare base.
-        key: Of the request.
+        sampling: Sampling of the answer; ``max_tokens`` is always a number.
+        chat_format: Tokenizer and chat template that produced the ids.
+        adapter: Name of the adapter that answers, ``None`` for the base model.
+        key: Key of the request.
     """
 
     ids: list[int]
@@ -66,19 +90,27 @@ class Prompt:
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """Tokens of the prompt, and of its answer at most."""
+        """Tokens of the prompt, and maximum tokens of its answer."""
         return len(self.ids), self.max_tokens
 
     @property
     def max_tokens(self) -> int:
-        """Tokens of the answer, at most."""
-        assert self.sampling.max_tokens is not None, "resolved by `prompt`"
+        """Maximum tokens of the answer."""
+        assert self.sampling.max_tokens is not None, "set by `prompt`"
         return self.sampling.max_tokens
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A turn as the model reads it: token ids of the prompt and of the response."""
+    """A turn as the model reads it.
+
+    Attributes:
+        prompt: Token ids of the rendered conversation.
+        response: Token ids of the answer, including the end-of-turn tokens.
+        chat_format: Tokenizer and chat template that produced the ids.
+        adapter: Name of the adapter that computes, ``None`` for the base model.
+        key: Key of the turn.
+    """
 
     prompt: list[int]
     response: list[int]
@@ -93,15 +125,15 @@ class Pair:
 
 
 def prompt(request: Request, chat_format: ChatFormat, context: int) -> Prompt:
-    """Render a request.
+    """Render a request to token ids.
 
     Args:
-        request: What is asked.
-        chat_format: Of the request's side.
+        request: The conversation and its sampling.
+        chat_format: Tokenizer and chat template of the request's side.
         context: Tokens that prompt and answer may have together.
 
     Raises:
-        UsageError: The sampling is invalid, the prompt is empty or too long.
+        UsageError: The sampling is invalid, or the prompt is empty or too long.
     """
     check_sampling(request.sampling)
     ids = chat_format.token_ids(chat_format.render(request.messages))
@@ -117,10 +149,10 @@ def prompt(request: Request, chat_format: ChatFormat, context: int) -> Prompt:
 
 
 def pair(turn: Turn, chat_format: ChatFormat, context: int) -> Pair:
-    """Render a turn as the chat template writes it, end of turn included.
+    """Render a turn to token ids as the chat template writes it, including the end of turn.
 
     Raises:
-        UsageError: Prompt and response do not fit the context.
+        UsageError: Prompt and response together exceed the context.
     """
     ids = chat_format.token_ids(chat_format.render(turn.messages))
     response = chat_format.token_ids(chat_format.turn(turn.messages, turn.response))
@@ -128,52 +160,52 @@ def pair(turn: Turn, chat_format: ChatFormat, context: int) -> Pair:
     return Pair(ids, response, chat_format, turn.side.adapter_digest, turn.key)
 
 
-Asked = TypeVar("Asked", Request, Turn)
+Unrendered = TypeVar("Unrendered", Request, Turn)
 Rendered = TypeVar("Rendered", Prompt, Pair)
 
 
 def render_all(
-    asked: Sequence[Asked], render: Callable[[Asked], Rendered]
+    requests: Sequence[Unrendered], render: Callable[[Unrendered], Rendered]
 ) -> tuple[list[Rendered], dict[Key, str]]:
     """Render requests or turns.
 
     Args:
-        asked: With unique keys.
-        render: Raises ``UsageError`` for one that cannot be computed.
+        requests: Requests or turns with unique keys.
+        render: Renders one of them, or raises ``UsageError`` if it cannot be computed.
 
     Returns:
-        Those that can be computed, in their order; the key of each other, and the reason.
+        The rendered ones in the given order, and the reason for each other one by its key.
     """
     rendered: list[Rendered] = []
     refused: dict[Key, str] = {}
-    for one in asked:
+    for request in requests:
         try:
-            rendered.append(render(one))
+            rendered.append(render(request))
         except UsageError as error:
-            refused[one.key] = error.message
+            refused[request.key] = error.message
     return rendered, refused
 
 
 def failed(reason: str) -> Answer:
-    """Return what stands for an answer that cannot be given."""
+    """Return the empty answer to a request that cannot be answered, with the reason as ``error``."""
     return Answer("", 0, 0, "error", error=reason)
 
 
 def check_keys(keys: Iterable[Key]) -> None:
-    """Refuse requests whose results could not be told apart.
+    """Refuse requests whose results could not be distinguished.
 
     Raises:
-        UsageError: Two have the same key.
+        UsageError: Two requests have the same key.
     """
     known: set[Key] = set()
     for key in keys:
         if key in known:
-            raise UsageError(f"two requests have the key {key!r}: give each its own")
+            raise UsageError(f"two requests have the key {key!r}; keys must be unique")
         known.add(key)
 
 
 def check_requests(requests: Sequence[Request]) -> None:
-    """Refuse requests that no engine answers.
+    """Refuse requests that no engine can answer.
 
     Raises:
         UsageError: A sampling is invalid, or two requests have the same key.
@@ -184,7 +216,7 @@ def check_requests(requests: Sequence[Request]) -> None:
 
 
 def check_sampling(sampling: Sampling) -> None:
-    """Refuse what cannot be generated.
+    """Refuse a sampling that no engine can follow.
 
     Raises:
         UsageError: A value is out of range.
@@ -194,7 +226,7 @@ def check_sampling(sampling: Sampling) -> None:
         ("max_tokens", limit, limit is None or limit >= 1, "1 or more"),
         ("temperature", temperature, 0 <= temperature < float("inf"), "0 or more"),
         ("top_p", top_p, 0 < top_p <= 1, "above 0, at most 1"),
-        ("stop", sampling.stop, all(sampling.stop), "texts that are not empty"),
+        ("stop", sampling.stop, all(sampling.stop), "non-empty strings"),
     ):
         if not valid:
             raise UsageError(f"{name} is {value!r}; allowed: {allowed}")

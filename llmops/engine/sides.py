@@ -1,4 +1,4 @@
-"""What engines ask of the sides they serve: one base for all, and the length of its context."""
+"""Checks on the sides of an engine: local files, one base model, a known context length."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 from llmops.errors import UsageError
 from llmops.records import BaseModel, ModelFiles, Side
 
+CONTEXT_NAMES = ("max_position_embeddings", "max_seq_len", "seq_length")
+"""Keys of ``config.json`` that may give the context length in tokens."""
+
 
 def files_of(sides: Sequence[Side]) -> list[ModelFiles]:
-    """Return sides whose files are on this machine.
+    """Return the sides, all of which have files on this machine.
 
     Raises:
-        UsageError: One of them is a model behind a URL.
+        UsageError: A side is a model behind a URL.
     """
     files = [side for side in sides if isinstance(side, ModelFiles)]
     if len(files) < len(sides):
@@ -23,32 +26,35 @@ def files_of(sides: Sequence[Side]) -> list[ModelFiles]:
 
 
 def common_base(sides: Sequence[ModelFiles]) -> BaseModel:
-    """Return the base of all sides.
+    """Return the base model that all sides share.
 
     Raises:
-        UsageError: They have different ones.
+        UsageError: The sides have different base models.
     """
     bases = {side.base.digest: side.base for side in sides}
     if len(bases) != 1:
         names = ", ".join(sorted(base.uri for base in bases.values()))
         raise UsageError(
-            f"the sides have different base models ({names}): one engine serves one base"
+            f"the sides have different base models ({names}): one engine serves one base model"
         )
     (base,) = bases.values()
     return base
 
 
 def context_of(config: Any, uri: str) -> int:
-    """Return the tokens that a model reads at most, by whatever name its configuration has them.
+    """Return a model's context length in tokens, under whichever name its configuration has it.
 
     Args:
-        config: Text configuration of transformers.
-        uri: Of the base model, for the error.
+        config: Text configuration from transformers.
+        uri: URI of the base model, for the error message.
 
     Raises:
-        UsageError: The configuration does not say.
+        UsageError: The configuration does not state the context length.
     """
-    for name in ("max_position_embeddings", "max_seq_len", "seq_length"):
+    for name in CONTEXT_NAMES:
         if isinstance(tokens := getattr(config, name, None), int):
             return tokens
-    raise UsageError(f"{uri}: its config.json does not say how many tokens the model reads at most")
+    raise UsageError(
+        f"{uri}: its config.json does not state the context length; expected a whole number as"
+        f" {', '.join(CONTEXT_NAMES)}"
+    )

@@ -141,8 +141,8 @@ def test_served_rows_get_a_completion_each(server: str) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({"messages": "hi"}, "row 0: messages: must be a list of"),
-        ({"messages": []}, "row 0: messages: must be a list of"),
+        ({"messages": "hi"}, "row 0: messages: must be a non-empty list of"),
+        ({"messages": []}, "row 0: messages: must be a non-empty list of"),
         ({"messages": CHAT, "max_tokens": 0}, "row 0: max_tokens: must be a whole number"),
         ({"messages": CHAT, "tools": [{}]}, "row 0: tools: not supported"),
         ({"messages": CHAT, "stream": True}, "stream: predict returns whole answers"),

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from llmops.compare.scorers.judge.askers import HttpJudge
-from llmops.engine.openai.client import GREETING
+from llmops.engine.openai.client import PROBE
 from llmops.engine.openai.endpoint import Endpoint
 from llmops.engine.openai.engine import HttpEngine
 from llmops.records import Answer, Example
@@ -73,7 +73,7 @@ def serving(says: Says, *, greets: bool = True) -> Iterator[Served]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             (message,) = request["messages"]
-            if greets and message in GREETING:
+            if greets and message in PROBE:
                 text: str | None = "Hello."
             else:
                 asked.append(message["content"])

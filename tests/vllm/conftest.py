@@ -9,7 +9,7 @@ import pytest
 from sides import side_of, write_adapter
 from tiny_models import build_tiny_model
 
-from llmops.engine.vllm.process import BUILT, PYTHON
+from llmops.engine.vllm.environment import BUILT, PYTHON
 from llmops.records import ModelFiles
 
 ROOT = Path(__file__).parents[2]

@@ -117,7 +117,7 @@ def test_adapters_that_cannot_come_later(
 ) -> None:
     engine.load_adapter(sides[3])  # is there already, or takes the only room
     high = side_of(folder, write_adapter(folder, tmp_path / "high", seed=5, rank=24))
-    with pytest.raises(UsageError, match="has rank 24, the server was started for 16"):
+    with pytest.raises(UsageError, match="has rank 24; this server takes rank 16 at most"):
         engine.load_adapter(high)
     fourth = side_of(folder, write_adapter(folder, tmp_path / "fourth", seed=6, rank=4))
     with pytest.raises(UsageError, match="no room"):

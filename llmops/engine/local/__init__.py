@@ -1,1 +1,1 @@
-"""The local engine: torch in this process, one base model with all its adapters."""
+"""The local engine: torch in this process, one base model and its adapters in memory."""

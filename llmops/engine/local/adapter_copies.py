@@ -1,7 +1,8 @@
-"""A further adapter with the configuration of one that is in memory: only its tensors are new.
+"""Load an adapter by copying the structure of one in memory that has the same configuration.
 
-PEFT builds each adapter as if it were the first: two million Python calls for 210 layers. A twin
-copies the finished structure layer by layer; what it computes is bit for bit what PEFT computes.
+PEFT builds every adapter from scratch: two million Python calls for 210 layers. A copy takes over
+the finished structure layer by layer and reads only the tensors. Its outputs are bitwise identical
+to those of an adapter that PEFT has loaded.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from llmops.models.safety import Shapes
 
 @dataclass(frozen=True)
 class Original:
-    """A plain LoRA adapter in memory.
+    """A plain LoRA adapter in memory that others can be copied from.
 
     Attributes:
-        name: In the model.
-        settings: What decides how it computes; a twin has the same.
-        tensors: Names, as in its file, and shapes.
-        layers: Those that it adapts, by their path in the model.
+        name: Its name in the model.
+        settings: The settings that determine its computation; a copy has the same.
+        tensors: The shapes of its tensors by their names in the file.
+        layers: The layers that it adapts, by their paths in the model.
     """
 
     name: str
@@ -34,7 +35,14 @@ class Original:
 
 
 def original(model: Any, name: str, settings: Mapping[str, Any], tensors: Shapes) -> Original:
-    """Describes an adapter that PEFT has loaded, for twins to come."""
+    """Describe an adapter that PEFT has loaded, so that others can be copied from it.
+
+    Args:
+        model: The ``PeftModel`` that holds the adapter.
+        name: The adapter's name in the model.
+        settings: From ``peft_config.plain_settings``.
+        tensors: The shapes of its tensors by their names in the file.
+    """
     from peft.tuners.lora import LoraLayer
 
     layers = {
@@ -45,48 +53,51 @@ def original(model: Any, name: str, settings: Mapping[str, Any], tensors: Shapes
     return Original(name, settings, tensors, layers)
 
 
-def attach(twin: Original, name: str, weights: Path) -> None:
-    """Adds an adapter that differs from another one in nothing but its weights.
+def attach(source: Original, name: str, weights: Path) -> None:
+    """Add an adapter that differs from one in memory only in its weights.
 
     Args:
-        twin: The other one.
-        name: Of the new adapter.
-        weights: safetensors file with exactly the twin's tensors.
+        source: The adapter to copy.
+        name: Name of the new adapter in the model.
+        weights: A safetensors file with tensors of the same names and shapes as the source.
     """
     from safetensors import safe_open
 
     with safe_open(weights, framework="pt") as stored:
-        for path, layer in twin.layers.items():
+        for path, layer in source.layers.items():
             for attribute in layer.other_param_names:
-                _share(getattr(layer, attribute), twin.name, name)
+                _share(getattr(layer, attribute), source.name, name)
             for attribute in layer.adapter_layer_names:
-                _fill(getattr(layer, attribute), twin.name, name, f"{path}.{attribute}", stored)
+                _copy(getattr(layer, attribute), source.name, name, f"{path}.{attribute}", stored)
 
 
-def _share(entries: Any, twin: str, name: str) -> None:
-    """Rank, scaling, dropout: the same for both."""
-    if twin in entries:
-        entries[name] = entries[twin]
+def _share(entries: Any, source: str, name: str) -> None:
+    """Give the new adapter the same rank, scaling or dropout as the source."""
+    if source in entries:
+        entries[name] = entries[source]
 
 
-def _fill(entries: Any, twin: str, name: str, path: str, stored: Any) -> None:
-    """A matrix of the twin's kind (a module, or a parameter of an embedding) with other numbers."""
+def _copy(entries: Any, source: str, name: str, path: str, stored: Any) -> None:
+    """Copy a matrix (a module, or a parameter of an embedding) with the weights of the new file."""
     import torch
 
-    if twin not in entries:
+    if source not in entries:
         return
-    model = entries[twin]
-    if isinstance(model, torch.nn.Parameter):
-        entries[name] = _like(model, stored.get_tensor(path))
+    matrix = entries[source]
+    if isinstance(matrix, torch.nn.Parameter):
+        entries[name] = _like(matrix, stored.get_tensor(path))
         return
-    module = copy.copy(model)  # a deep copy would copy the numbers that are replaced
-    weight = _like(model.weight, stored.get_tensor(f"{path}.weight"))
+    module = copy.copy(matrix)  # a deep copy would also copy the weights, which are replaced
+    weight = _like(matrix.weight, stored.get_tensor(f"{path}.weight"))
     compat.replace_weight(module, weight)
     entries[name] = module
 
 
 def _like(parameter: Any, tensor: Any) -> Any:
-    """A copy: the tensor itself is a view of the file, which may change."""
+    """Copy a tensor to the device and dtype of a parameter.
+
+    The tensor itself is a view of the file, which may change.
+    """
     import torch
 
     tensor = tensor.to(device=parameter.device, dtype=parameter.dtype, copy=True)

@@ -1,7 +1,7 @@
-"""Adapters beside their base model: all in memory, one of them (or none) active.
+"""Load adapters into their base model; at most one of them is active at a time.
 
-PEFT leaves tensors that a file lacks at their random start and drops those that it does not
-know. Here the tensors of the file are compared with those of the model before they are read.
+PEFT leaves tensors that are missing from a file at their random initial values, and drops unknown
+ones. Here the tensors of the file are compared with those of the model before they are read.
 """
 
 from __future__ import annotations
@@ -19,36 +19,38 @@ from llmops.records import ModelFiles
 
 
 def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
-    """Puts the adapters of the sides beside their base.
+    """Load the adapters of the sides into their base model.
 
     Args:
-        model: The base in memory; it becomes part of the result.
-        sides: Adapters with the same digest are loaded once.
+        model: The base model in memory; it becomes part of the result.
+        sides: Sides that share the base model; adapters with the same digest are loaded once.
 
     Returns:
-        The base itself if no side has an adapter, else a ``PeftModel``.
+        The base model itself if no side has an adapter, else a ``PeftModel``.
 
     Raises:
         UsageError: An adapter cannot be loaded, or not together with the others.
-        IntegrityError: An adapter does not fit the base.
+        IntegrityError: An adapter does not fit the base model.
     """
-    found = _directories(sides)
-    configs = {name: peft_config.read_config(directory) for name, directory in found.items()}
-    # PEFT 0.21.2 loads no other adapter once there is one with trained tokens
+    directories = _directories(sides)
+    configs = {name: peft_config.read_config(folder) for name, folder in directories.items()}
+    # PEFT 0.21.2 cannot load another adapter after one with trained tokens.
     configs = dict(sorted(configs.items(), key=lambda item: bool(item[1].trainable_token_indices)))
     answering = len({side.adapter_digest for side in sides})
-    peft_config.check_company({found[name]: config for name, config in configs.items()}, answering)
+    peft_config.check_company(
+        {directories[name]: config for name, config in configs.items()}, answering
+    )
     base = sides[0].base.name
     originals: list[Original] = []
     for name, config in configs.items():
         settings = peft_config.plain_settings(config)
-        twin = next((one for one in originals if one.settings == settings), None)
-        if twin is not None:
-            adapters.check_tensors(found[name], twin.tensors, base)
-            adapter_copies.attach(twin, name, found[name] / adapters.WEIGHTS)
+        source = next((known for known in originals if known.settings == settings), None)
+        if source is not None:
+            adapters.check_tensors(directories[name], source.tensors, base)
+            adapter_copies.attach(source, name, directories[name] / adapters.WEIGHTS)
             model.peft_config[name] = config
             continue
-        model = _load(model, name, found[name], config, base)
+        model = _load(model, name, directories[name], config, base)
         if settings is not None:
             originals.append(
                 adapter_copies.original(
@@ -59,25 +61,32 @@ def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
 
 
 def _directories(sides: Sequence[ModelFiles]) -> dict[str, Path]:
-    """By digest, which is also the adapter's name in the model."""
-    found = {
+    """Return the adapter directories by digest, which is also the adapter's name in the model."""
+    directories = {
         side.adapter_digest: side.adapter_dir
         for side in sides
         if side.adapter_digest is not None and side.adapter_dir is not None
     }
-    for directory in found.values():
-        if not (directory / adapters.WEIGHTS).is_file():  # else PEFT looks for a pickle
-            raise IntegrityError(f"{directory}: holds no {adapters.WEIGHTS}; nothing else is read")
-    return found
+    for directory in directories.values():
+        if not (directory / adapters.WEIGHTS).is_file():  # PEFT would look for a pickle instead
+            raise IntegrityError(
+                f"{directory}: contains no {adapters.WEIGHTS}, the only format that is read"
+            )
+    return directories
 
 
 def unwrapped(model: Any) -> Any:
-    """The model of transformers inside one of PEFT, or the model itself."""
+    """Return the transformers model inside a PEFT model, or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def select(model: Any, name: str | None) -> None:
-    """Makes one adapter active, or none."""
+    """Activate one adapter, or none.
+
+    Args:
+        model: A model from transformers or PEFT.
+        name: Name of the adapter, ``None`` to disable all adapters.
+    """
     from peft import PeftModel
 
     if not isinstance(model, PeftModel):
@@ -90,37 +99,37 @@ def select(model: Any, name: str | None) -> None:
 
 
 def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any:
-    """An adapter by PEFT's own means: first its structure, and its tensors once they fit."""
+    """Load an adapter with PEFT: first its structure, then its tensors if they fit."""
     from peft import PeftModel, PeftModelForCausalLM
 
     first = not isinstance(model, PeftModel)
     try:
-        with warnings.catch_warnings():  # PEFT 0.21.2 asks transformers 5 by a name of old
+        with warnings.catch_warnings():  # PEFT 0.21.2 uses a deprecated name of transformers 5
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)
             if first:
                 model = PeftModelForCausalLM(model, config, name)
             else:
                 _add(model, name, config)
             adapters.check_tensors(directory, peft_config.expected_tensors(model, name), base)
-            device = str(model.get_input_embeddings().weight.device)  # PEFT would take a free GPU
+            device = str(model.get_input_embeddings().weight.device)  # PEFT would pick any GPU
             model.load_adapter(directory, name, torch_device=device)
     except LlmopsError:
         raise
-    except Exception as error:  # odd values end in any exception
-        said = first_line(error)
+    except Exception as error:  # malformed values can raise anything
+        reason = first_line(error)
         if first:
             raise IntegrityError(
-                f"{directory}: the adapter does not fit its base: {said}"
+                f"{directory}: the adapter does not fit its base: {reason}"
             ) from error
         raise UsageError(
-            f"{directory}: cannot be loaded beside the adapters before it: {said}",
-            next_command="load it in an engine of its own",
+            f"{directory}: cannot be loaded together with the adapters before it: {reason}",
+            next_command="load this adapter in a separate engine",
         ) from error
     return model
 
 
 def _add(model: Any, name: str, config: Any) -> None:
-    """Adds the structure of a further adapter."""
-    with warnings.catch_warnings():  # PEFT would go on, and fail at the first prompt
+    """Add the structure of another adapter."""
+    with warnings.catch_warnings():  # PEFT only warns, and then fails at the first prompt
         warnings.filterwarnings("error", "Unsupported layer type .*Wrapper")
         model.add_adapter(name, config)

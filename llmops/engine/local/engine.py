@@ -1,7 +1,7 @@
-"""The local engine: one base model in memory, its adapters beside it, torch underneath.
+"""The local engine: one base model and its adapters in memory, computed by torch.
 
-Requests to several sides are answered in the same batches: see ``mixed_adapters``. Adapters that
-are more than LoRA on linear layers, such as DoRA, have batches of their own.
+Requests to several sides share batches, see ``mixed_adapters``. Adapters that are more than plain
+LoRA on linear layers, such as DoRA, get separate batches.
 """
 
 from __future__ import annotations
@@ -41,24 +41,25 @@ from llmops.records import Answer, Likelihood, LoadOptions, ModelFiles, Side
 
 DEFAULTS = LoadOptions()
 ROWS = 128
-"""Conversations that are answered at once, if nobody says otherwise."""
+"""Default maximum number of conversations in a batch."""
 
 
 class LocalEngine(Engine):
-    """A base model and its adapters, ready to generate; its threads take turns.
+    """A base model and its adapters, ready to generate; threads that share it take turns.
 
     Args:
-        sides: What to load; all must share one base.
+        sides: The sides to load, which must share one base model.
         options: Precision, device, attention, quantization.
 
     Attributes:
         context: Tokens that prompt and answer may have together.
-        device: Where the model reads its token ids.
-        model: Of transformers, or of PEFT if a side has an adapter.
+        device: Device that holds the input token ids.
+        model: A transformers model, or a ``PeftModel`` if a side has an adapter.
 
     Raises:
-        UsageError: The sides have different bases, or an option cannot be met.
-        IntegrityError: The base is not whole, or an adapter does not fit it.
+        UsageError: The sides have different base models, or an option is not supported.
+        IntegrityError: The base model is incomplete, or an adapter does not fit it.
+        LlmopsError: The device has too little memory.
     """
 
     def __init__(self, sides: Sequence[Side], *, options: LoadOptions = DEFAULTS) -> None:
@@ -72,7 +73,7 @@ class LocalEngine(Engine):
         formats = {side.tokenizer_dir: side for side in files}
         self._chat_formats = {folder: ChatFormat.of(side) for folder, side in formats.items()}
         self._first, self._loaded = files[0], {side.digest for side in files}
-        model.generation_config = GenerationConfig()  # `generate` would mix its settings into ours
+        model.generation_config = GenerationConfig()  # else `generate` adds these settings
         self.model: Any = load_adapters(model, files)
         self._scheduler = Scheduler(self.model, self.context, self._first.adapter_digest)
         self._budget = Budget(TOKENS)
@@ -81,7 +82,7 @@ class LocalEngine(Engine):
 
     @property
     def capabilities(self) -> Capabilities:
-        """See ``Engine``."""
+        """All capabilities, and the context length; see ``Engine``."""
         return Capabilities(likelihood=True, stream=True, completion=True, context=self.context)
 
     @property
@@ -94,22 +95,22 @@ class LocalEngine(Engine):
         return self._chat_formats[(side or self._first).tokenizer_dir]
 
     def render(self, messages: Messages | str) -> str:
-        """Return the prompt text of the first side; see ``ChatFormat.render``."""
+        """Render a prompt with the first side's chat template; see ``ChatFormat.render``."""
         return self.chat_format().render(messages)
 
     def token_ids(self, text: str) -> list[int]:
-        """Return a rendered text's ids for the first side; see ``ChatFormat.token_ids``."""
+        """Return the first side's token ids of a rendered text; see ``ChatFormat.token_ids``."""
         return self.chat_format().token_ids(text)
 
     def answer(
         self, requests: Sequence[Request], *, batch_size: int | None = None
     ) -> Generator[tuple[Key, Answer]]:
-        """Answer requests to one side or several, in batches of similar length; see ``Engine``.
+        """Answer requests to one or more sides in batches of similar length; see ``Engine``.
 
         Args:
-            requests: Each names its side, its conversation and its sampling.
-            batch_size: Requests at once at most; long ones are fewer, and so are those that
-                memory turns out not to hold.
+            requests: Conversations, each with its side, its sampling and a unique key.
+            batch_size: Maximum number of requests in a batch, 128 by default. A batch has fewer if
+                its requests are long or memory runs out.
 
         Raises:
             UsageError: See ``Engine``.
@@ -122,7 +123,7 @@ class LocalEngine(Engine):
     def stream(self, request: Request) -> Generator[str | Answer]:
         """Yield pieces of text, then the answer; see ``Engine``.
 
-        What may become a stop string is held back.
+        Text that may turn out to be the start of a stop string is held back.
         """
         self._check_loaded([request])
         prompt = self._prompt(request)
@@ -153,8 +154,8 @@ class LocalEngine(Engine):
             self._closed = True
             del self.model, self._scheduler
 
-    def _answers(self, asked: Sequence[Request], rows: int) -> Generator[tuple[Key, Answer]]:
-        prompts, refused = render_all(asked, self._prompt)
+    def _answers(self, requests: Sequence[Request], rows: int) -> Generator[tuple[Key, Answer]]:
+        prompts, refused = render_all(requests, self._prompt)
         for key, reason in refused.items():
             yield key, failed(reason)
         yield from self._scheduler.compute(prompts, self._generate_batch, self._budget, rows)
@@ -165,10 +166,10 @@ class LocalEngine(Engine):
             yield key, None
         yield from self._scheduler.compute(pairs, self._score, self._score_budget, SCORE_BATCH)
 
-    def _check_loaded(self, asked: Sequence[Request] | Sequence[Turn]) -> None:
+    def _check_loaded(self, requests: Sequence[Request] | Sequence[Turn]) -> None:
         if self._closed:
-            raise UsageError("the engine is closed: open another one")
-        for side in {one.side.digest: one.side for one in asked}.values():
+            raise UsageError("the engine is closed; open a new one")
+        for side in {request.side.digest: request.side for request in requests}.values():
             if side.digest not in self._loaded:
                 raise UsageError(f"{side.uri}: this engine has not loaded it")
 
@@ -190,5 +191,5 @@ class LocalEngine(Engine):
             return score(self.model, pairs, self.device)
 
     def _select(self, side: ModelFiles) -> None:
-        """Make a side's adapter active, or none."""
+        """Activate the adapter of a side, or none."""
         self._scheduler.activate(side.adapter_digest)

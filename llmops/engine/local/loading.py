@@ -1,7 +1,7 @@
-"""A base model from its directory into memory, whole or not at all.
+"""Load a base model from its directory into memory, completely or not at all.
 
-transformers gives weights that a checkpoint lacks a random start and only logs it; here that is
-an error. Every choice of ``LoadOptions`` is checked before anything is read.
+transformers initialises missing weights at random and only logs it; here that is an error. All
+``LoadOptions`` are checked before any file is read.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from llmops.progress import quiet_loading
 from llmops.records import LoadOptions
 
 CPU = {"": "cpu"}
+"""The ``device_map`` that puts the whole model on the CPU."""
 
 
 def load_base(directory: Path, options: LoadOptions) -> Any:
-    """The model of a directory of safetensors, ready to generate.
+    """Load the model in a directory of safetensors, ready to generate.
 
     Args:
-        directory: Verified files; code and pickles in it are never used.
-        options: Precision, place and attention; ``base`` has had its effect already.
+        directory: Directory of verified files; code and pickles in it are never used.
+        options: Precision, device, attention and quantization; ``base`` is not read here.
 
     Raises:
-        UsageError: An option is unknown, or this machine cannot do it.
-        IntegrityError: Weights are missing, are too many, or have another shape.
+        UsageError: An option is unknown, or not supported on this machine.
+        IntegrityError: Weights are missing, unexpected or of the wrong shape.
         LlmopsError: The device has too little memory.
     """
     return _load(directory, options, _arguments(options)).eval()
 
 
 def check_weights(directory: Path) -> None:
-    """Compares the files of a model with its configuration; no weight is read.
+    """Compare the weight files of a model with its configuration without reading the weights.
 
     Raises:
         IntegrityError: See ``load_base``.
@@ -50,33 +51,33 @@ def _load(directory: Path, options: LoadOptions, arguments: Mapping[str, Any]) -
 
     with quiet_loading():
         try:
-            model, found = AutoModelForCausalLM.from_pretrained(
+            model, loading = AutoModelForCausalLM.from_pretrained(
                 directory,
                 **arguments,
                 trust_remote_code=False,
                 use_safetensors=True,
                 output_loading_info=True,
-                ignore_mismatched_sizes=True,  # so that they are told by name, below
+                ignore_mismatched_sizes=True,  # reported by name below
             )
         except torch.OutOfMemoryError as error:
             raise LlmopsError(
                 f"{directory}: does not fit into the device's memory: {first_line(error)}",
-                next_command="a smaller dtype, quantization='4bit', or device='balanced'",
+                next_command="use a smaller dtype, quantization='4bit', or device='balanced'",
             ) from error
-        except Exception as error:  # odd values in a configuration end in any exception
+        except Exception as error:  # malformed values in a configuration can raise anything
             raise _refused(directory, options, error) from error
-    _check_keys(directory, found)
+    _check_keys(directory, loading)
     return model
 
 
 def _arguments(options: LoadOptions) -> dict[str, Any]:
-    """The options as ``from_pretrained`` takes them."""
+    """Return the options as arguments of ``from_pretrained``."""
     load_options.check(options)
     place = device_map(options.device)
     dtype = torch_dtype(options.dtype, on_gpu=place != CPU)
     quantization = _quantization(options.quantization, dtype)
     if place == CPU and quantization is None:
-        place = None  # a map would load the same weights through hooks
+        place = None  # a device map would add hooks to load the same weights
     return {
         "dtype": dtype,
         "device_map": place,
@@ -86,7 +87,10 @@ def _arguments(options: LoadOptions) -> dict[str, Any]:
 
 
 def device_map(device: str) -> Any:
-    """Where the modules go, as ``from_pretrained`` takes it.
+    """Return the ``device_map`` of ``from_pretrained`` for a device name.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``balanced``.
 
     Raises:
         UsageError: This machine has no such device.
@@ -100,14 +104,14 @@ def device_map(device: str) -> Any:
     if int(index or 0) >= gpus:
         has = f"{gpus} CUDA device{'s' * (gpus != 1)} and the CPU" if gpus else "only the CPU"
         raise UsageError(
-            f"device {device!r} asks for a GPU that is not there: this machine has {has}",
-            next_command="leave the device at `auto`, or look at `llmops doctor`",
+            f"device {device!r}: no such GPU; this machine has {has}",
+            next_command="use device 'auto', or run `llmops doctor` to see what torch finds",
         )
     return "balanced" if device == "balanced" else {"": int(index or 0)}
 
 
 def torch_dtype(name: str, *, on_gpu: bool) -> Any:
-    """The torch dtype of a name; ``auto`` is float32 on CPU and bfloat16 on CUDA."""
+    """Return the torch dtype of a name; ``auto`` is float32 on CPU and bfloat16 on CUDA."""
     import torch
 
     if name == "auto":
@@ -116,7 +120,7 @@ def torch_dtype(name: str, *, on_gpu: bool) -> Any:
 
 
 def _quantization(name: str | None, dtype: Any) -> Any:
-    """Bitsandbytes' configuration; the weights are quantised while they are read."""
+    """Return the bitsandbytes configuration; weights are quantized while they are read."""
     if name is None:
         return None
     if importlib.util.find_spec("bitsandbytes") is None:
@@ -131,31 +135,35 @@ def _quantization(name: str | None, dtype: Any) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
 
 
-def _check_keys(directory: Path, found: dict[str, Any]) -> None:
-    """Nothing may have been made up, nothing left out; tied weights count as there."""
-    reshaped = {
-        f"{name} {list(file)}, not {list(model)}" for name, file, model in found["mismatched_keys"]
+def _check_keys(directory: Path, loading: dict[str, Any]) -> None:
+    """Refuse a checkpoint with missing, unexpected or misshapen weights.
+
+    Tied weights count as present.
+    """
+    misshapen = {
+        f"{name} {list(file)}, not {list(model)}"
+        for name, file, model in loading["mismatched_keys"]
     }
-    for odd, what in (
-        (set(found["missing_keys"]), "lacks weights that the model needs"),
-        (set(found["unexpected_keys"]), "holds weights that the model has no place for"),
-        (reshaped, "holds weights of another shape than its configuration says"),
+    for wrong, what in (
+        (set(loading["missing_keys"]), "lacks weights that the model needs"),
+        (set(loading["unexpected_keys"]), "has weights that the model does not use"),
+        (misshapen, "has weights whose shape differs from its configuration"),
     ):
-        if odd:
+        if wrong:
             raise IntegrityError(
-                f"{directory}: the checkpoint {what}: {len(odd)}, such as {min(odd)}",
-                next_command="save the model anew with `save_pretrained(…)` and add it as a base",
+                f"{directory}: the checkpoint {what}: {len(wrong)}, such as {min(wrong)}",
+                next_command="save the model again with `save_pretrained(…)`, then add it as a base",
             )
 
 
 def _refused(directory: Path, options: LoadOptions, error: Exception) -> LlmopsError:
-    """Either the options ask for what is not installed or not possible, or the files are wrong."""
-    said = first_line(error)
+    """Return the error for a failed load: unsupported options, or damaged files without any."""
+    reason = first_line(error)
     if options.attention is None and options.quantization is None:
-        return IntegrityError(f"{directory}: cannot be loaded: {said}")
+        return IntegrityError(f"{directory}: cannot be loaded: {reason}")
     return UsageError(
         f"{directory}: cannot be loaded with attention={options.attention!r} and"
-        f" quantization={options.quantization!r}: {said};"
+        f" quantization={options.quantization!r}: {reason};"
         f" allowed attention: {', '.join(ATTENTION)}",
-        next_command="leave both away, or install the package named above",
+        next_command="leave out both options, or install the package named above",
     )

@@ -1,8 +1,8 @@
-"""Several adapters, and the bare base, in one batch.
+"""Compute rows of several adapters and of the base model in one batch.
 
-The base computes all rows at once, its adapters switched off; a hook behind each of its layers
-adds to the rows of an adapter what that adapter has learnt (Y. Sheng et al., S-LoRA, 2023,
-section 4). Rows of the bare base are not touched, so they are the base's to the last bit.
+The base model computes all rows with its adapters disabled. A forward hook on each adapted layer
+then adds each adapter's output to its own rows (Y. Sheng et al., S-LoRA, 2023, section 4). Rows of
+the base model are not touched, so they are bitwise those of the base model alone.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from llmops.models import compat, peft_config
 
 
 class UnmixableError(Exception):
-    """A layer of the model does not see its batch row by row."""
+    """A layer of the model receives an input whose first dimension is not the batch."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What an adapter adds to one layer, for a range of the batch's rows.
+    """The matrices that an adapter adds to one layer, for a range of the batch's rows.
 
     Attributes:
-        rows: Of the batch.
-        down: (features in, rank).
-        up: (rank, features out).
-        scaling: Factor of their product.
+        rows: Range of rows of the batch.
+        down: Matrix A, transposed: (features in, rank).
+        up: Matrix B, transposed: (rank, features out).
+        scaling: Factor of their product: alpha / rank.
     """
 
     rows: slice
@@ -38,10 +38,10 @@ class Part:
 
 
 class Mixture:
-    """The adapters of a model that can share a batch: LoRA on linear layers, nothing more.
+    """The adapters of a model that can share a batch: plain LoRA on linear layers.
 
     Args:
-        model: Of transformers, or of PEFT.
+        model: A model from transformers or PEFT.
     """
 
     def __init__(self, model: Any) -> None:
@@ -52,20 +52,22 @@ class Mixture:
         }
 
     def can(self, adapter: str | None) -> bool:
-        """Whether an adapter can share a batch; the bare base always can."""
+        """Return whether an adapter can share a batch; the base model (``None``) always can."""
         return adapter is None or adapter in self._mixable
 
     @contextmanager
     def over(self, adapters: Sequence[str | None]) -> Iterator[None]:
-        """Lets the model compute each row of a batch with its own adapter.
+        """Let the model compute each row of a batch with its own adapter inside the ``with`` block.
 
-        An active adapter that cannot be mixed must be switched off before.
+        An active adapter that cannot share a batch must be disabled first.
 
         Args:
-            adapters: Of each row; rows of the same adapter are neighbours.
+            adapters: Adapter of each row, ``None`` for the base model; rows of the same adapter are
+                adjacent.
 
         Raises:
-            UnmixableError: Within: see there.
+            UnmixableError: Inside the block, a layer receives an input whose first dimension is not
+                the batch.
         """
         ranges = _ranges(adapters)
         hooks = []
@@ -94,7 +96,7 @@ def _lora_layers(model: Any) -> list[Any]:
 
 
 def _switch(layers: Sequence[Any], off: Sequence[bool]) -> None:
-    """Switch each layer's adapters off or on."""
+    """Disable or enable each layer's adapters."""
     for layer, disabled in zip(layers, off, strict=True):
         compat.disable_adapters(layer, disabled)
 
@@ -113,14 +115,14 @@ def _is_plain(name: str, config: Any, layers: Sequence[Any]) -> bool:
 
 
 def _ranges(adapters: Sequence[str | None]) -> list[tuple[str, slice]]:
-    """Where the rows of each adapter lie."""
-    found, begin = [], 0
+    """Return each adapter with the range of its rows."""
+    ranges, begin = [], 0
     for name, rows in groupby(adapters):
         end = begin + len(list(rows))
         if name is not None:
-            found.append((name, slice(begin, end)))
+            ranges.append((name, slice(begin, end)))
         begin = end
-    return found
+    return ranges
 
 
 def _part(layer: Any, name: str, rows: slice) -> Part:
@@ -129,7 +131,10 @@ def _part(layer: Any, name: str, rows: slice) -> Part:
 
 
 def _adder(parts: Sequence[Part], rows: int) -> Callable[[Any, tuple[Any, ...], Any], Any]:
-    """A forward hook of a linear layer: (rows, T, features in) to (rows, T, features out)."""
+    """Return a forward hook of a linear layer that adds the parts to its output.
+
+    The layer maps (rows, T, features in) to (rows, T, features out).
+    """
     alone = len(parts) == 1 and parts[0].rows == slice(0, rows)
     stack = None if alone else _stacked(parts)
 
@@ -137,7 +142,7 @@ def _adder(parts: Sequence[Part], rows: int) -> Callable[[Any, tuple[Any, ...], 
         x = given[0]
         if alone:
             return _added(result, x, parts[0])
-        if x.ndim != 3 or x.shape[0] != rows:  # such as an expert, which sees some of the tokens
+        if x.ndim != 3 or x.shape[0] != rows:  # such as an expert, which gets only some tokens
             raise UnmixableError
         if stack:
             groups = (len(parts), -1)
@@ -152,9 +157,11 @@ def _adder(parts: Sequence[Part], rows: int) -> Callable[[Any, tuple[Any, ...], 
 
 
 def _stacked(parts: Sequence[Part]) -> Part | None:
-    """All parts as one, if they are neighbours alike: few large steps instead of many small ones.
+    """Stack the parts into one, if they are adjacent and of equal shape, for one large product.
 
-    Its ``down`` is (parts, features in, rank), its ``up`` (parts, rank, features out).
+    Returns:
+        A part whose ``down`` is (parts, features in, rank) and whose ``up`` is (parts, rank,
+        features out); ``None`` if the parts differ in shape or scaling, or leave a gap.
     """
     import torch
 
@@ -167,6 +174,6 @@ def _stacked(parts: Sequence[Part]) -> Part | None:
 
 
 def _added(result: Any, x: Any, part: Part) -> Any:
-    """In place: nobody else has seen the result of the base layer yet."""
+    """Add a part to the output of its layer in place; the output has no other user yet."""
     delta = x.to(part.down.dtype) @ part.down @ part.up
     return result.add_(delta, alpha=part.scaling)

@@ -1,4 +1,4 @@
-"""Whether a model could be loaded and asked, tried before it is stored and without its weights."""
+"""Check that a model can be loaded and prompted before it is stored, without reading its weights."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from llmops.engine.local.loading import check_weights
 from llmops.errors import IntegrityError, UsageError
 from llmops.models import generation_config
 
-GREETING = [{"role": "user", "content": "Hello."}]
+PROBE = [{"role": "user", "content": "Hello."}]
+"""The conversation that tests a chat template."""
 
 
 def check_model(directory: Path) -> None:
-    """Refuses a model directory that could not be loaded or asked later.
+    """Refuse a model directory that could not be loaded or prompted later.
 
     Args:
-        directory: Files that are known to be safe.
+        directory: Directory of files that are known to be safe.
 
     Raises:
-        UsageError: No tokenizer, or generation settings that llmops does not do.
-        IntegrityError: Configuration, weights, tokenizer or chat template do not work.
+        UsageError: The tokenizer is missing, or a generation setting is not supported.
+        IntegrityError: Configuration, weights, tokenizer or chat template are damaged.
     """
     if not any(directory.glob("tokenizer*")):
         raise UsageError(
-            f"{directory}: has no tokenizer, without which the model cannot be asked",
-            next_command="put the tokenizer beside the model, or log_model(…, tokenizer=TOKENIZER)",
+            f"{directory}: has no tokenizer, which the model needs to read prompts",
+            next_command="save the tokenizer there too, or pass log_model(…, tokenizer=TOKENIZER)",
         )
     _check_template(
         ChatFormat(load_tokenizer(directory), generation_config.of_model(directory)), directory
@@ -34,18 +35,27 @@ def check_model(directory: Path) -> None:
 
 
 def check_tokenizer(own: Path, base: Path) -> None:
-    """The same for what an adapter brings of its own."""
+    """Refuse a damaged tokenizer, chat template or generation configuration of an adapter.
+
+    Args:
+        own: Folder of the adapter's own files.
+        base: Folder of the base model, which provides the others.
+
+    Raises:
+        UsageError: A generation setting is not supported.
+        IntegrityError: A file is damaged.
+    """
     _check_template(ChatFormat.of_folders(own, base), own)
 
 
 def _check_template(chat_format: ChatFormat, directory: Path) -> None:
-    """A template may refuse a greeting; it may not be anything but a template."""
+    """Refuse a chat template with a syntax error; one may refuse these messages, though."""
     from jinja2 import TemplateSyntaxError
 
     if chat_format.tokenizer.chat_template is None:
         return
     try:
-        chat_format.render(GREETING)
+        chat_format.render(PROBE)
     except UsageError as error:
         if isinstance(error.__cause__, TemplateSyntaxError):
             raise IntegrityError(

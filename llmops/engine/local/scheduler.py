@@ -1,4 +1,7 @@
-"""Which batch is computed when, and with which adapters: the model has one state at a time."""
+"""Decide which batch is computed when, and with which adapters.
+
+The model has one active adapter at a time, so threads take turns.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,19 @@ from llmops.engine.requests import Key, Pair, Prompt
 Item = TypeVar("Item", Prompt, Pair)
 Result = TypeVar("Result")
 Work = Callable[[list[Item], Mixture | None], list[Result]]
-"""Computes a batch whose items of one adapter are neighbours."""
+"""A function that computes a batch in which the items of each adapter are adjacent."""
 
 
 class Scheduler:
-    """Lets a model compute batches; threads take turns.
+    """Computes batches with one model; threads take turns.
 
     Args:
-        model: Of transformers or PEFT; used by nobody else.
-        context: Tokens that a padded row may have.
-        resting: The adapter that is active between batches, for whoever looks at the model.
+        model: A model from transformers or PEFT, not used elsewhere.
+        context: Maximum tokens of a padded row.
+        resting: The adapter that is active between batches, ``None`` for the base model.
+
+    Attributes:
+        mixture: The adapters that can share a batch.
     """
 
     def __init__(self, model: Any, context: int, resting: str | None) -> None:
@@ -35,21 +41,21 @@ class Scheduler:
         self._resting = self._active = resting
         select(model, resting)
         self._lock = threading.Lock()
-        """Held while the model computes: which adapter is active is state of the torch model."""
+        """Held while the model computes: the active adapter is state of the torch model."""
 
     def compute(
         self, items: Sequence[Item], work: Work[Item, Result], budget: Budget, rows: int
     ) -> Generator[tuple[Key, Result]]:
-        """Compute items in batches of those that may go together.
+        """Compute items in batches.
 
         Args:
-            items: In any order, for any adapters.
+            items: Prompts or pairs in any order, for any adapters.
             work: Computes a batch.
-            budget: Of the memory that this kind of work needs.
-            rows: Items in a batch at most.
+            budget: Memory budget for this kind of work.
+            rows: Maximum number of items in a batch.
 
         Yields:
-            Key and result of each item, as its batch is done.
+            Key and result of each item as soon as its batch is done.
 
         Raises:
             LlmopsError: An item does not fit into memory even alone.
@@ -60,7 +66,7 @@ class Scheduler:
             )
 
     def _groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Put together the items that may share a batch."""
+        """Group the items that may share a batch."""
         groups: dict[str | None, list[Item]] = {}
         for item in items:
             mixes = self._mixes and self.mixture.can(item.adapter)
@@ -68,7 +74,7 @@ class Scheduler:
         return list(groups.values())
 
     def _batch(self, batch: list[Item], work: Work[Item, Result]) -> list[tuple[Key, Result]]:
-        """Compute a batch, its adapters at once unless the model turns out not to allow it."""
+        """Compute a batch, all adapters together unless the model turns out not to allow it."""
         ordered = sorted(batch, key=lambda item: item.adapter or "")
         if self._mixes:
             try:
@@ -79,7 +85,12 @@ class Scheduler:
         return [pair for items in sides for pair in _keyed(items, self.in_turn(items, work))]
 
     def in_turn(self, items: list[Item], work: Work[Item, Result]) -> list[Result]:
-        """Compute one batch while no other thread does."""
+        """Compute one batch while no other thread computes.
+
+        Args:
+            items: One batch, in which the items of each adapter are adjacent.
+            work: Computes the batch.
+        """
         adapter = items[0].adapter
         mixes = self.mixture.can(adapter)
         with self._lock:
@@ -91,7 +102,7 @@ class Scheduler:
                 self.activate(self._resting)
 
     def activate(self, adapter: str | None) -> None:
-        """Make an adapter the one that PEFT computes, or none."""
+        """Activate an adapter in PEFT, or none; the caller holds the lock or is the only thread."""
         if adapter != self._active:
             select(self._model, adapter)
             self._active = adapter

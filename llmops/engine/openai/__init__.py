@@ -1,1 +1,1 @@
-"""The OpenAI protocol: requests, replies, and any server that speaks it as an engine."""
+"""The OpenAI protocol: its requests and replies, and an engine for any server that speaks it."""

@@ -1,7 +1,8 @@
-"""One model behind the OpenAI chat protocol: a conversation goes out, an answer comes back.
+"""A client for one model behind the OpenAI chat protocol.
 
-The official client retries what may pass (connection, timeout, 408, 409, 429, 5xx) with growing
-pauses, or when the server says so. What fails for good becomes an answer that says why.
+The official client retries transient failures (connection, timeout, 408, 409, 429, 5xx) with
+growing pauses, or after the delay that the server names. A lasting failure becomes an empty answer
+with the reason as its error.
 """
 
 from __future__ import annotations
@@ -20,21 +21,26 @@ from llmops.records import Answer, Sampling
 
 CUT_OFF = frozenset({"abort", "error"})
 """Finish reasons of an answer that the server itself broke off."""
-GREETING = ({"role": "user", "content": "Hello."},)
-GREETING_TOKENS = 16
+PROBE = ({"role": "user", "content": "Hello."},)
+"""The conversation that tests whether a server still answers."""
+PROBE_TOKENS = 16
+"""Maximum tokens of the answer to the probe."""
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
-"""What reading a reply of another shape ends in."""
+"""Exceptions from reading a reply of another shape."""
 
 
 class ChatClient:
-    """Asks one model; threads may share it.
+    """A client for one model; threads may share it.
 
     Args:
-        endpoint: Where the model is.
-        key: Sent as a bearer token; never shown.
+        endpoint: The model's URL and name.
+        key: API key, sent as a bearer token and never shown.
         timeout: Seconds for one attempt.
-        retries: Further attempts for one prompt, with pauses that grow to 8 s.
-        key_help: The user's next step where the key is refused.
+        retries: Number of retries for one prompt, with pauses that grow to 8 s.
+        key_help: The next step that an error suggests if the server refuses the key.
+
+    Attributes:
+        endpoint: The model's URL and name.
     """
 
     def __init__(
@@ -49,7 +55,7 @@ class ChatClient:
         from openai import DefaultHttpxClient, OpenAI
 
         self.endpoint, self._key_help = endpoint, key_help
-        # A proxy of the environment does not reach this machine's own loopback.
+        # A proxy from the environment cannot reach this machine's own loopback.
         connections = DefaultHttpxClient(trust_env=not endpoint.is_loopback)
         self._close = weakref.finalize(self, connections.close)
         self._client = OpenAI(
@@ -61,14 +67,17 @@ class ChatClient:
         )
 
     def answer(self, messages: Messages, sampling: Sampling) -> Answer:
-        """Answer a conversation; an answer that cannot be had is empty and has ``error`` set.
+        """Answer a conversation; if the server fails, the answer is empty and has ``error`` set.
 
         Args:
-            messages: With ``role`` and ``content``.
-            sampling: A ``max_tokens`` of ``None`` leaves the length to the server.
+            messages: Messages with ``role`` and ``content``.
+            sampling: Sampling; with ``max_tokens=None`` the server chooses the length.
+
+        Returns:
+            The answer, with the seconds that it took, retries included.
 
         Raises:
-            UsageError: The server knows no such model, or refuses the key.
+            UsageError: The server has no such model, or refuses the key.
         """
         import openai
 
@@ -80,24 +89,28 @@ class ChatClient:
             self._refuse_mistakes(error)
             return failed(_reason(error))
         except UNREADABLE as error:
-            return failed(f"the server's reply is no chat completion: {_reason(error)}")
+            return failed(f"the server's reply is not a chat completion: {_reason(error)}")
 
     def stream(self, messages: Messages, sampling: Sampling) -> Generator[str | Answer]:
-        """Yield pieces of an answer as they come, then the answer.
+        """Yield pieces of an answer as they arrive, then the complete answer.
+
+        Args:
+            messages: Messages with ``role`` and ``content``.
+            sampling: Sampling; with ``max_tokens=None`` the server chooses the length.
 
         Raises:
-            UsageError: The server refuses the request, the model or the key.
-            ServeError: The server does not answer, or breaks the answer off.
+            UsageError: The server refuses the request or the key, or has no such model.
+            ServeError: The server does not answer, or breaks off the answer.
         """
         import httpx
         import openai
 
         options = {"stream": True, "stream_options": {"include_usage": True}}
-        reading = _Reading()
+        streamed = _StreamedAnswer()
         try:
             with self._create(messages, sampling, **options) as chunks:
                 for chunk in chunks:
-                    if piece := reading.read(chunk):
+                    if piece := streamed.add(chunk):
                         yield piece
         except openai.OpenAIError as error:
             self._refuse_mistakes(error)
@@ -106,21 +119,30 @@ class ChatClient:
             raise kind(f"{self.endpoint.url}: {_reason(error)}") from error
         except (httpx.HTTPError, *UNREADABLE) as error:
             raise ServeError(
-                f"{self.endpoint.url}: the answer broke off: {_reason(error)}"
+                f"{self.endpoint.url}: the stream broke off: {_reason(error)}"
             ) from error
-        answer = reading.answer()
+        answer = streamed.answer()
         if answer.error is not None:
             raise ServeError(f"{self.endpoint.url}: {answer.error}")
         yield answer
 
     def outage(self, sampling: Sampling) -> str | None:
-        """After a prompt that failed, return why the server answers nothing; ``None`` if it does.
+        """Probe the server after a failed prompt; return why it does not answer.
 
-        A side must not lose because its server ended, its quota did, or a proxy shows a page. Only
-        another prompt, with which nothing is wrong, can show whether the first was to blame.
+        A side must not lose because its server ended, its quota ran out, or a proxy returned an
+        error page. Only a second, harmless prompt shows whether the first one caused the failure.
+
+        Args:
+            sampling: Sampling of the failed prompt; the probe uses it with at most 16 tokens.
+
+        Returns:
+            The reason; ``None`` if the server answers the probe.
+
+        Raises:
+            UsageError: The server has no such model, or refuses the key.
         """
-        limit = min(sampling.max_tokens or GREETING_TOKENS, GREETING_TOKENS)
-        return self.answer(GREETING, replace(sampling, max_tokens=limit)).error
+        limit = min(sampling.max_tokens or PROBE_TOKENS, PROBE_TOKENS)
+        return self.answer(PROBE, replace(sampling, max_tokens=limit)).error
 
     def close(self) -> None:
         """Close the connections."""
@@ -141,30 +163,31 @@ class ChatClient:
         return self._client.chat.completions.create(**given)
 
     def _refuse_mistakes(self, error: Exception) -> None:
-        """Raise what no other prompt would get past: a wrong key, a wrong model."""
+        """Raise the errors that would fail every prompt: a wrong key or a wrong model."""
         import openai
 
         if isinstance(error, (openai.AuthenticationError, openai.PermissionDeniedError)):
             raise UsageError(
-                f"{self.endpoint.url}: refuses the key ({error.status_code})",
+                f"{self.endpoint.url}: the server refuses the key ({error.status_code})",
                 next_command=self._key_help,
             ) from error
         if isinstance(error, openai.NotFoundError):
             raise UsageError(
-                f"{self.endpoint.url}: knows no model {self.endpoint.model!r}: {_reason(error)}"
+                f"{self.endpoint.url}: the server has no model {self.endpoint.model!r}:"
+                f" {_reason(error)}"
             ) from error
 
 
-class _Reading:
-    """An answer that arrives in chunks."""
+class _StreamedAnswer:
+    """Collects an answer that arrives in chunks."""
 
     def __init__(self) -> None:
         self._text = ""
         self._finish_reason: str | None = None
         self._usage: Any = None
 
-    def read(self, chunk: Any) -> str:
-        """Take a chunk; return its piece of text, which may be empty."""
+    def add(self, chunk: Any) -> str:
+        """Add a chunk; return its piece of text, which may be empty."""
         self._usage = chunk.usage or self._usage
         piece = ""
         for choice in chunk.choices[:1]:
@@ -174,24 +197,25 @@ class _Reading:
         return piece
 
     def answer(self) -> Answer:
+        """Return the complete answer; without a finish reason, an empty one with an error."""
         if self._finish_reason is None:
             return failed("the answer ended without a finish_reason")
         return _answer(self._text, self._finish_reason, self._usage)
 
 
 def _answer_of(completion: Any) -> Answer:
-    """Read an answer; servers leave out what the protocol demands."""
+    """Read the answer of a completion; some servers omit fields that the protocol requires."""
     if not completion.choices:
-        return failed("the server's reply holds no choice")
+        return failed("the server's reply contains no choice")
     choice = completion.choices[0]
     return _answer(choice.message.content or "", choice.finish_reason or "stop", completion.usage)
 
 
 def _answer(text: object, reason: object, usage: Any) -> Answer:
     if not isinstance(text, str) or not isinstance(reason, str):
-        raise TypeError("its content or finish_reason is no text")
+        raise TypeError("its content or finish_reason is not a string")
     if reason in CUT_OFF:
-        return failed(f"the server broke the answer off (finish_reason {reason!r})")
+        return failed(f"the server broke off the answer (finish_reason {reason!r})")
     return Answer(
         text=_encodable(text),
         tokens=_count(usage.completion_tokens) if usage else 0,
@@ -201,15 +225,15 @@ def _answer(text: object, reason: object, usage: Any) -> Answer:
 
 
 def _count(tokens: object) -> int:
-    """Return a number of tokens; 0 where the server says something else."""
+    """Return a number of tokens; 0 if the server sends anything else."""
     return tokens if isinstance(tokens, int) and tokens > 0 else 0
 
 
 def _encodable(text: str) -> str:
-    """Return text without halves of surrogate pairs, which JSON may hold and no file takes."""
+    """Replace unpaired surrogates, which JSON may contain but no file can store."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _reason(error: Exception) -> str:
-    """Return what went wrong, in one line."""
+    """Return the reason of an error as one line of at most 300 characters."""
     return first_line(error)[:300]

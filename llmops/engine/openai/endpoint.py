@@ -1,4 +1,4 @@
-"""A model behind a URL, as people name it: ``openai:URL#MODEL``."""
+"""Read ``openai:URL#MODEL``, the name of a model behind a URL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Endpoint:
 
     Attributes:
         url: Base URL of the API, such as ``http://127.0.0.1:8000/v1``.
-        model: What requests call the model.
+        model: Name of the model in requests.
     """
 
     url: str
@@ -29,7 +29,7 @@ class Endpoint:
 
     @property
     def uri(self) -> str:
-        """``openai:URL#MODEL``."""
+        """The model as ``openai:URL#MODEL``."""
         return f"{PREFIX}{self.url}#{self.model}"
 
     @property
@@ -38,7 +38,7 @@ class Endpoint:
         host = urlsplit(self.url).hostname or ""
         try:
             return host == "localhost" or ip_address(host).is_loopback
-        except ValueError:  # a name
+        except ValueError:  # a host name
             return False
 
 
@@ -46,7 +46,7 @@ def parse_endpoint(text: str) -> Endpoint:
     """Read ``openai:URL#MODEL``.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The text has another form, or its URL is invalid.
     """
     match = REFERENCE.fullmatch(text)
     problem = _problem_with(match["url"]) if match else ""
@@ -62,7 +62,7 @@ def remote_model(uri: str) -> RemoteModel:
     """Return the side that ``openai:URL#MODEL`` names.
 
     Raises:
-        UsageError: The URI is written otherwise.
+        UsageError: The URI has another form, or its URL is invalid.
     """
     return RemoteModel(
         label=parse_endpoint(uri).model, uri=uri, digest=digest.of_bytes(uri.encode())
@@ -70,7 +70,7 @@ def remote_model(uri: str) -> RemoteModel:
 
 
 def _problem_with(url: str) -> str:
-    """Return why no request can be sent to a URL; empty if one can."""
+    """Return why no request can be sent to a URL; an empty string if one can."""
     import httpx
 
     try:
@@ -79,5 +79,5 @@ def _problem_with(url: str) -> str:
             return "the URL has no host, or port 0"
         httpx.URL(url)
     except (ValueError, httpx.InvalidURL) as error:
-        return f"the URL cannot be read ({error})"
+        return f"invalid URL ({error})"
     return ""

@@ -1,4 +1,4 @@
-"""Any server of the OpenAI chat protocol as an engine: many requests at once, none lost."""
+"""An engine for any server of the OpenAI chat protocol; it sends requests in parallel."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from llmops.records import Answer, Likelihood, LoadOptions, RemoteModel, Side
 
 KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
-"""The client insists on a key; a server without one ignores it."""
+"""The key for servers without one; the client requires a key."""
 DEFAULTS = LoadOptions()
 
 
 class HttpEngine(Engine):
-    """Asks a model over HTTP.
+    """An engine that sends its requests to one model over HTTP.
 
     Args:
-        endpoint: Where it is; requests name a ``RemoteModel`` with this URL and model.
-        key: Sent as a bearer token; by default ``OPENAI_API_KEY``. It is never shown.
-        concurrency: Requests at once.
+        endpoint: The model's URL and name; the side of every request must be its ``RemoteModel``.
+        key: API key, by default that of ``OPENAI_API_KEY``; sent as a bearer token, never shown.
+        concurrency: Maximum number of requests in flight.
         timeout: Seconds for one attempt.
-        retries: Further attempts for one prompt, with pauses that grow to 8 s.
+        retries: Number of retries for one prompt, with pauses that grow to 8 s.
 
     Attributes:
-        endpoint: See above.
+        endpoint: The model's URL and name.
 
     Raises:
-        UsageError: The key cannot be sent.
+        UsageError: The key contains characters that an HTTP header cannot carry.
     """
 
     def __init__(
@@ -51,7 +51,9 @@ class HttpEngine(Engine):
         self.endpoint, self._concurrency = endpoint, concurrency
         key = key or os.environ.get(KEY) or NO_KEY
         if not (key.isascii() and key.isprintable()):
-            raise UsageError(f"{KEY}: holds a line break, or characters that no header may hold")
+            raise UsageError(
+                f"{KEY}: contains a line break or another character that no HTTP header may contain"
+            )
         self._client = ChatClient(
             endpoint, key=key, timeout=timeout, retries=retries, key_help=f"set {KEY}"
         )
@@ -59,7 +61,7 @@ class HttpEngine(Engine):
 
     @property
     def capabilities(self) -> Capabilities:
-        """See ``Engine``."""
+        """Streaming only; the context length is unknown. See ``Engine``."""
         return Capabilities(likelihood=False, stream=True, completion=False)
 
     def answer(
@@ -68,12 +70,12 @@ class HttpEngine(Engine):
         """Answer requests; see ``Engine``.
 
         Args:
-            requests: All to this model; without a ``max_tokens`` the server decides the length.
-            batch_size: Requests under way at most, if fewer than ``concurrency``.
+            requests: Requests to this model; without ``max_tokens`` the server chooses the length.
+            batch_size: Maximum number of requests in flight, if below ``concurrency``.
 
         Raises:
-            UsageError: See ``Engine``; or the server knows no such model, or refuses the key.
-            ServeError: A conversation was not answered, and then a greeting was not either.
+            UsageError: See ``Engine``; or the server has no such model, or refuses the key.
+            ServeError: A request failed, and the server did not answer the probe after it.
         """
         check_requests(requests)
         self._check(requests)
@@ -84,17 +86,22 @@ class HttpEngine(Engine):
         """Yield pieces of text, then the answer; see ``Engine``.
 
         Raises:
-            ServeError: The server does not answer, or breaks the answer off.
+            UsageError: See ``Engine``; or the server refuses the request or the key.
+            ServeError: The server does not answer, or breaks off the answer.
         """
         check_requests([request])
         self._check([request])
         yield from self._client.stream(chat_of(request), request.sampling)
 
     def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
-        """Refuse: the protocol has no likelihood of a given answer."""
+        """Refuse: the protocol cannot compute the likelihood of a given answer.
+
+        Raises:
+            UsageError: Always.
+        """
         raise UsageError(
-            f"{self.endpoint.uri}: gives answers, not the likelihood of one",
-            next_command="load the version itself: the engine `local` computes likelihoods",
+            f"{self.endpoint.uri}: a server gives answers, not the likelihood of one",
+            next_command="compare the version itself with the engine `local`",
         )
 
     def close(self) -> None:
@@ -120,7 +127,7 @@ class HttpEngine(Engine):
 
     def _check(self, requests: Sequence[Request]) -> None:
         if self._closed:
-            raise UsageError("the engine is closed: open another one")
+            raise UsageError("the engine is closed; open a new one")
         for side in {request.side for request in requests}:
             if not isinstance(side, RemoteModel) or parse_endpoint(side.uri) != self.endpoint:
                 raise UsageError(f"{side.uri}: this engine asks {self.endpoint.uri} alone")
@@ -136,32 +143,37 @@ def chat_of(request: Request) -> Messages:
     """
     if isinstance(request.messages, str):
         raise UsageError(
-            f"{request.side.uri}: is asked for answers to messages, not to continue a text"
+            f"{request.side.uri}: a server is asked to answer messages, not to continue a text"
         )
     return request.messages
 
 
 def server_gone(endpoint: Endpoint, reason: str) -> ServeError:
-    """Return the error for a server that answers nothing any more."""
+    """Return the error for a server that no longer answers.
+
+    Args:
+        endpoint: The model's URL and name.
+        reason: Why the probe failed.
+    """
     return ServeError(
-        f"{endpoint.url}: the server answers nothing, not even a greeting: {reason}",
-        next_command="fix the server and run this again: answers that came are kept",
+        f"{endpoint.url}: the server no longer answers, not even a probe: {reason}",
+        next_command="fix the server, then rerun; finished answers are kept",
     )
 
 
 def open_remote(sides: Sequence[Side], *, options: LoadOptions = DEFAULTS) -> HttpEngine:
-    """Connect to the one model behind a URL that the sides name.
+    """Connect to the model behind a URL that the sides name.
 
     Args:
-        sides: All the same model.
-        options: Without effect: the server has loaded the model already.
+        sides: Sides that all name the same model.
+        options: Ignored, as the server has already loaded the model.
 
     Raises:
-        UsageError: They name several, or a version whose files are here.
+        UsageError: The sides name different models, or a version whose files are on this machine.
     """
     endpoints = {parse_endpoint(side.uri) for side in sides}
     if len(endpoints) != 1:
         names = ", ".join(sorted(side.uri for side in sides))
-        raise UsageError(f"one connection asks one model, not {names}")
+        raise UsageError(f"one connection serves one model; received {names}")
     (endpoint,) = endpoints
     return HttpEngine(endpoint)

@@ -1,4 +1,4 @@
-"""Refusals of the OpenAI protocol, and the JSON that carries an error to a client."""
+"""Errors of the OpenAI protocol, and their JSON for clients."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from llmops.errors import UsageError
 
 SHOWN = 80
-"""Characters of a received value that an error quotes."""
+"""Maximum number of characters of a received value that an error quotes."""
 
 
 class RequestError(UsageError):
-    """A request that is malformed, or asks for what is not supported.
+    """A request that is malformed or not supported.
 
     Args:
-        message: What was received and what is allowed, beginning with the parameter's name.
-        param: The parameter at fault, ``None`` if it is the whole request.
-        next_command: How to put it right.
+        message: The parameter's name, what was received, and what is allowed.
+        param: The invalid parameter, ``None`` if the whole request is invalid.
+        next_command: How to correct the request.
     """
 
     def __init__(
@@ -27,14 +27,14 @@ class RequestError(UsageError):
 
 
 class ApiError(Exception):
-    """An error as a server answers it: a status, and JSON in OpenAI's shape.
+    """An error as a server returns it: an HTTP status, and JSON in OpenAI's format.
 
     Args:
         status: HTTP status.
         message: What was received and what is allowed.
-        param: The parameter at fault.
-        code: OpenAI's short name of the error, where it has one.
-        headers: Sent with the answer.
+        param: The invalid parameter, ``None`` if there is none.
+        code: OpenAI's short name for the error, ``None`` if it has none.
+        headers: HTTP headers to send with the error.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, object]:
-        """Return the JSON that clients of OpenAI's protocol read."""
+        """Return the JSON body in OpenAI's format."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         return {
             "error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}
@@ -59,9 +59,9 @@ class ApiError(Exception):
 
 
 def shown(value: object) -> str:
-    """Return a received value as errors quote it: 80 characters at most."""
+    """Return a received value as errors quote it, in at most 80 characters."""
     try:
         text = repr(value)
-    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+    except (RecursionError, ValueError):  # nested too deeply, or a number with thousands of digits
         return type(value).__name__
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

@@ -1,7 +1,7 @@
-"""Messages of a conversation, read strictly; requests and suites share this reader.
+"""Read the messages of a conversation strictly; requests and suites share this reader.
 
-A message has a role and a content: text, or parts of type text, which are joined. A key that is
-``null`` counts as absent, as clients send whole message objects.
+A message has a role and a content, which is a text or a list of text parts; the parts are
+concatenated. A key that is ``null`` counts as absent, because clients send complete message objects.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ from llmops.records import Message
 
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[str, ...] = get_args(Role)
+"""Roles that a message may have."""
 BROKEN = "half_character"
-WHOLE = "write the character whole, such as \\ud83d\\ude00, or leave it out"
+"""Type of the validation error for a text with half a character."""
+WHOLE = "write the whole character, such as \\ud83d\\ude00, or leave it out"
+"""The next step for a text with half a character."""
 
 
 def broken(text: str) -> str | None:
-    """Return what is wrong with a text that UTF-8 cannot carry, ``None`` if nothing is.
+    """Return why UTF-8 cannot encode a text, ``None`` if it can.
 
-    JSON lets half of a surrogate pair through; no file, store or tokenizer takes it.
+    JSON allows half of a surrogate pair; no file, store or tokenizer accepts it.
     """
     try:
         text.encode()
@@ -49,11 +52,11 @@ def _carried(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_carried)]
-"""A string that UTF-8 can carry."""
+"""A string that UTF-8 can encode."""
 
 
 class Strict(BaseModel):
-    """A part of a request: no conversions, no unknown keys, ``null`` as if absent."""
+    """A model of a part of a request: no conversions, no unknown keys, ``null`` counts as absent."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
@@ -66,14 +69,14 @@ class Strict(BaseModel):
 
 
 class Part(Strict):
-    """One part of a content; other types than text are refused."""
+    """A part of a content; types other than text are refused."""
 
     type: Literal["text"]
     text: Text
 
 
 class Turn(Strict):
-    """One message."""
+    """A message with its role and its content."""
 
     role: Role
     content: Annotated[
@@ -92,13 +95,13 @@ def read_messages(given: object) -> list[Message]:
     """Read the ``messages`` of a request.
 
     Raises:
-        RequestError: No list, an empty one, or a message at fault, which is named.
+        RequestError: The messages are missing, not a list or empty, or one of them is invalid.
     """
     if given is None:
         raise RequestError("messages: required, a list of {role, content}", param="messages")
     if not isinstance(given, list) or not given:
         raise RequestError(
-            f"messages: must be a list of {{role, content}}, not empty, received {shown(given)}",
+            f"messages: must be a non-empty list of {{role, content}}, received {shown(given)}",
             param="messages",
         )
     return [read_message(turn, f"messages[{i}]") for i, turn in enumerate(given)]
@@ -109,11 +112,11 @@ def read_message(given: object, where: str, roles: Sequence[str] = ROLES) -> Mes
 
     Args:
         given: A mapping with ``role`` and ``content``.
-        where: Its place, for errors.
-        roles: Those it may have.
+        where: Its place in the request or file, for the error message.
+        roles: Allowed roles.
 
     Raises:
-        RequestError: It is something else.
+        RequestError: It is not a message, or its role is not allowed.
     """
     try:
         message = Turn.model_validate(given).message()
@@ -129,7 +132,7 @@ def read_message(given: object, where: str, roles: Sequence[str] = ROLES) -> Mes
 
 
 def _words(error: ErrorDetails, roles: Sequence[str]) -> str:
-    """Return what is wrong with a message in words."""
+    """Return a validation error of a message as text."""
     path = error["loc"]
     received = None if error["type"] == "missing" else error["input"]
     if not path:

@@ -1,7 +1,7 @@
-"""Parameters of a request: their names, ranges and defaults, the same at every entry point.
+"""Names, ranges and defaults of request parameters, the same at every entry point.
 
-A name is known, harmless (it changes no answer), unsupported (it would change the answer, and is
-refused unless it is off) or unknown. ``null`` counts as absent.
+A parameter is known, harmless (it does not change the answer), unsupported (it would change the
+answer, and is refused unless it is off) or unknown. ``null`` counts as absent.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from llmops.engine.openai.messages import BROKEN, Strict, Text
 from llmops.records import Sampling
 
 MAX_ANSWERS = 128
+"""Maximum of ``n``, the number of answers to one request."""
 MAX_STOPS = 16
+"""Maximum number of stop strings."""
 SEEDS = 1 << 64
+"""Number of different seeds."""
 LOWEST_SEED = -(1 << 63)
 ALIASES = {"max_completion_tokens": "max_tokens"}
-"""OpenAI's newer names."""
+"""OpenAI's newer names, and the names that they have here."""
 HARMLESS = frozenset(
     {
         "id",
@@ -36,7 +39,7 @@ HARMLESS = frozenset(
         "user",
     }
 )
-"""What clients send along and what changes no answer."""
+"""Parameters that clients send and that do not change the answer."""
 UNSUPPORTED = {
     "audio": "",
     "best_of": "",
@@ -47,7 +50,7 @@ UNSUPPORTED = {
     "functions": "",
     "logit_bias": "",
     "logprobs": "",
-    "max_new_tokens": " (it is called max_tokens)",
+    "max_new_tokens": " (use max_tokens)",
     "min_p": "",
     "modalities": "",
     "num_beams": "",
@@ -64,7 +67,7 @@ UNSUPPORTED = {
     "verbosity": "",
     "web_search_options": "",
 }
-"""Parameters that would change the answer, and what to do instead."""
+"""Parameters that would change the answer, and what to use instead."""
 OFF: dict[str, tuple[object, ...]] = {
     "best_of": (1,),
     "modalities": (["text"],),
@@ -74,11 +77,11 @@ OFF: dict[str, tuple[object, ...]] = {
     "tool_choice": ("none", "auto"),
     "top_k": (-1,),
 }
-"""Values besides false, 0 and empty ones at which an unsupported parameter changes nothing."""
+"""Values, besides false, 0 and empty ones, at which an unsupported parameter has no effect."""
 
 
 class StreamOptions(Strict):
-    """What a stream holds besides the answer."""
+    """The contents of a stream besides the answer."""
 
     include_usage: bool = False
 
@@ -88,7 +91,7 @@ def _listed(stop: object) -> object:
 
 
 class Parameters(Strict):
-    """Parameters with their defaults; each description completes "must be …" in an error."""
+    """The parameters with their defaults; each description completes "must be …" in an error."""
 
     max_tokens: int | None = Field(None, ge=1, description="a whole number of at least 1")
     temperature: float = Field(
@@ -107,13 +110,15 @@ class Parameters(Strict):
     stop: Annotated[
         list[Annotated[Text, Field(min_length=1)]],
         BeforeValidator(_listed),
-        Field(max_length=MAX_STOPS, description=f"a text or up to {MAX_STOPS} texts, none empty"),
+        Field(
+            max_length=MAX_STOPS, description=f"a non-empty string, or up to {MAX_STOPS} of them"
+        ),
     ] = []  # noqa: RUF012 - pydantic copies it
     stream: bool = Field(False, description="true or false")
     stream_options: StreamOptions | None = Field(None, description="{include_usage: true or false}")
 
     def samplings(self) -> tuple[Sampling, ...]:
-        """Return how each of the ``n`` answers is generated; their seeds follow each other."""
+        """Return the sampling of each of the ``n`` answers; their seeds are consecutive."""
         sampling = Sampling(
             self.max_tokens, self.temperature, self.top_p, self.seed, tuple(self.stop)
         )
@@ -123,40 +128,45 @@ class Parameters(Strict):
 
 
 NAMES = (*Parameters.model_fields, *ALIASES)
+"""All names of supported parameters."""
 INTEGERS = frozenset({"max_tokens", "max_completion_tokens", "n", "seed"})
+"""Names of parameters that are whole numbers."""
 
 
 def known(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that say something, by the names that they have here.
+    """Return the parameters that have an effect, without aliases.
+
+    Args:
+        given: Parameters of a request as a client sent them.
 
     Raises:
-        RequestError: A name is unknown or not supported, or one parameter has two values.
+        RequestError: A parameter is unknown or not supported, or given twice with different values.
     """
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for key, value in given.items():
         if value is None or key in HARMLESS or (key in UNSUPPORTED and _is_off(key, value)):
             continue
         if key not in NAMES:
             raise RequestError(_unknown(key), param=str(key))
         name = ALIASES.get(key, key)
-        if name in found and found[name] != value:
+        if name in parameters and parameters[name] != value:
+            aliases = ", ".join(alias for alias, of in ALIASES.items() if of == name)
             raise RequestError(
-                f"{name}: two values, as it is also called"
-                f" {', '.join(alias for alias, of in ALIASES.items() if of == name)}",
-                param=name,
+                f"{name}: two values, one of them as {aliases}; leave out one", param=name
             )
-        found[name] = value
-    return found
+        parameters[name] = value
+    return parameters
 
 
 def read_parameters(given: Mapping[str, Any]) -> Parameters:
     """Read the values of parameters.
 
     Args:
-        given: From ``known``.
+        given: Parameters from ``known``.
 
     Raises:
-        RequestError: A value is of the wrong type or out of range, or parameters contradict.
+        RequestError: A value has the wrong type or is out of range, or two parameters contradict
+            each other.
     """
     try:
         read = Parameters.model_validate(given)
@@ -170,9 +180,9 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
             f"{name}: must be {allowed}, received {shown(given[name])}", param=name
         ) from None
     if read.stream_options is not None and not read.stream:
-        raise RequestError("stream_options: only with stream true", param="stream_options")
+        raise RequestError("stream_options: allowed only with stream: true", param="stream_options")
     if read.stream and read.n > 1:
-        raise RequestError(f"n: a stream holds one answer, received {read.n}", param="n")
+        raise RequestError(f"n: must be 1 for a stream, received {read.n}", param="n")
     return read
 
 
@@ -191,5 +201,5 @@ def _unknown(name: object) -> str:
 
 
 def _after(seed: int, steps: int) -> int:
-    """Return the seed some steps on; the highest is followed by the lowest."""
+    """Return the seed this many steps later; the lowest follows the highest."""
     return (seed + steps - LOWEST_SEED) % SEEDS + LOWEST_SEED

@@ -1,6 +1,6 @@
-"""Replies of the OpenAI protocol: whole answers, and the chunks of a stream.
+"""Write replies of the OpenAI protocol: complete ones, and the chunks of a stream.
 
-``tests`` read them with the types of the official client.
+The tests read them with the types of the official client.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from llmops.records import Answer
 
 
 class Reply:
-    """The parts of one reply, all with the same id, time and model.
+    """A reply, whose parts all have the same id, time and model.
 
     Args:
-        model: The version that answers, never the alias that was asked for.
-        chat: Shape of chat completions, else of text completions.
+        model: The version that answers, never the alias in the request.
+        chat: Write a chat completion rather than a text completion.
     """
 
     def __init__(self, model: str, *, chat: bool = True) -> None:
@@ -31,10 +31,10 @@ class Reply:
         }
 
     def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
-        """Return the reply to a request that does not stream.
+        """Return the complete reply to a request without streaming.
 
         Args:
-            answers: Its choices, all to the same prompt.
+            answers: Answers to the same prompt, one for each choice.
         """
         kind = "chat.completion" if self._chat else "text_completion"
         choices = [
@@ -46,7 +46,12 @@ class Reply:
     def chunks(
         self, pieces: Iterable[str | Answer], *, include_usage: bool = False
     ) -> Iterator[dict[str, Any]]:
-        """Yield the chunks of one answer from its pieces, the last of which is the ``Answer``."""
+        """Yield the chunks of a streamed answer.
+
+        Args:
+            pieces: Pieces of text, then the ``Answer``.
+            include_usage: End with the token counts.
+        """
         yield from self.start()
         for piece in pieces:
             if isinstance(piece, Answer):
@@ -55,15 +60,15 @@ class Reply:
                 yield self.piece(piece)
 
     def start(self) -> list[dict[str, Any]]:
-        """Return what a stream begins with: who speaks; nothing for a text completion."""
+        """Return the first chunk of a stream, which has the role; none for a text completion."""
         return [self._chunk({"role": "assistant", "content": ""})] if self._chat else []
 
     def piece(self, text: str) -> dict[str, Any]:
-        """Return the chunk of a piece of text."""
+        """Return the chunk for a piece of text."""
         return self._chunk({"content": text}, text)
 
     def end(self, answer: Answer, *, include_usage: bool) -> list[dict[str, Any]]:
-        """Return what a stream ends with: why the answer ended, then token counts if wanted."""
+        """Return the last chunks of a stream: the finish reason, then token counts on request."""
         last = self._chunk({}, reason=answer.finish_reason)
         counts = {
             **self._head,
@@ -93,7 +98,7 @@ class Reply:
 
 
 def _usage(answers: Sequence[Answer]) -> dict[str, int]:
-    """Return the token counts; the prompt is read once, however many answers it gets."""
+    """Return the token counts; the prompt counts once, whatever the number of answers."""
     prompt, completion = answers[0].prompt_tokens, sum(answer.tokens for answer in answers)
     return {
         "prompt_tokens": prompt,

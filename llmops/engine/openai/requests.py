@@ -1,6 +1,7 @@
-"""Requests of the OpenAI protocol: the one reader for MLflow's flavor and for deployments.
+"""Read requests of the OpenAI protocol, for the MLflow flavor and for deployments alike.
 
-What cannot be done is refused by name, never ignored, in the same words at every entry point.
+Unsupported parameters are refused by name and never ignored, with the same message at every entry
+point.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from llmops.engine.openai.parameters import Parameters, known, read_parameters
 from llmops.records import Message, Sampling
 
 TEXTS = ("messages", "prompt")
+"""Keys of a request that hold its text; all others are parameters."""
 Prompt = TypeVar("Prompt", list[Message], str)
 
 
@@ -24,10 +26,10 @@ class Request(Generic[Prompt]):
     """A request that can be answered.
 
     Attributes:
-        prompt: Messages of a chat, or the text that a completion continues.
-        samplings: One for each of the ``n`` answers; their seeds differ.
-        stream: The answer is wanted in pieces.
-        include_usage: A stream ends with the token counts.
+        prompt: Messages of a chat, or a text to continue.
+        samplings: The sampling of each of the ``n`` answers; their seeds differ.
+        stream: Whether to stream the answer.
+        include_usage: Whether a stream ends with the token counts.
     """
 
     prompt: Prompt
@@ -40,7 +42,7 @@ def read_body(raw: bytes) -> dict[str, Any]:
     """Read the JSON of a request.
 
     Raises:
-        RequestError: It is not JSON, or no object.
+        RequestError: The body is not JSON, or not an object.
     """
     try:
         body = json.loads(raw)
@@ -52,22 +54,22 @@ def read_body(raw: bytes) -> dict[str, Any]:
 
 
 def check_model(given: Mapping[str, Any], served: Collection[str]) -> None:
-    """Refuse a request that names another model.
+    """Refuse a request to another model.
 
     Args:
         given: The request.
-        served: What it may call the model.
+        served: Names of the model that this server serves.
 
     Raises:
-        RequestError: It names none.
-        ApiError: It names another: 404.
+        RequestError: The request names no model.
+        ApiError: The request names another model (404).
     """
     names = ", ".join(sorted(served))
     model = given.get("model")
     if not isinstance(model, str):
-        raise RequestError(f"model: required; this server answers to {names}", param="model")
+        raise RequestError(f"model: required; allowed: {names}", param="model")
     if model not in served:
-        message = f"model {model[:200]!a} is not here; this server answers to {names}"
+        message = f"model {model[:200]!a} is not served here; allowed: {names}"
         raise ApiError(404, message, param="model", code="model_not_found")
 
 
@@ -77,15 +79,17 @@ def read_chat(
     """Read a chat request.
 
     Args:
-        given: ``messages``, and parameters.
-        common: From ``parameters.known``: parameters that hold where the request has none.
+        given: ``messages`` and parameters.
+        common: Defaults for parameters that the request lacks, from ``parameters.known``.
 
     Raises:
-        RequestError: A message or parameter is at fault.
+        RequestError: A message or a parameter is invalid.
     """
     parameters = _parameters(given, common)
     if given.get("prompt") is not None:
-        raise RequestError("prompt: a chat request has messages; leave out one", param="prompt")
+        raise RequestError(
+            "prompt: not allowed in a chat request, which has messages", param="prompt"
+        )
     return _request(read_messages(given.get("messages")), parameters)
 
 
@@ -93,15 +97,15 @@ def read_completion(given: Mapping[str, Any]) -> Request[str]:
     """Read a request to continue a text.
 
     Args:
-        given: ``prompt``, and parameters.
+        given: ``prompt`` and parameters.
 
     Raises:
-        RequestError: The prompt or a parameter is at fault.
+        RequestError: The prompt or a parameter is invalid.
     """
     parameters = _parameters(given, None)
     if given.get("messages") is not None:
         raise RequestError(
-            "messages: a completion has a prompt; messages go to /v1/chat/completions",
+            "messages: not allowed in a completion; send messages to /v1/chat/completions",
             param="messages",
         )
     return _request(read_prompt(given.get("prompt")), parameters)
@@ -111,7 +115,7 @@ def read_prompt(given: object) -> str:
     """Read a prompt.
 
     Raises:
-        RequestError: It is missing or no text.
+        RequestError: The prompt is missing or not text.
     """
     if given is None:
         raise RequestError("prompt: required", param="prompt")

@@ -1,4 +1,4 @@
-"""Rows of a DataFrame as requests: how MLflow's callers hand in many at once."""
+"""Read the rows of a DataFrame as requests, as MLflow passes several at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from llmops.engine.openai.parameters import INTEGERS, NAMES, UNSUPPORTED
 from llmops.engine.openai.requests import TEXTS
 
 COLUMNS = frozenset({*TEXTS, *NAMES, *UNSUPPORTED})
-"""Names of columns that are part of a request; others are the caller's own."""
+"""Names of columns that belong to a request; all others are ignored."""
 
 
 def rows(frame: Any) -> list[dict[str, Any]]:
@@ -22,7 +22,7 @@ def rows(frame: Any) -> list[dict[str, Any]]:
 
 
 def cell(column: str, value: Any) -> Any:
-    """Return a cell as JSON would have it; a gap in its column has made 16.0 of 16."""
+    """Return a cell as JSON has it: 16 where pandas made 16.0 of it because of a missing cell."""
     value = plain(value)
     if column in INTEGERS and isinstance(value, float) and value.is_integer():
         return int(value)
@@ -30,7 +30,7 @@ def cell(column: str, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Return numpy's arrays and numbers, which MLflow and pandas make of JSON, as Python's own."""
+    """Convert the numpy arrays and numbers that MLflow and pandas make of JSON to Python values."""
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
@@ -40,7 +40,7 @@ def plain(value: Any) -> Any:
 
 
 def is_empty(value: Any) -> bool:
-    """Return whether a cell is missing; pandas has several words for that."""
+    """Return whether a cell is missing; pandas has several values for that."""
     import pandas as pd
 
     if value is None or value is pd.NA or value is pd.NaT:

@@ -1,1 +1,5 @@
-"""The vLLM engine: a server process of its own, on loopback."""
+"""The vLLM engine: a vLLM server in a separate process, on loopback."""
+
+from llmops.engine.vllm.engine import VllmEngine
+
+__all__ = ["VllmEngine"]

@@ -1,7 +1,7 @@
-"""The vLLM engine: a server on loopback with one base model and its adapters, asked over HTTP.
+"""The vLLM engine: a server on loopback with one base model and its adapters, used over HTTP.
 
-It answers what ``LocalEngine`` answers, faster on a GPU. Requests name a model by its digest, so
-an answer cannot come from other bytes than those of its side.
+It gives the same answers as ``LocalEngine``, faster on a GPU. Requests name the model by its
+digest, so an answer always comes from the exact bytes of its side.
 """
 
 from __future__ import annotations
@@ -19,45 +19,47 @@ from llmops.engine.openai.parallel import concurrently
 from llmops.engine.protocol import Capabilities, Engine
 from llmops.engine.requests import Key, Request, Turn, check_requests
 from llmops.engine.sides import common_base, files_of
-from llmops.engine.vllm.process import Environment, Server, find_environment
+from llmops.engine.vllm.environment import Environment, find_environment
+from llmops.engine.vllm.process import Server
 from llmops.errors import UsageError, rephrased
 from llmops.models import adapters, generation_config, safety, vllm_limits
 from llmops.records import Answer, Likelihood, LoadOptions, ModelFiles, Side
 
 CONCURRENCY = 64
-"""Requests at once, if nobody says otherwise; vLLM puts them into batches itself."""
+"""Default maximum number of requests in flight; vLLM batches them itself."""
 DEFAULTS = LoadOptions()
 START_SECONDS = 600.0
+"""Maximum seconds until the server is ready."""
 ANSWER_SECONDS = 3600.0
-"""For one answer: a CPU is slow, and an attempt given up here would go on over there."""
+"""Maximum seconds for one answer. CPUs are slow, and an abandoned request continues in the server."""
 RETRIES = 2
 EMPTY_SLOTS = 1
-"""On a CPU vLLM computes prompts of the base with its last slot, if adapters are in the same batch
-(vllm#48421): it must be empty, and adapters take the first ones."""
+"""Adapter slots that stay empty on a CPU. If a batch contains adapters, vLLM computes its prompts to
+the base model with the last slot (vllm#48421), so this slot must hold no adapter."""
 
 
 class VllmEngine(Engine):
-    """A vLLM server that is ready to answer; ``close`` it, or use it in a ``with``.
+    """A vLLM server that is ready to answer; ``close`` it, or use it in a ``with`` statement.
 
     Args:
-        sides: What to load; all must share one base.
-        python: Interpreter of the environment that has vLLM; see ``find_environment``.
-        options: Their ``dtype``; ``auto`` is float32 on CPU, bfloat16 elsewhere. vLLM decides the
-            rest by its own ``arguments``.
-        room: Adapters that may come later, by ``load_adapter``.
-        rank: Their highest rank; by default that of the sides.
-        arguments: Further ones of vLLM's server, such as ``--gpu-memory-utilization=0.5``.
-        seconds: To become ready.
+        sides: The sides to load, which must share one base model.
+        python: Interpreter of the environment with vLLM; see ``find_environment``.
+        options: Only ``dtype`` may be set; ``auto`` is float32 on CPU, bfloat16 elsewhere. All other
+            settings go through ``arguments``.
+        room: Number of adapters that may be added later with ``load_adapter``.
+        rank: Highest rank of these adapters; by default the highest rank of the sides.
+        arguments: Further arguments of vLLM's server, such as ``--gpu-memory-utilization=0.5``.
+        seconds: Maximum seconds until the server is ready.
 
     Attributes:
-        version: Of vLLM.
-        log: What the server writes; removed at the end unless it failed.
+        version: Version of vLLM.
+        log: Log file of the server; deleted at the end unless the server failed.
 
     Raises:
-        UsageError: The sides have different bases, vLLM cannot serve one of them as it is, or an
-            option is set that it does not have.
-        NotFoundError: There is no vLLM.
-        ServeError: The server did not start.
+        UsageError: The sides have different base models, vLLM cannot serve one of them as it is, or
+            an unsupported option is set.
+        NotFoundError: No environment with vLLM exists on this machine.
+        ServeError: The server does not start.
     """
 
     def __init__(
@@ -73,8 +75,9 @@ class VllmEngine(Engine):
     ) -> None:
         if options != LoadOptions(dtype=options.dtype, base=options.base):
             raise UsageError(
-                "the engine `vllm` has the option dtype; received attention, device or quantization",
-                next_command="VllmEngine(…, arguments=[…]) with arguments of vLLM's server",
+                "the engine `vllm` takes only the option dtype;"
+                " received attention, device or quantization",
+                next_command="pass arguments of vLLM's server: VllmEngine(…, arguments=[…])",
             )
         files = files_of(sides)
         self._base, self._room = common_base(files), room
@@ -98,7 +101,7 @@ class VllmEngine(Engine):
         self._models = {name: self._client(name) for name in names}
 
     def _base_arguments(self, environment: Environment, dtype: str) -> list[str]:
-        """Return what tells the server which base to load, and how."""
+        """Return the server's arguments for the base model and its dtype."""
         if dtype == "auto":
             dtype = "float32" if environment.cpu else "bfloat16"
         return [
@@ -109,20 +112,20 @@ class VllmEngine(Engine):
 
     @property
     def capabilities(self) -> Capabilities:
-        """See ``Engine``."""
+        """Streaming only; the context length is unknown. See ``Engine``."""
         return Capabilities(likelihood=False, stream=True, completion=False)
 
     def answer(
         self, requests: Sequence[Request], *, batch_size: int | None = None
     ) -> Generator[tuple[Key, Answer]]:
-        """Answer requests to one side or several; all are on their way together. See ``Engine``.
+        """Answer requests to one or more sides, all in flight together; see ``Engine``.
 
         Args:
-            requests: Each names its side, its conversation and its sampling.
-            batch_size: Requests at once at most.
+            requests: Conversations, each with its side, its sampling and a unique key.
+            batch_size: Maximum number of requests in flight, 64 by default.
 
         Raises:
-            UsageError: See ``Engine``; or a text is to be continued.
+            UsageError: See ``Engine``; or a request contains a text to continue.
             ServeError: The server ended.
         """
         check_requests(requests)
@@ -133,25 +136,34 @@ class VllmEngine(Engine):
         """Yield pieces of text, then the answer; see ``Engine``.
 
         Raises:
-            ServeError: The server ended, or broke the answer off.
+            UsageError: See ``Engine``; or the request contains a text to continue.
+            ServeError: The server ended, or broke off the answer.
         """
         check_requests([request])
         self._check([request])
         yield from self._models[request.side.digest].stream(chat_of(request), request.sampling)
 
     def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
-        """Refuse: a server gives answers, not the likelihood of one."""
+        """Refuse: the protocol cannot compute the likelihood of a given answer.
+
+        Raises:
+            UsageError: Always.
+        """
         raise UsageError(
-            "the engine `vllm` computes no likelihoods", next_command="the engine `local`"
+            "the engine `vllm` computes no likelihoods", next_command="use the engine `local`"
         )
 
     def load_adapter(self, side: ModelFiles) -> None:
-        """Loads a further adapter of the same base while the server runs.
+        """Load another adapter of the same base model while the server runs.
+
+        Args:
+            side: The adapter; nothing happens if it is loaded already.
 
         Raises:
-            UsageError: It has another base or a higher rank, there is no room, or vLLM cannot
-                serve it.
-            LlmopsError: vLLM refuses it.
+            UsageError: The adapter has another base model or too high a rank, the server has no
+                room for it, or vLLM cannot serve it.
+            LlmopsError: vLLM refuses the adapter.
+            ServeError: The server ended.
         """
         if side.digest in self._models:
             return
@@ -159,10 +171,13 @@ class VllmEngine(Engine):
         rank = _rank(side)
         if rank > self._rank:
             raise UsageError(
-                f"{side.uri}: has rank {rank}, the server was started for {self._rank}"
+                f"{side.uri}: has rank {rank}; this server takes rank {self._rank} at most"
             )
         if self._room < 1:
-            raise UsageError(f"{side.uri}: the server was started with no room for it")
+            raise UsageError(
+                f"{side.uri}: this server has no room for another adapter",
+                next_command="open the engine with a larger room: VllmEngine(…, room=1)",
+            )
         body = {"lora_name": side.digest, "lora_path": str(side.adapter_dir)}
         with rephrased(lambda message: f"{side.uri}: {message}"):
             self._server.post("/v1/load_lora_adapter", body)
@@ -191,7 +206,7 @@ class VllmEngine(Engine):
 
     def _check(self, requests: Sequence[Request]) -> None:
         if self._closed:
-            raise UsageError("the engine is closed: open another one")
+            raise UsageError("the engine is closed; open a new one")
         for request in requests:
             if request.side.digest not in self._models:
                 raise UsageError(f"{request.side.uri}: this server has not loaded it")
@@ -203,22 +218,22 @@ class VllmEngine(Engine):
         if answer.error is not None:
             outage = client.outage(request.sampling)
             if outage is not None:
-                self._server.check_answers()  # it knows the server's last words
+                self._server.check_answers()  # its error quotes the log
                 raise server_gone(client.endpoint, outage)
         return answer
 
 
 def _rank(side: ModelFiles) -> int:
-    """An adapter's rank, 0 without one.
+    """Return the rank of a side's adapter, 0 without an adapter.
 
     Raises:
-        UsageError: vLLM would refuse the side, or answer otherwise than it does.
+        UsageError: vLLM would refuse the side, or answer differently from it.
     """
-    merged = f"llmops export {side.uri} DIRECTORY --format merged, or the engine `local`"
+    merged = f"llmops export {side.uri} DIRECTORY --format merged, or use the engine `local`"
     if side.tokenizer_dir is not None:
         raise UsageError(
             f"{side.uri}: has a tokenizer, chat template or generation configuration of its own;"
-            " a vLLM server has those of its base for all",
+            " a vLLM server uses those of the base model for all sides",
             next_command=merged,
         )
     if side.adapter_dir is None:
@@ -231,12 +246,15 @@ def _rank(side: ModelFiles) -> int:
 
 
 def _generation(base: Path) -> list[str]:
-    """Only what ``LocalEngine`` reads of ``generation_config.json``; the request says the rest."""
+    """Return the server's arguments for the settings that ``LocalEngine`` also reads.
+
+    These are in the base model's ``generation_config.json``; each request has the other settings.
+    """
     settings = generation_config.of_model(base)
     if settings.suppressed:
         raise UsageError(
-            f"{base / generation_config.FILE}: sets suppress_tokens, which vLLM does not do",
-            next_command="the engine `local`",
+            f"{base / generation_config.FILE}: sets suppress_tokens, which vLLM does not support",
+            next_command="use the engine `local`",
         )
     given = ["--generation-config", "vllm"]
     if settings.repetition_penalty != 1.0:

@@ -1,13 +1,12 @@
-"""Runs a command that ends with whoever wants it, however that one ends.
+"""Run a command that ends when its owner ends, however the owner ends.
 
     python guard.py FD FOLDER COMMAND …
 
-The owner holds the other end of the pipe ``FD``. When the owner closes it, or is killed, the pipe
-ends; then the command is asked to end, and after a while it is killed with all that it started:
-vLLM's own processes go on computing when their parent is killed. ``FOLDER`` goes last, with what
-they left there.
+The owner holds the other end of the pipe ``FD``, which closes when the owner closes it or is killed.
+The command is then terminated, and after a grace period killed with all processes that it started:
+vLLM's own processes keep computing when their parent is killed. Finally ``FOLDER`` is deleted.
 
-Run as a file, so that it needs the standard library alone.
+This module is run as a file, so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -24,21 +23,28 @@ from contextlib import suppress
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
-"""From the request to end until the kill."""
+"""Seconds between terminating and killing the command."""
 CHILDREN_SECONDS = 3.0
-"""For what the command started, once it has ended, and again once asked: they remove their shared
-memory, which is not done by a kill."""
-NOTHING = 0
-"""The signal that only asks whether there is anybody."""
+"""Seconds for the command's children to end once it has ended, and again once they are terminated.
+Ending by themselves they remove their shared memory; killed ones leave it behind."""
+NO_SIGNAL = 0
+"""The signal number that only tests whether a process exists."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the command; returns its exit status, or 128 and the signal that ended it."""
+    """Run the command until it ends or the pipe closes.
+
+    Args:
+        arguments: The pipe's file descriptor, the folder to delete, and the command.
+
+    Returns:
+        The command's exit status, or 128 plus the number of the signal that ended it.
+    """
     pipe, folder, command = int(arguments[0]), arguments[1], list(arguments[2:])
-    # A group of its own, which holds the command's children also after their parent is gone.
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the pipe alone decides
+        signal.signal(ignored, lambda *_: None)  # the command would inherit SIG_IGN
+    # Its own process group, which still contains the command's children when it has ended.
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)  # the pipe alone decides
     try:
         while child.poll() is None:
             if select.select([pipe], [], [], POLL_SECONDS)[0]:
@@ -54,13 +60,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _end(group: int) -> None:
-    """Ends what the command started: of itself, then asked, then killed."""
-    with suppress(ProcessLookupError):  # nobody is left
-        for number in (NOTHING, signal.SIGTERM):
+    """Wait for the processes of a group to end, then terminate them, then kill them."""
+    with suppress(ProcessLookupError):  # no process is left
+        for number in (NO_SIGNAL, signal.SIGTERM):
             os.killpg(group, number)
             until = time.monotonic() + CHILDREN_SECONDS
             while time.monotonic() < until:
-                os.killpg(group, NOTHING)
+                os.killpg(group, NO_SIGNAL)
                 time.sleep(POLL_SECONDS)
         os.killpg(group, signal.SIGKILL)
 

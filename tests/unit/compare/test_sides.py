@@ -112,7 +112,7 @@ def test_a_server_that_always_fails_is_an_error_not_a_verdict(bot: str, suite: P
 
     with answering(down) as address:
         uri = f"openai:{address}/v1#bot"
-        with pytest.raises(LlmopsError, match="not even a greeting: Error code: 400") as caught:
+        with pytest.raises(LlmopsError, match="not even a probe: Error code: 400") as caught:
             compare(bot, uri, suite, CONFIG, scorers=SCORERS)
     assert caught.value.exit_code == 1
     assert not connection.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")
@@ -143,7 +143,7 @@ def test_a_server_that_ends_in_the_middle_is_an_error_not_a_verdict(
 
     with answering(ending) as address:
         uri = f"openai:{address}/v1#bot"
-        with pytest.raises(LlmopsError, match="not even a greeting") as caught:
+        with pytest.raises(LlmopsError, match="not even a probe") as caught:
             compare(bot, uri, suite, CONFIG, scorers=SCORERS)
         assert caught.value.exit_code == 1
         assert not connection.client().search_runs(["0"], "tags.`llmops.kind` = 'ab'")

@@ -15,7 +15,9 @@ def test_the_context_has_several_names() -> None:
 
     assert context_of(GPT2Config(n_positions=77), "base") == 77
     assert context_of(MptConfig(max_seq_len=78), "base") == 78
-    with pytest.raises(UsageError, match=r"base: its config\.json does not say how many tokens"):
+    with pytest.raises(
+        UsageError, match=r"base: its config\.json does not state the context length"
+    ):
         context_of(BloomConfig(), "base")
 
 

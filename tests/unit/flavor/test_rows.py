@@ -71,15 +71,15 @@ def test_keys_that_change_no_answer_are_ignored() -> None:
         ({"top_p": 1.5}, "top_p: must be a number above 0, at most 1"),
         ({"n": 0}, "n: must be"),
         ({"seed": "x"}, "seed: must be"),
-        ({"stop": [""]}, "stop: must be a text"),
-        ({"stop": [3]}, "stop: must be a text"),
-        ({"stop": 3}, "stop: must be a text"),
+        ({"stop": [""]}, "stop: must be a non-empty string"),
+        ({"stop": [3]}, "stop: must be a non-empty string"),
+        ({"stop": 3}, "stop: must be a non-empty string"),
         ({"logprobs": True}, "logprobs: not supported"),
         ({"tools": [{}]}, "tools: not supported"),
-        ({"max_new_tokens": 3}, r"max_new_tokens: not supported \(it is called max_tokens"),
+        ({"max_new_tokens": 3}, r"max_new_tokens: not supported \(use max_tokens"),
         ({"max_tokens": 3, "max_completion_tokens": 4}, "max_tokens: two values"),
         ({"tempratur": 0.5}, r"tempratur: unknown parameter \(did you mean temperature\?\)"),
-        ({"messages": CHAT}, "prompt: a chat request has messages"),
+        ({"messages": CHAT}, "prompt: not allowed in a chat request"),
     ],
 )
 def test_a_wrong_parameter_is_named_with_its_row(row: dict[str, Any], says: str) -> None:
@@ -122,7 +122,7 @@ def test_whole_answers_are_no_streams() -> None:
     assert request.samplings == (Sampling(3),)
     with pytest.raises(UsageError, match="answers one row, received 2"):
         read_one(["a", "b"])
-    with pytest.raises(UsageError, match="row 0: n: a stream holds one answer"):
+    with pytest.raises(UsageError, match="row 0: n: must be 1 for a stream"):
         read_one({"prompt": "a"}, {"n": 2})
 
 

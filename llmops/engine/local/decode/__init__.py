@@ -1,1 +1,1 @@
-"""From token ids to answers: batches, their memory, sampling, likelihoods."""
+"""Token ids in, answers out: batches and their memory, sampling, likelihoods."""

@@ -1,8 +1,9 @@
-"""From prompts to answers: one batch through transformers' ``generate``.
+"""Answer the prompts of one batch with transformers' ``generate``.
 
-``generate`` runs greedily over the whole batch; ``sampling`` decides what it sees and ``EndRows``
-when it ends. Once enough rows have ended it is interrupted, and goes on with the others alone.
-In half precision the kernels round batches of other shapes otherwise, which may tip a near-tie.
+``generate`` decodes the whole batch greedily; the processors in ``sampling`` change the logits that
+it receives, and ``EndRows`` decides when it ends. Once enough rows have ended, it is interrupted
+and resumes with the remaining rows alone. In half precision, kernels round differently for other
+batch shapes, which may flip a near-tie.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ from llmops.models import compat
 from llmops.records import Answer
 
 LIVE_SHARE = 0.75
-"""Share of rows that still run below which a batch is cut down to them."""
+"""A batch is reduced to its running rows once they are no more than this share of it."""
 
 
 class EndRows:
-    """A stopping criterion that gives each row its token and ends the batch.
+    """A stopping criterion that hands each row its new token and ends the batch.
 
     Args:
-        rows: Of the batch.
-        cancelled: Set by somebody who wants no more tokens.
-        share: The batch ends once no more than this share of its rows goes on.
+        rows: Rows of the batch.
+        cancelled: Ends the batch once set.
+        share: The batch ends once no more than this share of its rows is still running.
     """
 
     def __init__(self, rows: Sequence[Row], cancelled: threading.Event, share: float) -> None:
         self._rows, self._cancelled, self._few = rows, cancelled, share * len(rows)
 
     def __call__(self, input_ids: Any, scores: Any, **_: Any) -> Any:
-        """Which rows are done, (B,), now that the ids have one token more."""
+        """Return which rows are done, (B,), after one more token in the ids (B, T)."""
         import torch
 
         for row, token in zip(self._rows, input_ids[:, -1].tolist(), strict=True):
@@ -58,28 +59,31 @@ def decode(
     streamer: Any = None,
     cancelled: threading.Event | None = None,
 ) -> list[Answer]:
-    """Answers the prompts of a batch.
+    """Answer the prompts of a batch.
 
     Args:
-        model: Of transformers or PEFT.
-        prompts: Those of the same adapter are neighbours.
+        model: A model from transformers or PEFT.
+        prompts: Prompts, in which those of the same adapter are adjacent.
         mixture: Computes each row with its own adapter; ``None`` if the right one is active.
-        device: Where the model reads its ids.
-        streamer: Of transformers; for a batch of one prompt.
-        cancelled: Ends the batch at its next token.
+        device: Device that holds the input token ids.
+        streamer: A streamer from transformers, for a batch of one prompt.
+        cancelled: Ends the batch at its next token once set.
+
+    Returns:
+        An answer for each prompt, in their order.
 
     Raises:
-        UnmixableError: A layer does not see its batch row by row.
+        UnmixableError: A layer receives an input whose first dimension is not the batch.
     """
     batch = _Batch(model, prompts, mixture, device)
     cancelled = cancelled or threading.Event()
     while batch.live and not cancelled.is_set():
-        batch.go_on(cancelled, streamer)
+        batch.extend(cancelled, streamer)
     return [row.answer() for row in batch.rows]
 
 
 class _Batch:
-    """Rows side by side: ids and mask (B, T), and their keys and values so far."""
+    """The rows of a batch: token ids and attention mask, both (B, T), and the KV cache."""
 
     def __init__(
         self, model: Any, prompts: Sequence[Prompt], mixture: Mixture | None, device: Any
@@ -96,8 +100,8 @@ class _Batch:
             shared = compute_prefix(model, prompts, mixture, self._cache, device)
             self._mask = masked(self._mask, shared) if shared else self._mask
 
-    def go_on(self, cancelled: threading.Event, streamer: Any) -> None:
-        """Generates until all rows have ended, or so many that the others are better off alone."""
+    def extend(self, cancelled: threading.Event, streamer: Any) -> None:
+        """Generate until all rows have ended, or a smaller batch of the running ones is faster."""
         import torch
 
         adapters = [row.prompt.adapter for row in self.live]
@@ -126,7 +130,7 @@ class _Batch:
         )
 
     def _keep(self, kept: list[int], ids: Any) -> None:
-        """Goes on with some of the rows only."""
+        """Reduce the batch to the rows that are kept."""
         import torch
 
         self.live = [self.live[i] for i in kept]
@@ -140,7 +144,11 @@ class _Batch:
 
 
 def _new_cache(model: Any) -> Any:
-    """Keys and values from which rows can be taken; ``None`` if this model keeps something else."""
+    """Return an empty KV cache from which rows can be removed.
+
+    Returns:
+        The cache; ``None`` if the model uses another kind of cache.
+    """
     from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
@@ -150,7 +158,8 @@ def _new_cache(model: Any) -> Any:
     if not compat.keeps_default_cache(base):
         return None
     cache = DynamicCache(config=base.config)
-    if not all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in cache.layers):
+    layers = cache.layers
+    if not all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in layers):
         return None
-    cache.layers = [GrowingLayer() if type(one) is DynamicLayer else one for one in cache.layers]
+    cache.layers = [GrowingLayer() if type(layer) is DynamicLayer else layer for layer in layers]
     return cache

@@ -1,7 +1,7 @@
-"""Keys and values with room behind them: a new token is written there, and nothing is copied.
+"""A KV cache with spare room: new tokens are written there without copying the old ones.
 
-transformers' ``DynamicLayer`` joins old and new at every token. For 64 rows of some 100 tokens of
-SmolLM2-135M that was a fifth of all time on a CPU.
+transformers' ``DynamicLayer`` concatenates old and new tokens at every step. With 64 rows of about
+100 tokens of SmolLM2-135M, this took a fifth of the total time on a CPU.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from transformers.cache_utils import DynamicLayer
 
 ROOM = 32
-"""Tokens that can be added before the whole is copied once."""
+"""Tokens that can be added before the cache is copied to a larger tensor."""
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """The cache of a layer of full attention; keys and values are (B, heads, T, head size)."""
+    """The KV cache of a full-attention layer; keys and values are (B, heads, T, head size)."""
 
     keys: Any
     values: Any
@@ -26,7 +26,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self._rooms = (_Room(), _Room())
 
     def update(self, key_states: Any, value_states: Any, *_: Any, **__: Any) -> tuple[Any, Any]:
-        """See ``DynamicLayer``."""
+        """Append keys and values, and return all; see ``DynamicLayer``."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         keys, values = self._rooms
@@ -35,20 +35,20 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         return self.keys, self.values
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
-        """See ``DynamicLayer``; the memory of the rows that go is free at once."""
+        """Keep the rows of these indices and free the others' memory; see ``DynamicLayer``."""
         super().batch_select_indices(indices)
         self._rooms = (_Room(), _Room())
 
 
 class _Room:
-    """A tensor that is longer than what it holds."""
+    """A tensor with spare room behind the tokens that it contains."""
 
     def __init__(self) -> None:
         self._whole: torch.Tensor | None = None
         self._held: torch.Tensor | None = None
 
     def joined(self, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """Old and new tokens: in place if the old ones are what was returned last."""
+        """Append new tokens to old ones, in place if the old ones are the last returned tensor."""
         begin = old.shape[-2] if old.numel() else 0
         end = begin + new.shape[-2]
         whole = self._whole if old is self._held else None

@@ -1,4 +1,4 @@
-"""The log-likelihood of given text under a model."""
+"""Compute the log-likelihood of given answers under a model."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from llmops.engine.requests import Pair
 from llmops.models import compat
 
 SCORE_BATCH = 8
+"""Maximum number of pairs in a batch."""
 SCORE_TOKENS = 4_096
-"""Logits over the vocabulary are large: 4,096 tokens x 49,152 words are 800 MB in fp32."""
+"""Maximum padded tokens of a batch. Logits are large: 4,096 tokens of a vocabulary of 49,152 take
+800 MB in fp32."""
 
 
 def score(model: Any, pairs: Sequence[Pair], device: Any) -> list[tuple[float, int]]:
-    """Log-likelihood of the response of each pair, given its prompt.
+    """Return the log-likelihood of each pair's response given its prompt.
 
     Args:
-        model: Of transformers or PEFT.
-        pairs: Token ids.
-        device: Where the model reads its ids.
+        model: A model from transformers or PEFT.
+        pairs: Token ids of prompts and responses, one batch.
+        device: Device that holds the input token ids.
 
     Returns:
-        For each pair the sum of natural-log token probabilities, and the token count.
+        For each pair, the sum of the natural-log probabilities of the response's tokens, and the
+        number of these tokens.
     """
     import torch
 
@@ -44,7 +47,7 @@ def score(model: Any, pairs: Sequence[Pair], device: Any) -> list[tuple[float, i
 
 
 def _logits(model: Any, inputs: dict[str, Any], first: int) -> Any:
-    """Logits (B, T - first, V) from the first position on that is needed."""
+    """Return the logits (B, T - first, V) from position ``first`` on."""
     base = unwrapped(model)
     width = inputs["input_ids"].shape[1]
     if compat.takes_logits_to_keep(base):

@@ -1,4 +1,4 @@
-"""Batches that fit into memory: one that does not is halved, and its size remembered."""
+"""Keep batches within memory: halve a batch that runs out of it, and remember the size."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from llmops.errors import LlmopsError
 
 
 class Sized(Protocol):
-    """What is computed in a batch with others."""
+    """An item of a batch, whose lengths in tokens are known."""
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """Tokens of the prompt, and of what follows it at most."""
+        """Tokens of the prompt, and maximum tokens after it."""
         ...
 
 
 Item = TypeVar("Item", bound=Sized)
 Result = TypeVar("Result")
 
-# What torch says when the allocator of the CPU, a BLAS library or C++ itself gets no memory.
 NO_MEMORY = (
     "DefaultCPUAllocator",
     "not enough memory",
@@ -30,13 +29,17 @@ NO_MEMORY = (
     "bad_alloc",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )
+"""Parts of torch's messages when the CPU allocator, a BLAS library or C++ runs out of memory."""
 
 
 class Budget:
-    """Padded tokens that are computed at once; learns from failures.
+    """The maximum number of padded tokens in a batch; lowered whenever memory runs out.
 
     Args:
-        tokens: To begin with.
+        tokens: The initial maximum.
+
+    Attributes:
+        tokens: The current maximum.
     """
 
     def __init__(self, tokens: int) -> None:
@@ -50,16 +53,16 @@ class Budget:
         rows: int,
         width: int,
     ) -> Generator[Result]:
-        """Compute items in batches, short ones first.
+        """Compute items in batches, shortest first.
 
         Args:
-            items: Their lengths are known.
+            items: Prompts or pairs.
             work: Computes a batch.
-            rows: Items in a batch at most.
-            width: Tokens of a padded row at most.
+            rows: Maximum number of items in a batch.
+            width: Maximum tokens of a padded row.
 
         Yields:
-            What ``work`` returns, batch after batch.
+            The results of ``work``, batch after batch.
 
         Raises:
             LlmopsError: An item does not fit into memory even alone.
@@ -74,10 +77,10 @@ class Budget:
             size = padded_tokens([item.lengths for item in batch])
             if len(batch) == 1:
                 raise LlmopsError(
-                    f"a prompt of {batch[0].lengths[0]} tokens does not fit into memory, not even"
-                    f" alone: {size} tokens with its answer",
-                    next_command="ask for a shorter answer (max_tokens), load with a smaller dtype"
-                    " or quantization='4bit', or free memory",
+                    f"a prompt of {batch[0].lengths[0]} tokens, {size} with its answer, does not fit"
+                    " into memory even alone",
+                    next_command="lower max_tokens, load with a smaller dtype or"
+                    " quantization='4bit', or free memory",
                 )
             self.tokens = min(self.tokens, size) // 2
             rest = [item for later in (batch, *pending) for item in later]
@@ -90,29 +93,33 @@ class Budget:
 
 
 def padded_tokens(lengths: Sequence[tuple[int, int]]) -> int:
-    """Return the tokens of a batch, padding included."""
+    """Return the number of tokens of a batch, padding included.
+
+    Args:
+        lengths: Tokens of each prompt, and maximum tokens of its answer.
+    """
     return len(lengths) * (max(p for p, _ in lengths) + max(a for _, a in lengths))
 
 
 def _tried(work: Callable[[list[Item]], list[Result]], batch: list[Item]) -> list[Result] | None:
-    """Return the results, or ``None`` if memory ran out; what the attempt held is free again."""
+    """Return the results, or ``None`` if memory ran out; the attempt's memory is then freed."""
     try:
         return work(batch)
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise
-    gc.collect()  # only now: the exception's frames held the tensors
+    gc.collect()  # only here: the exception's frames keep the tensors alive
     _release_cuda()
     return None
 
 
 def ran_out(error: BaseException) -> bool:
-    """Return whether an exception says that memory ran out."""
+    """Return whether an exception means that memory ran out."""
     import torch
 
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in NO_MEMORY)
 
 
 def _release_cuda() -> None:

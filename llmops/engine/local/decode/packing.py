@@ -1,4 +1,4 @@
-"""Which rows are computed together, and how they are laid side by side."""
+"""Decide which rows form a batch, and pad them to equal length."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from itertools import groupby
 from typing import Any
 
 TOKENS = 32_768
-"""Padded tokens in a batch: a row of a 1B model keeps some 100 kB for each in memory."""
+"""Default maximum of padded tokens in a batch; each takes about 100 kB with a 1B model."""
 ENOUGH, WASTE = 16, 0.15
-"""A batch of so many rows is not made longer if more than this share of it would be padding."""
+"""A batch of 16 rows or more takes no further rows if over 15% of its tokens would be padding."""
 
 
 def pack(
     prompts: Sequence[int], answers: Sequence[int], *, rows: int, width: int, tokens: int = TOKENS
 ) -> list[list[int]]:
-    """Puts rows of similar length into batches, short ones first.
+    """Pack rows of similar length into batches, shortest first.
 
-    Neighbours of the same lengths stay together where a batch can hold them: one prompt that several
-    sides are asked. A batch then has as many rows of each side, which is computed faster.
+    Adjacent rows of equal lengths stay together if a batch can hold them, such as one prompt to
+    several sides. A batch then has equally many rows of each side, which is faster.
 
     Args:
         prompts: Tokens of each row's prompt.
-        answers: Tokens its answer may have.
-        rows: Rows in a batch at most.
-        width: Tokens of a padded row at most: longest prompt and longest answer together.
-        tokens: Padded tokens in a batch at most. A row that alone has more gets its own batch.
+        answers: Maximum tokens of each row's answer.
+        rows: Maximum number of rows in a batch.
+        width: Maximum tokens of a padded row: longest prompt plus longest answer.
+        tokens: Maximum padded tokens in a batch. A row that exceeds it alone gets its own batch.
 
     Returns:
-        Indices of the rows of each batch; each row is in one.
+        The indices of the rows of each batch; each row is in exactly one.
     """
     lengths = list(zip(prompts, answers, strict=True))
     batches: list[list[int]] = []
@@ -45,28 +45,31 @@ def pack(
 
 
 def _width(lengths: Sequence[tuple[int, int]]) -> int:
-    """Tokens of a padded row: the longest prompt, and the longest answer after it."""
+    """Return the tokens of a padded row: the longest prompt plus the longest answer."""
     return sum(max(part, default=0) for part in zip(*lengths, strict=True))
 
 
 def _units(lengths: Sequence[tuple[int, int]], rows: int, tokens: int) -> list[list[int]]:
-    """Neighbours of the same lengths, as many as a batch can hold; short ones first."""
-    found = []
+    """Group adjacent rows of equal lengths, as many as a batch can hold; shortest first."""
+    units = []
     for length, members in groupby(range(len(lengths)), key=lengths.__getitem__):
         most = max(1, min(rows, tokens // max(1, sum(length))))
-        unit = list(members)
-        found += [unit[i : i + most] for i in range(0, len(unit), most)]
-    return sorted(found, key=lambda unit: sum(lengths[unit[0]]))
+        same = list(members)
+        units += [same[i : i + most] for i in range(0, len(same), most)]
+    return sorted(units, key=lambda unit: sum(lengths[unit[0]]))
 
 
 def padded(rows: Sequence[Sequence[int]], pad: int, *, left: bool, device: Any) -> dict[str, Any]:
-    """Token ids and attention mask, both (B, T); the padding is masked out.
+    """Pad rows of token ids to equal length.
 
     Args:
-        rows: Token ids.
-        pad: Token that fills up.
-        left: Pad before the row (to continue it) or after it (to score it).
-        device: Where the model reads its ids.
+        rows: Token ids of B rows.
+        pad: Padding token.
+        left: Pad before the row, to continue it, instead of after it, to score it.
+        device: Device that holds the input token ids.
+
+    Returns:
+        ``input_ids`` and ``attention_mask``, both (B, T); the padding is masked out.
     """
     import torch
 

@@ -1,6 +1,6 @@
-"""What the prompts of a batch begin with is computed once: a system prompt, an instruction.
+"""Compute the common prefix of a batch's prompts once, such as a system prompt.
 
-The rows of an adapter share its keys and values of these tokens, as vLLM's prefix caching does
+The rows of an adapter share its keys and values for these tokens, as in vLLM's prefix caching
 (W. Kwon et al., PagedAttention, 2023, section 4.4).
 """
 
@@ -17,16 +17,22 @@ from llmops.engine.requests import Prompt
 from llmops.models import compat
 
 WORTH_TOKENS = 256
-"""Tokens that must be saved for a pass of its own."""
+"""Minimum number of tokens that a separate pass over the prefix must save."""
 ROPES = {"default", "linear", "llama3", "yarn"}
-"""Rotary positions that are the same whatever else is in the batch, unlike longrope and dynamic."""
+"""Kinds of rotary positions that do not depend on the rest of the batch, unlike longrope and
+dynamic."""
 
 
 def can_share(model: Any, cache: Any) -> bool:
-    """Whether a gap of padding behind the prefix changes nothing for the model.
+    """Return whether padding between the prefix and the rest leaves the model's output unchanged.
 
-    So it is where places are told apart by rotary positions alone, which follow the mask, and where
-    every layer attends to all tokens: windows and ALiBi may count the columns of the batch instead.
+    This holds if positions enter only as rotary embeddings, which follow the attention mask, and
+    every layer attends to all tokens. Sliding windows and ALiBi may count the columns of the batch
+    instead.
+
+    Args:
+        model: A model from transformers or PEFT.
+        cache: Its KV cache.
     """
     from transformers.cache_utils import DynamicLayer
 
@@ -34,7 +40,7 @@ def can_share(model: Any, cache: Any) -> bool:
     rope = getattr(config, "rope_parameters", None) or {}
     return (
         bool(cache.layers)
-        and all(isinstance(one, DynamicLayer) and not one.is_sliding for one in cache.layers)
+        and all(isinstance(layer, DynamicLayer) and not layer.is_sliding for layer in cache.layers)
         and rope.get("rope_type") in ROPES
         and not getattr(config, "alibi", False)
     )
@@ -43,17 +49,17 @@ def can_share(model: Any, cache: Any) -> bool:
 def compute_prefix(
     model: Any, prompts: Sequence[Prompt], mixture: Mixture | None, cache: Any, device: Any
 ) -> int:
-    """Fills an empty cache with the common beginning of the prompts, if that is worth a pass.
+    """Fill an empty KV cache with the common prefix of the prompts if this saves enough tokens.
 
     Args:
-        model: Of transformers or PEFT.
-        prompts: Of B rows; those of the same adapter are neighbours.
-        mixture: See ``decode``.
-        cache: Keys and values of full attention; afterwards those of B rows.
-        device: Where the model reads its ids.
+        model: A model from transformers or PEFT.
+        prompts: Prompts of B rows, in which those of the same adapter are adjacent.
+        mixture: Computes each row with its own adapter; ``None`` if the right one is active.
+        cache: An empty KV cache of full attention; if it is filled, it has B rows afterwards.
+        device: Device that holds the input token ids.
 
     Returns:
-        Tokens in the cache; 0 if it was left empty.
+        The number of tokens in the cache; 0 if it was left empty.
     """
     import torch
 
@@ -71,10 +77,14 @@ def compute_prefix(
 
 
 def masked(mask: Any, shared: int) -> Any:
-    """The attention mask (B, T) of left-padded rows whose first tokens lie in the cache.
+    """Return the attention mask (B, T) of left-padded rows whose prefix is in the cache.
 
-    A row of n tokens finds ``shared`` of them at the front; what stands between them and its last
-    ``n - shared`` is padding.
+    A row of n tokens has its first ``shared`` tokens in the first columns and the other
+    ``n - shared`` in the last ones; the padding lies between them.
+
+    Args:
+        mask: Attention mask (B, T) of the left-padded rows.
+        shared: Tokens of the common prefix.
     """
     import torch
 
@@ -84,7 +94,10 @@ def masked(mask: Any, shared: int) -> Any:
 
 
 def _common(rows: Sequence[Sequence[int]]) -> int:
-    """Tokens that all rows begin with, less the last one of the shortest: it must be computed."""
+    """Return the length of the rows' common prefix, short of the last token of any row.
+
+    That token must be computed, as its logits predict the next one.
+    """
     alike = takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False))
     return min(sum(1 for _ in alike), min(map(len, rows)) - 1)
 

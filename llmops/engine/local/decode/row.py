@@ -1,6 +1,6 @@
-"""A row of a batch on its way to an answer: its tokens so far, its chance, and what ends it.
+"""A row of a batch: its tokens so far, its random numbers, and why it ended.
 
-An answer depends on its own prompt, sampling and seed, never on its neighbours or its place.
+An answer depends on its own prompt, sampling and seed, never on the other rows or its place.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from llmops.engine.requests import Prompt
 from llmops.records import Answer
 
 TAIL_MARGIN = 8
-"""Tokens read before a possible stop string: the first ones may be half a character."""
+"""Extra tokens decoded in front of a possible stop string, as the first may be half a character."""
 
 
 class Row:
-    """What one prompt has become.
+    """A prompt and the tokens generated after it.
 
     Args:
-        prompt: What is continued.
+        prompt: The prompt to continue.
 
     Attributes:
-        tokens: Generated ids, the end token included.
-        reason: Why it ended, ``None`` while it goes on.
+        prompt: The prompt.
+        tokens: Generated token ids, including the end token.
+        reason: Finish reason, ``stop`` or ``length``; ``None`` while the row is running.
     """
 
     def __init__(self, prompt: Prompt) -> None:
@@ -37,11 +38,11 @@ class Row:
 
     @property
     def left(self) -> int:
-        """Tokens that may still come."""
+        """Number of tokens that may still be generated."""
         return self.prompt.max_tokens - len(self.tokens)
 
     def append(self, token: int) -> None:
-        """Takes a token, unless the row has ended."""
+        """Append a token, unless the row has ended."""
         if self.reason is not None:
             return
         self.tokens.append(token)
@@ -51,21 +52,24 @@ class Row:
             self.reason = "length"
 
     def uniform(self) -> float:
-        """The row's next random number, in (0, 1]: a zero would pick tokens of probability zero."""
+        """Draw the row's next random number from (0, 1].
+
+        Zero is excluded, as it would pick a token of probability zero.
+        """
         import torch
 
         return 1.0 - float(torch.rand((), dtype=torch.float64, generator=self._generator))
 
     def answer(self) -> Answer:
-        """The answer, without its end token and what begins with a stop string."""
+        """Return the answer without its end token, cut before the first stop string."""
         ended = self.tokens[-1] in self._end_ids
         text = self.prompt.chat_format.text(self.tokens[:-1] if ended else self.tokens)
-        found = [text.find(stop) for stop in self.prompt.sampling.stop if stop in text]
+        stops = [text.find(stop) for stop in self.prompt.sampling.stop if stop in text]
         return Answer(
-            text=text[: min(found)] if found else text,
+            text=text[: min(stops)] if stops else text,
             tokens=len(self.tokens),
             prompt_tokens=len(self.prompt.ids),
-            finish_reason="stop" if found else self.reason or "length",
+            finish_reason="stop" if stops else self.reason or "length",
         )
 
     def _stopped(self) -> bool:
@@ -76,10 +80,10 @@ class Row:
 
     @cached_property
     def _generator(self) -> Any:
-        """The row's own source of chance.
+        """The row's own random generator.
 
-        The prompt goes into the seed: one seed for a whole suite must not draw the same numbers
-        for each of its prompts, which statistics take for independent.
+        The prompt is part of the seed: with one seed for a whole suite, the prompts must not share
+        their random numbers, as the statistics assume independence.
         """
         import torch
 

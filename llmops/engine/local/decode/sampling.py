@@ -1,6 +1,6 @@
-"""What changes the logits of a batch, row by row, before ``generate`` takes the largest.
+"""Change the logits of a batch, row by row, before ``generate`` takes the largest.
 
-Shapes: B rows, V words of the vocabulary.
+Shapes: B rows, V tokens of the vocabulary.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ from llmops.engine.local.decode.row import Row
 
 
 def processors(rows: Sequence[Row], width: int) -> list[Any]:
-    """Logits processors in the order of their effect.
+    """Return the logits processors that a batch needs, in the order of their application.
 
     Args:
-        rows: Of the batch.
-        width: Tokens of the padded prompts.
+        rows: Rows of the batch.
+        width: Length in tokens of the padded prompts.
     """
     needed = (SuppressTokens(rows), PenaliseRepeats(rows, width), SampleRows(rows))
     return [processor for processor in needed if processor.rows]
 
 
 class SuppressTokens:
-    """A logits processor: tokens that a row's model never says."""
+    """A logits processor that excludes the tokens that a row's model must not generate.
+
+    Args:
+        rows: Rows of the batch.
+
+    Attributes:
+        rows: Indices of the rows that it changes.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         suppressed = [row.prompt.chat_format.generation.suppressed for row in rows]
@@ -31,7 +38,7 @@ class SuppressTokens:
         self._tokens = {i: list(suppressed[i]) for i in self.rows}
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Scores (B, V) before and after."""
+        """Change the scores (B, V) of its rows and return them all."""
         import torch
 
         for i, tokens in self._tokens.items():
@@ -40,9 +47,16 @@ class SuppressTokens:
 
 
 class PenaliseRepeats:
-    """A logits processor: the repetition penalty, which must not see the padding of a row.
+    """A logits processor that applies the repetition penalty without counting the padding.
 
-    (N. S. Keskar et al., CTRL: A Conditional Transformer Language Model, 2019, section 4.1.)
+    Source: N. S. Keskar et al., CTRL: A Conditional Transformer Language Model, 2019, section 4.1.
+
+    Args:
+        rows: Rows of the batch.
+        width: Length in tokens of the padded prompts.
+
+    Attributes:
+        rows: Indices of the rows that it changes.
     """
 
     def __init__(self, rows: Sequence[Row], width: int) -> None:
@@ -54,7 +68,7 @@ class PenaliseRepeats:
         self._penalise = {i: RepetitionPenaltyLogitsProcessor(penalties[i]) for i in self.rows}
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Scores (B, V) before and after."""
+        """Change the scores (B, V) of its rows and return them all."""
         for i, begin in self._begins.items():
             row = slice(i, i + 1)
             scores[row] = self._penalise[i](input_ids[row, begin:], scores[row])
@@ -62,14 +76,21 @@ class PenaliseRepeats:
 
 
 class SampleRows:
-    """A logits processor: in rows that sample, only the drawn token stays possible."""
+    """A logits processor that draws a token for each sampled row and excludes all others.
+
+    Args:
+        rows: Rows of the batch.
+
+    Attributes:
+        rows: Indices of the rows that it changes.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self.rows = [i for i, row in enumerate(rows) if row.prompt.sampling.temperature > 0]
         self._sampling = [rows[i] for i in self.rows]
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Scores (B, V) before and after."""
+        """Change the scores (B, V) of its rows and return them all."""
         import torch
 
         def column(values: Sequence[float]) -> Any:
@@ -87,16 +108,17 @@ class SampleRows:
 
 
 def draw(logits: Any, temperature: Any, top_p: Any, uniform: Any) -> Any:
-    """One token for each row, by inverting its cumulative distribution.
+    """Draw one token for each row by inverting its cumulative distribution.
 
-    (L. Devroye, Non-Uniform Random Variate Generation, 1986, section III.2.)
+    Source: L. Devroye, Non-Uniform Random Variate Generation, 1986, section III.2.
 
     Args:
-        logits: (B, V).
-        temperature: (B, 1), above 0.
-        top_p: (B, 1): the likeliest tokens that reach this probability stay (Holtzman et al.,
-            The Curious Case of Neural Text Degeneration, 2020).
-        uniform: (B, 1), in (0, 1].
+        logits: Logits, (B, V).
+        temperature: Temperatures, (B, 1), above 0.
+        top_p: Probabilities, (B, 1). Only the most likely tokens that together reach this
+            probability can be drawn (A. Holtzman et al., The Curious Case of Neural Text
+            Degeneration, 2020).
+        uniform: Random numbers, (B, 1), in (0, 1].
 
     Returns:
         Token ids, (B,).
@@ -104,7 +126,7 @@ def draw(logits: Any, temperature: Any, top_p: Any, uniform: Any) -> Any:
     import torch
 
     logits = logits.double()
-    # relative to the largest logit, so that no temperature overflows
+    # Relative to the largest logit, so that low temperatures do not overflow.
     p = torch.softmax((logits - logits.amax(-1, keepdim=True)) / temperature, dim=-1)
     if bool((top_p < 1).any()):
         ordered, order = p.sort(dim=-1, descending=True, stable=True)

@@ -1,4 +1,4 @@
-"""Text while it is generated: ``generate`` runs in a thread of its own and hands over pieces."""
+"""Stream text while it is generated: ``generate`` runs in a thread and hands over pieces."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from llmops.engine.chat_format import ChatFormat
 from llmops.records import Answer
 
 Work = Callable[[Any, threading.Event], Answer]
-"""Generates one answer: takes transformers' streamer, and an event that says to stop."""
+"""A function that generates one answer, given a streamer from transformers and an event that stops
+it."""
 
 
 def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
-    """Yields pieces of text as they come, then the whole answer.
+    """Yield pieces of text as they are generated, then the complete answer.
 
-    Closing the iterator stops the generation at its next token and waits for that.
+    Closing the generator stops the generation at its next token and waits for its end.
 
     Args:
-        chat_format: Whose tokens are generated.
-        work: Runs in the thread; what it raises is raised here.
+        chat_format: Decodes the tokens.
+        work: Runs in the thread; its exceptions are raised here.
     """
     from transformers import TextIteratorStreamer
 
@@ -35,7 +36,7 @@ def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
             result.append(work(streamer, cancelled))
         except BaseException as error:
             result.append(error)
-        finally:  # whatever happened, nobody waits for another piece
+        finally:  # whatever happened, the reader must not wait for another piece
             streamer.text_queue.put(streamer.stop_signal)
 
     thread = threading.Thread(target=run, name="llmops-stream", daemon=True)
@@ -52,14 +53,14 @@ def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
 
 
 def cut(pieces: Iterable[str | Answer], stops: Sequence[str]) -> Iterator[str | Answer]:
-    """Holds back what may become a stop string, which an answer does not contain.
+    """Hold back text that may turn out to be a stop string, which an answer does not contain.
 
     Args:
-        pieces: Text as it is generated, stop strings included, then the ``Answer`` without them.
+        pieces: Pieces of text including stop strings, then the ``Answer`` without them.
         stops: The stop strings.
 
     Yields:
-        Pieces that together are the text of the ``Answer``, then the ``Answer``.
+        Pieces that concatenate to the text of the ``Answer``, then the ``Answer``.
     """
     text, sent = "", 0
     for piece in pieces:
@@ -73,9 +74,9 @@ def cut(pieces: Iterable[str | Answer], stops: Sequence[str]) -> Iterator[str | 
 
 
 def _safe_length(text: str, stops: Sequence[str]) -> int:
-    """Characters that no stop string can take back."""
-    found = [text.find(stop) for stop in stops if stop in text]
-    if found:
-        return min(found)
+    """Return the number of characters that no stop string can include."""
+    complete = [text.find(stop) for stop in stops if stop in text]
+    if complete:
+        return min(complete)
     held = (n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n]))
     return len(text) - max(held, default=0)

@@ -45,7 +45,7 @@ def test_the_default_on_a_cpu_is_float32(folder: Path) -> None:
         (LoadOptions(dtype="load"), "unknown dtype 'load'"),  # torch.load is no dtype
         (LoadOptions(device="tpu"), "unknown device 'tpu'; allowed: auto, cpu, cuda, cuda:N"),
         (LoadOptions(device="cuda:x"), "unknown device 'cuda:x'"),
-        (LoadOptions(device="cuda:99"), "'cuda:99' asks for a GPU that is not there: this machine"),
+        (LoadOptions(device="cuda:99"), "'cuda:99': no such GPU; this machine has"),
         (LoadOptions(attention="fast"), "unknown attention 'fast'; allowed: eager, sdpa, flash"),
         (LoadOptions(attention="owner/kernel"), "unknown attention 'owner/kernel'"),
         (LoadOptions(quantization="2bit"), "unknown quantization '2bit'; allowed: 8bit, 4bit"),
@@ -59,7 +59,7 @@ def test_an_unknown_option_is_refused(folder: Path, options: LoadOptions, said: 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "balanced"])
 def test_a_gpu_that_is_not_there(folder: Path, device: str) -> None:
-    with pytest.raises(UsageError, match=f"'{device}' asks for a GPU .* has only the CPU"):
+    with pytest.raises(UsageError, match=f"'{device}': no such GPU; this machine has only the CPU"):
         load_base(folder, LoadOptions(device=device))
 
 
@@ -105,10 +105,10 @@ def changed(folder: Path, copy: Path, change: Callable[[dict[str, Any]], None]) 
     ("change", "said"),
     [
         (lambda w: w.pop(UP), f"lacks weights that the model needs: 1, such as {UP}"),
-        (lambda w: w.update(extra=w[UP].clone()), "no place for: 1, such as extra"),
+        (lambda w: w.update(extra=w[UP].clone()), "does not use: 1, such as extra"),
         (
             lambda w: w.update({UP: w[UP][1:].clone()}),
-            r"another shape .*\[63, 32\], not \[64, 32\]",
+            r"whose shape differs .*\[63, 32\], not \[64, 32\]",
         ),
     ],
 )

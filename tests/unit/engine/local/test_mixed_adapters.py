@@ -127,9 +127,9 @@ def test_each_row_is_what_peft_computes(
 def test_sides_that_share_a_batch_evenly_are_computed_as_one(
     folder: Path, base: ModelFiles, tuned: ModelFiles, rows: str, even: bool
 ) -> None:
-    twin = side_of(folder, write_adapter(folder, folder.with_name(f"twin-{rows}"), seed=9))
-    engine = LocalEngine([base, tuned, twin], options=FLOAT32)
-    sides = [{"-": base, "a": tuned, "b": twin}[row] for row in rows]
+    copy = side_of(folder, write_adapter(folder, folder.with_name(f"copy-{rows}"), seed=9))
+    engine = LocalEngine([base, tuned, copy], options=FLOAT32)
+    sides = [{"-": base, "a": tuned, "b": copy}[row] for row in rows]
     ids = torch.arange(3, 3 + 20 * len(rows)).reshape(len(rows), 20)
     names = [side.adapter_digest for side in sides]
     layer = engine._scheduler.mixture._layers[0]
@@ -215,7 +215,7 @@ def test_a_layer_that_does_not_see_its_batch_row_by_row(
     assert max(rows) == 8, "it is not tried again"
 
 
-def test_sides_in_a_batch_have_their_own_voice(
+def test_sides_in_a_batch_have_their_own_chat_format(
     folder: Path, tuned: ModelFiles, other: ModelFiles, tmp_path: Path
 ) -> None:
     (tmp_path / "chat_template.jinja").write_text(
@@ -229,7 +229,7 @@ def test_sides_in_a_batch_have_their_own_voice(
     requests = asked([tuned, own, other])
     expected = alone(engine, requests)
     assert answer_all(engine, requests, batch_size=24) == expected
-    assert expected[8:16] != expected[16:], "or the voice has no effect"
+    assert expected[8:16] != expected[16:], "or the chat format has no effect"
 
 
 def test_a_batch_is_cut_down_to_the_rows_that_go_on(
@@ -245,9 +245,9 @@ def test_a_batch_is_cut_down_to_the_rows_that_go_on(
     rows = counted(engine)
     assert answer_all(engine, requests) == expected
     assert rows[0] == 16
-    told = sum(answer.tokens for answer in expected)
-    assert told < 16 * 60 / 2.5, "no row ended early"
-    assert sum(rows) < 1.4 * told, "ended rows keep the batch busy"
+    generated = sum(answer.tokens for answer in expected)
+    assert generated < 16 * 60 / 2.5, "no row ended early"
+    assert sum(rows) < 1.4 * generated, "ended rows keep the batch busy"
 
 
 def test_likelihoods_of_several_sides_together(
@@ -260,11 +260,11 @@ def test_likelihoods_of_several_sides_together(
         for side in sides
     ]
     rows = counted(engine)
-    found = score_all(engine, turns)
+    together = score_all(engine, turns)
     assert rows == [6, 6, 6, 6]  # of 8 at most: two prompts of three sides
     for i, side in enumerate(sides):
         own = score(engine, side, CONVERSATIONS, RESPONSES)
-        for (ours, n), (theirs, m) in zip(found[i::3], own, strict=True):
+        for (ours, n), (theirs, m) in zip(together[i::3], own, strict=True):
             assert (ours, n) == (pytest.approx(theirs, abs=1e-4), m)
 
 

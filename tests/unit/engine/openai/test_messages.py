@@ -76,8 +76,8 @@ def test_a_place_may_allow_fewer_roles() -> None:
     ("given", "says"),
     [
         (None, "messages: required"),
-        ([], "messages: must be a list of {role, content}, not empty, received []"),
-        ({"role": "user", "content": "x"}, "messages: must be a list"),
+        ([], "messages: must be a non-empty list of {role, content}, received []"),
+        ({"role": "user", "content": "x"}, "messages: must be a non-empty list"),
         ([{"role": "user", "content": "x"}, 5], "messages[1]: expected {role, content}"),
     ],
 )

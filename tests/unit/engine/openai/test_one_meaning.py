@@ -80,10 +80,10 @@ ANSWERED: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no messages": ({"max_tokens": 5}, "messages: required"),
     "null messages": ({"messages": None}, "messages: required"),
-    "empty messages": ({"messages": []}, "messages: must be a list of {role, content}, not empty"),
-    "messages that are text": ({"messages": "hi"}, "messages: must be a list"),
+    "empty messages": ({"messages": []}, "messages: must be a non-empty list of {role, content}"),
+    "messages that are text": ({"messages": "hi"}, "messages: must be a non-empty list"),
     "a message that is text": ({"messages": ["hi"]}, "messages[0]: expected {role, content}"),
-    "messages and a prompt": ({"messages": HI, "prompt": "hi"}, "prompt: a chat request has"),
+    "messages and a prompt": ({"messages": HI, "prompt": "hi"}, "prompt: not allowed in a chat"),
     "no role": ({"messages": [{"content": "hi"}]}, "messages[0]: role None; allowed here:"),
     "another role": ({"messages": [*HI, {"role": "tool", "content": "x"}]}, "messages[1]: role 'tool'"),
     "the newer role": ({"messages": [{"role": "developer", "content": "x"}]}, "role 'developer'"),
@@ -112,11 +112,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too many answers": ({"messages": HI, "n": 129}, "n: must be a whole number from 1 to 128"),
     "a seed as text": ({"messages": HI, "seed": "x"}, "seed: must be a whole number from -2**63"),
     "a seed too high": ({"messages": HI, "seed": 2**63}, "seed: must be a whole number from -2**63"),
-    "an empty stop": ({"messages": HI, "stop": [""]}, "stop: must be a text or up to 16 texts"),
-    "too many stops": ({"messages": HI, "stop": ["x"] * 17}, "stop: must be a text or up to 16"),
-    "a number as stop": ({"messages": HI, "stop": [3]}, "stop: must be a text or up to 16 texts"),
+    "an empty stop": ({"messages": HI, "stop": [""]}, "stop: must be a non-empty string"),
+    "too many stops": ({"messages": HI, "stop": ["x"] * 17}, "stop: must be a non-empty string"),
+    "a number as stop": ({"messages": HI, "stop": [3]}, "stop: must be a non-empty string"),
     "a misspelt name": ({"messages": HI, "temprature": 1}, "temprature: unknown parameter (did you"),
-    "another's name": ({"messages": HI, "max_new_tokens": 3}, "(it is called max_tokens)"),
+    "another's name": ({"messages": HI, "max_new_tokens": 3}, "(use max_tokens)"),
     "tools": ({"messages": HI, "tools": [{}]}, "tools: not supported; allowed: max_tokens, temp"),
     "probabilities": ({"messages": HI, "logprobs": True}, "logprobs: not supported"),
     "a format": ({"messages": HI, "response_format": {"type": "json_object"}}, "response_format: not"),
@@ -260,4 +260,4 @@ def test_a_stream_of_several_answers_is_refused_everywhere(entry: EntryPoints) -
     with pytest.raises(MlflowException) as refused:
         next(entry.model.predict_stream(body))
     said = meaning(entry.deployed({**body, "stream": True}))
-    assert said == meaning(refused.value.message) == "n: a stream holds one answer, received 2"
+    assert said == meaning(refused.value.message) == "n: must be 1 for a stream, received 2"

@@ -100,9 +100,9 @@ def test_a_stop_that_utf_8_cannot_carry() -> None:
 
 
 def test_a_stream_holds_one_answer() -> None:
-    with pytest.raises(RequestError, match=r"^n: a stream holds one answer, received 2"):
+    with pytest.raises(RequestError, match=r"^n: must be 1 for a stream, received 2"):
         read_parameters({"stream": True, "n": 2})
-    with pytest.raises(RequestError, match=r"^stream_options: only with stream true"):
+    with pytest.raises(RequestError, match=r"^stream_options: allowed only with stream: true"):
         read_parameters({"stream_options": {}})
     assert read_parameters({"stream": True, "stream_options": {"include_usage": None}}).stream
 

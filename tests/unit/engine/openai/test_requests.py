@@ -126,7 +126,7 @@ def test_a_text_completion_takes_text() -> None:
         ({"prompt": [1, 2]}, r"prompt: must be text, received \[1, 2\]"),
         ({"prompt": "\udc00"}, "prompt: holds half of a character"),
         ({"prompt": None}, "prompt: required"),
-        ({"prompt": "hi", "messages": HI}, "messages: a completion has a prompt"),
+        ({"prompt": "hi", "messages": HI}, "messages: not allowed in a completion"),
         ({"prompt": "hi", "n": 0}, "n: must be"),
     ):
         with pytest.raises(RequestError, match=says):

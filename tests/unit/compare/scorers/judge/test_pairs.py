@@ -248,7 +248,7 @@ def test_a_judge_that_ends_in_the_middle_is_an_error_not_ties(cache: ResultCache
         return good(prompt) if next(said, None) is not None else None
 
     with serving(spent, greets=False) as server:
-        with pytest.raises(ServeError, match="not even a greeting: Error code: 400"):
+        with pytest.raises(ServeError, match="not even a probe: Error code: 400"):
             compare_pairs(server.judge(), EXAMPLES, WRONG, RIGHT, cache)
         said = iter(range(100))
         found = compare_pairs(server.judge(), EXAMPLES, WRONG, RIGHT, cache)
@@ -259,5 +259,5 @@ def test_a_judge_that_is_not_there(cache: ResultCache) -> None:
     lone: list[Example] = EXAMPLES[:1]
     with serving(good) as server:
         gone = server.judge(timeout=1.0)
-    with pytest.raises(ServeError, match="not even a greeting: Connection error"):
+    with pytest.raises(ServeError, match="not even a probe: Connection error"):
         compare_pairs(gone, lone, WRONG[:1], RIGHT[:1], cache)
