@@ -200,3 +200,22 @@ def test_private_names_of_other_libraries_stay_in_one_file() -> None:
         and (private(name or "") or any(map(private, source.split("."))))
     ]
     assert found == []
+
+
+def test_every_module_with_public_functions_has_a_test_file_of_its_name() -> None:
+    missing = []
+    for name, path in FILES.items():
+        functions = [
+            node.name
+            for node in TREES[name].body
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and not node.name.startswith("_")
+        ]
+        room = path.relative_to(ROOT).parent.relative_to(name.split(".")[0])
+        folder = (
+            ROOT / "tests" / ("plugins" if name.startswith("mlflow_plugins") else "unit") / room
+        )
+        if functions and path.name != "__init__.py":
+            file = folder / f"test_{path.stem}.py"
+            missing += [] if file.is_file() else [f"{name} ({', '.join(functions)})"]
+    assert missing == []
