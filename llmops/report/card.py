@@ -114,9 +114,9 @@ def _table(comparison: Comparison, decision: Decision) -> list[str]:
 
 
 def _row(result: MetricResult, decision: Decision, *, bold: bool) -> str:
-    test, found = result.test, finding(result, decision)
+    test, outcome = result.test, finding(result, decision)
     strong = "**" if bold else ""
-    shown = f"{found.shape} {found.word}"
+    shown = f"{outcome.shape} {outcome.word}"
     return row(
         [
             f"{strong}{escape(metric_name(result.metric))}{strong}",
@@ -124,7 +124,7 @@ def _row(result: MetricResult, decision: Decision, *, bold: bool) -> str:
             f"{strong}{result.candidate:.3f}{strong}",
             f"{strong}{typeset(signed(test.difference))}{strong}",
             f"{typeset(signed(test.low))} to {typeset(signed(test.high))}",
-            f"{strong}{shown}{strong}" + (f" ({found.detail})" if found.detail else ""),
+            f"{strong}{shown}{strong}" + (f" ({outcome.detail})" if outcome.detail else ""),
         ]
     )
 

@@ -53,9 +53,9 @@ def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[st
         "nll_per_token": None
         if comparison.nll is None
         else dict(zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)),
-        "slices": [_slice(one) for one in comparison.slices if isinstance(one, SliceResult)],
+        "slices": [_slice(item) for item in comparison.slices if isinstance(item, SliceResult)],
         "slices_too_small": [
-            asdict(one) for one in comparison.slices if isinstance(one, SmallSlice)
+            asdict(item) for item in comparison.slices if isinstance(item, SmallSlice)
         ],
         "trained_on": [row.example.id for row in comparison.trained],
         "notes": list(comparison.notes),
@@ -128,9 +128,9 @@ def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object
     }
 
 
-def _slice(one: SliceResult) -> dict[str, object]:
+def _slice(item: SliceResult) -> dict[str, object]:
     """Return a slice as JSON; numbers that an empty or constant slice lacks become ``None``."""
-    return {k: _number(v) if isinstance(v, float) else v for k, v in asdict(one).items()}
+    return {k: _number(v) if isinstance(v, float) else v for k, v in asdict(item).items()}
 
 
 def _decision(decision: Decision) -> dict[str, object]:

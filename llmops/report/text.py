@@ -119,15 +119,15 @@ def _footer(comparison: Comparison) -> list[str]:
             f"NLL per expected token, lower is better: {old} {nll['baseline']},"
             f" {new} {nll['candidate']}"
         )
-    lines += [_slice(one) for one in outstanding(comparison)]
+    lines += [_slice(item) for item in outstanding(comparison)]
     return lines + [f"Note: {clean(note)}" for note in comparison.notes]
 
 
-def _slice(one: SliceResult) -> str:
+def _slice(item: SliceResult) -> str:
     return (
-        f"Slice {clean(one.key, 40)} {clean(one.value, 40)}: {wording.signed(one.difference)}"
-        f" [{wording.signed(one.low)}, {wording.signed(one.high)}],"
-        f" {one.n:,} prompts, p {wording.p_value(one.p_adjusted)} adjusted for all slices"
+        f"Slice {clean(item.key, 40)} {clean(item.value, 40)}: {wording.signed(item.difference)}"
+        f" [{wording.signed(item.low)}, {wording.signed(item.high)}],"
+        f" {item.n:,} prompts, p {wording.p_value(item.p_adjusted)} adjusted for all slices"
     )
 
 

@@ -27,7 +27,7 @@ def slice_table(
     """Return the template values of the section, smallest adjusted p-value first.
 
     Args:
-        slices: Results of one metric by slice.
+        slices: Results of item metric by slice.
         result: Result of that metric over all prompts; slices with an adjusted p-value of at most
             1 minus its confidence are marked.
 
@@ -35,14 +35,16 @@ def slice_table(
         ``rows`` of the table, the number ``hidden``, the names ``too_small``, and the axis.
     """
     level = 1 - result.test.confidence
-    tested = [one for one in slices if isinstance(one, SliceResult)]
-    tested.sort(key=lambda one: (one.p_adjusted, one.p_value, one.difference, one.key, one.value))
+    tested = [item for item in slices if isinstance(item, SliceResult)]
+    tested.sort(
+        key=lambda item: (item.p_adjusted, item.p_value, item.difference, item.key, item.value)
+    )
     shown = tested[:MOST]
     axis = scale.around_zero(_ends(shown), left=2 * RADIUS, right=WIDTH - 2 * RADIUS)
     return {
-        "rows": [_row(one, axis, level) for one in shown],
+        "rows": [_row(item, axis, level) for item in shown],
         "hidden": len(tested) - len(shown),
-        "too_small": _too_small([one for one in slices if isinstance(one, SmallSlice)]),
+        "too_small": _too_small([item for item in slices if isinstance(item, SmallSlice)]),
         "metric": wording.metric_name(result.metric),
         "confidence": wording.percent(result.test.confidence),
         "level": f"{round(level, 6):g}",
@@ -54,25 +56,27 @@ def slice_table(
 
 def _ends(shown: Sequence[SliceResult]) -> list[float]:
     """Return the values that the axis must hold, without intervals of single clusters."""
-    bounded = [one for one in shown if one.high - one.low < 2]
-    return [end for one in bounded for end in (one.low, one.high)] + [s.difference for s in shown]
+    bounded = [item for item in shown if item.high - item.low < 2]
+    return [end for item in bounded for end in (item.low, item.high)] + [
+        s.difference for s in shown
+    ]
 
 
-def _row(one: SliceResult, axis: scale.Scale, level: float) -> dict[str, object]:
-    shape, tone = _shape(one, level)
+def _row(item: SliceResult, axis: scale.Scale, level: float) -> dict[str, object]:
+    shape, tone = _shape(item, level)
     return {
-        "key": clean(one.key, NAME_LIMIT),
-        "value": clean(one.value, NAME_LIMIT),
-        "n": f"{one.n:,}",
-        "low": axis(one.low),
-        "high": axis(one.high),
-        "mark": mark(shape, axis(one.difference), MIDDLE, RADIUS),
+        "key": clean(item.key, NAME_LIMIT),
+        "value": clean(item.value, NAME_LIMIT),
+        "n": f"{item.n:,}",
+        "low": axis(item.low),
+        "high": axis(item.high),
+        "mark": mark(shape, axis(item.difference), MIDDLE, RADIUS),
         "shape": shape,
         "tone": tone,
-        "difference": typeset(signed(one.difference)),
-        "interval": f"{typeset(signed(one.low))} to {typeset(signed(one.high))}",
-        "p": wording.p_value(one.p_adjusted),
-        "counts": f"{one.wins:,} / {one.ties:,} / {one.losses:,}",
+        "difference": typeset(signed(item.difference)),
+        "interval": f"{typeset(signed(item.low))} to {typeset(signed(item.high))}",
+        "p": wording.p_value(item.p_adjusted),
+        "counts": f"{item.wins:,} / {item.ties:,} / {item.losses:,}",
     }
 
 
@@ -81,20 +85,20 @@ def outstanding(comparison: Comparison) -> list[SliceResult]:
     level = 1 - comparison.metrics[0].test.confidence
     tested = [s for s in comparison.slices if isinstance(s, SliceResult)]
     differing = [s for s in tested if s.p_adjusted <= level]
-    return sorted(differing, key=lambda one: (one.p_adjusted, one.p_value))[:MOST_OUTSTANDING]
+    return sorted(differing, key=lambda item: (item.p_adjusted, item.p_value))[:MOST_OUTSTANDING]
 
 
-def _shape(one: SliceResult, level: float) -> tuple[str, str]:
-    if one.p_adjusted > level:
+def _shape(item: SliceResult, level: float) -> tuple[str, str]:
+    if item.p_adjusted > level:
         return "●", "open"
-    return ("▲", "good") if one.low > 0 else ("▼", "bad")
+    return ("▲", "good") if item.low > 0 else ("▼", "bad")
 
 
 def _too_small(slices: Sequence[SmallSlice]) -> list[str]:
     """Return names with their number of prompts; the last may be a count of the others."""
     names = [
-        f"{clean(one.key, NAME_LIMIT)}: {clean(one.value, NAME_LIMIT)} ({one.n:,})"
-        for one in slices[:MOST_SMALL]
+        f"{clean(item.key, NAME_LIMIT)}: {clean(item.value, NAME_LIMIT)} ({item.n:,})"
+        for item in slices[:MOST_SMALL]
     ]
     more = len(slices) - len(names)
     return [*names, f"{more:,} more"] if more else names

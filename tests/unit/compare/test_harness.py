@@ -194,7 +194,7 @@ def test_sides_of_different_bases_have_an_engine_each(
 
 def test_a_suite_without_expected_answers_is_refused(bot: str, tmp_path: Path) -> None:
     rows = [{key: row[key] for key in ("id", "prompt")} for row in ROWS]
-    with pytest.raises(DataError, match="12 of 12 examples have none: 'q0', 'q1', 'q2'"):
+    with pytest.raises(DataError, match="which 12 of 12 examples lack: 'q0', 'q1', 'q2'"):
         compare("models:/tiny/1", bot, write_suite(tmp_path / "bare.jsonl", rows), CONFIG)
 
 

@@ -13,7 +13,7 @@ def test_a_name_that_a_registry_uri_can_carry(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a b", ".hidden", "-x", "é", "x" * 129, "a\n"])
 def test_a_name_that_it_cannot_carry_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"model name .* at most 128 characters"):
+    with pytest.raises(ConfigError, match=r"model name .* at most 128 letters"):
         check_model_name(name)
 
 
