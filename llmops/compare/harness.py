@@ -37,10 +37,9 @@ def compare(
             name of a registered base, or ``openai:URL#MODEL``.
         candidate: The side that should be better; named likewise.
         suite: Held-out prompts: a file (see ``load_suite``) or a suite.
-        config: Scorers, method, answer length and confidence: the recipe's ``compare`` section.
+        config: The recipe's ``compare`` section: scorers, method, answer length, confidence.
         scorers: Scorers to use instead of those of ``config``; may name modules, which are imported.
-        questions: Requirements that a method with early stopping decides before it stops; by
-            default, whether the candidate is better in the first scorer.
+        questions: Requirements that early stopping waits for; default: the first scorer improves.
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks.
         cache: Whether cached answers are used and new ones are cached.
@@ -49,36 +48,23 @@ def compare(
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: A scorer could judge no answer or needs what a side does not have, or a question
-            is about a metric that no scorer computes.
+        UsageError: A scorer can judge no answer or does not suit a side, or a question names a
+            metric that no scorer computes.
         NotFoundError: A side does not exist.
-        DataError: The suite cannot be read, a scorer needs expected answers that are missing, or
-            fewer than two prompts are left that no side was trained on.
-        IntegrityError: The bytes of a side differ from the recorded digests, or the sides differ
-            but give identical answers and likelihoods.
-        StoreError: The MLflow store refuses or does not answer.
-        LlmopsError: A side gave no answer at all, or neither side answered more than a tenth of the
-            prompts.
+        DataError: The suite cannot be read, lacks expected answers that a scorer needs, or has fewer
+            than two prompts that no side was trained on.
+        IntegrityError: A side's bytes differ from their recorded digests, or sides with different
+            bytes give identical answers and likelihoods.
+        LlmopsError: A side gave no answer, too many prompts have none, or the MLflow store failed.
 
     Example:
         from llmops.compare import compare
 
         comparison = compare("models:/bot@champion", "models:/bot/4", "test.jsonl")
-        test = comparison.metric("token_f1").test
-        print(test.difference, test.low, test.high)
+        print(comparison.metric("token_f1").test)
     """
-    (comparison,) = compare_all(
-        baseline,
-        [candidate],
-        suite,
-        config,
-        scorers=scorers,
-        questions=questions,
-        min_prompts=min_prompts,
-        block=block,
-        cache=cache,
-    )
-    return comparison
+    options = Options(scorers, questions, min_prompts, block, cache)
+    return _published(baseline, [candidate], suite, config, options)[0]
 
 
 def compare_all(
@@ -118,13 +104,11 @@ def compare_all(
     Example:
         from llmops.compare import compare_all, standings
 
-        comparisons = compare_all("base", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
+        comparisons = compare_all("models:/bot@champion", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
         best = standings(comparisons)[0]
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
-        publish_reports(comparisons)
-    return comparisons
+    return _published(baseline, candidates, suite, config, options)
 
 
 @contextmanager
@@ -169,6 +153,19 @@ def comparison_run(
     options = Options(questions=policy.require, min_prompts=policy.min_prompts, refuse_trained=True)
     with _measured(baseline, [candidate], suite, config, options) as (comparison,):
         yield comparison
+
+
+def _published(
+    baseline: str | Side,
+    candidates: Sequence[str | Side],
+    suite: str | Path | Suite,
+    config: Compare | None,
+    options: Options,
+) -> tuple[Comparison, ...]:
+    """Measure every candidate, and publish the reports."""
+    with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
+        publish_reports(comparisons)
+    return comparisons
 
 
 @contextmanager

@@ -30,11 +30,8 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
         a side never wins.
 
     Example:
-        from llmops.compare import compare_all, standings
-
         comparisons = compare_all("models:/bot@champion", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
-        for standing in standings(comparisons):
-            print(standing.side.label, standing.score, standing.p_holm)
+        ranking = [standing.side.label for standing in standings(comparisons)]
     """
     first = comparisons[0]
     metric = first.metrics[0].metric

@@ -1,4 +1,4 @@
-"""The report of a comparison in its MLflow run."""
+"""The report of a comparison, as artifacts of its MLflow run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from llmops.store import connection
 from llmops.store.tags import FOREST_FILE, REPORT_FILE
 
 SIDE_BY_SIDE = "rows.json"
-"""Both sides' answers to each prompt."""
+"""Artifact that holds both sides' answers to each prompt."""
 
 
 def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:
-    """Write report and forest plot as artifacts of a run, in place of what is there.
+    """Write report and forest plot as artifacts of a run, replacing earlier ones.
 
     Args:
-        run_id: The run.
-        comparison: What was measured.
-        decision: What the gate says of it, if it was asked.
+        run_id: MLflow run that receives the artifacts.
+        comparison: A finished comparison.
+        decision: The gate's decision on it, if there is one.
 
     Raises:
-        StoreError: MLflow refused.
+        StoreError: The MLflow store refuses or does not answer.
     """
     with connection.store_errors("writing the report"):
         client = connection.client()

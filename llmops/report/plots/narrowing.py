@@ -1,4 +1,4 @@
-"""How a difference and its interval narrow with the number of prompts, as SVG."""
+"""Plot of a trajectory: how the interval of a difference narrows as prompts are added, as SVG."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from llmops.report.template import render
 WIDTH, HEIGHT = 784, 300
 LEFT, RIGHT, TOP, FLOOR = 70.0, 700.0, 28.0, 240.0
 LABEL_LIMIT = 9
+"""Maximum characters of a side's label."""
 SETTLED = 0.2
-"""The axis holds the intervals from this share of the prompts on; the widest are cut at its ends."""
+"""Share of the prompts from which the intervals fit the axis; earlier, wider ones are clipped."""
 
 
 def narrowing_svg(
     comparison: Comparison, result: MetricResult, decision: Decision | None = None
 ) -> str:
-    """Draw the intervals of one metric, zero, and the margins that the gate has for it.
+    """Draw the intervals of one metric, the zero line, and the gate's margins for the metric.
 
     Args:
-        comparison: What was measured, with the trajectory of the metric.
-        result: The metric.
-        decision: What the gate says of it.
+        comparison: A finished comparison, with the trajectory of the metric.
+        result: Result of the metric.
+        decision: The gate's decision, if there is one.
 
     Returns:
-        An SVG document on its own white panel; empty with fewer than two points.
+        An SVG document on a white panel; empty if the trajectory has fewer than two points.
     """
     points = comparison.trajectory(result.metric).points
     if len(points) < 2:
@@ -56,7 +57,7 @@ def narrowing_svg(
 
 
 def _margins(result: MetricResult, decision: Decision | None) -> list[float]:
-    """Differences that the gate's demands on the metric must exceed, other than zero."""
+    """Return the differences that the gate requires to be exceeded, zero excluded."""
     checks = [c for c in (decision.checks if decision else ()) if c.metric == result.metric]
     asked = {c.margin if c.must == "improve" else -c.margin for c in checks if c.margin}
     return sorted(asked or ({-result.margin} if result.margin else set()))
