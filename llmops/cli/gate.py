@@ -1,4 +1,4 @@
-"""``llmops gate``: compare and decide, for people and for CI."""
+"""``llmops gate``: compare a version and decide by a policy, for people and for CI."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
 
 @click.command("gate")
 @recipe_argument
-@click.option("--candidate", help="Version to judge; by default the recipe's model at its alias.")
+@click.option("--candidate", help="Version to judge; default: the recipe's model at its alias.")
 @click.option(
     "--suite",
     type=click.Path(path_type=Path),
-    help="Held-out prompts; by default the test split kept by the candidate's training run.",
+    help="Held-out prompts; default: the test split that the candidate's training run kept.",
 )
 @output_option
 def command(
     recipe: str, overrides: tuple[str, ...], candidate: str | None, suite: Path | None, output: str
 ) -> int:
-    """Decide by the policy of RECIPE whether a version may be promoted; move nothing.
+    """Decide by the policy of RECIPE whether a version may be promoted. No alias moves.
 
-    Exit code 0 passed, 3 rejected, 4 inconclusive.
+    Exit codes: 0 passed, 3 rejected, 4 inconclusive.
     """
     resolved = read_recipe(recipe, overrides)
     import tempfile

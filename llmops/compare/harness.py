@@ -37,10 +37,9 @@ def compare(
             name of a registered base, or ``openai:URL#MODEL``.
         candidate: The side that should be better; named likewise.
         suite: Held-out prompts: a file (see ``load_suite``) or a suite.
-        config: Scorers, method, answer length and confidence: the recipe's ``compare`` section.
+        config: The recipe's ``compare`` section: scorers, method, answer length, confidence.
         scorers: Scorers to use instead of those of ``config``; may name modules, which are imported.
-        questions: Requirements that a method with early stopping decides before it stops; by
-            default, whether the candidate is better in the first scorer.
+        questions: Requirements that early stopping waits for; default: the first scorer improves.
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks.
         cache: Whether cached answers are used and new ones are cached.
@@ -61,13 +60,10 @@ def compare(
         from llmops.compare import compare
 
         comparison = compare("models:/bot@champion", "models:/bot/4", "test.jsonl")
-        test = comparison.metric("token_f1").test
-        print(test.difference, test.low, test.high)
+        print(comparison.metric("token_f1").test)
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    with _measured(baseline, [candidate], suite, config or Compare(), options) as (comparison,):
-        publish_reports([comparison])
-    return comparison
+    return _published(baseline, [candidate], suite, config, options)[0]
 
 
 def compare_all(
@@ -107,13 +103,11 @@ def compare_all(
     Example:
         from llmops.compare import compare_all, standings
 
-        comparisons = compare_all("base", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
+        comparisons = compare_all("models:/bot@champion", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
         best = standings(comparisons)[0]
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
-        publish_reports(comparisons)
-    return comparisons
+    return _published(baseline, candidates, suite, config, options)
 
 
 @contextmanager
@@ -158,6 +152,19 @@ def comparison_run(
     options = Options(questions=policy.require, min_prompts=policy.min_prompts, refuse_trained=True)
     with _measured(baseline, [candidate], suite, config, options) as (comparison,):
         yield comparison
+
+
+def _published(
+    baseline: str | Side,
+    candidates: Sequence[str | Side],
+    suite: str | Path | Suite,
+    config: Compare | None,
+    options: Options,
+) -> tuple[Comparison, ...]:
+    """Measure every candidate, and publish the reports."""
+    with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
+        publish_reports(comparisons)
+    return comparisons
 
 
 @contextmanager

@@ -26,13 +26,12 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
         comparisons: The candidates' comparisons with the same baseline, from ``compare_all``.
 
     Returns:
-        The baseline and every candidate. A strength is ``None`` if, say, a side never wins.
+        The baseline and every candidate. Strengths are ``None`` if they do not exist, such as when
+        a side never wins.
 
     Example:
-        from llmops.compare import compare_all, standings
-
-        found = compare_all("models:/bot@champion", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
-        print([(standing.side.label, standing.score) for standing in standings(found)])
+        comparisons = compare_all("models:/bot@champion", ["models:/bot/4", "models:/bot/5"], "test.jsonl")
+        ranking = [standing.side.label for standing in standings(comparisons)]
     """
     first = comparisons[0]
     metric = first.metrics[0].metric

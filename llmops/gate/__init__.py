@@ -1,4 +1,7 @@
-"""Stage ``gate``: a policy decides, evidence is written down, an alias moves or stays."""
+"""Stage ``gate``: a policy decides, the evidence is recorded, and a version may be promoted.
+
+``gate`` decides and writes nothing, ``record`` writes, ``promote`` moves an alias on the evidence.
+"""
 
 from llmops.gate.evidence import record
 from llmops.gate.policy import gate

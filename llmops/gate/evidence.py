@@ -1,4 +1,4 @@
-"""Evidence: what binds a verdict to exact bytes, and where people find it."""
+"""Evidence: the record that binds a verdict to exact bytes, and its place in MLflow."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SCHEMA_VERSION = 1
 def evidence_of(
     comparison: Comparison, policy: Gate, checks: tuple[Check, ...], verdict: Verdict, passed: bool
 ) -> dict[str, Any]:
-    """Build the evidence: digests of both sides, suite and policy, every statistic, the outcome.
+    """Build the evidence: digests of both sides, suite and policy, all statistics, the outcome.
 
     Returns:
-        JSON types only. Its digest binds the verdict, so no key may change its meaning.
+        A record of JSON types. Its digest binds the verdict, so no key may change its meaning.
     """
     policy_record = policy.model_dump(mode="json")
     return {
@@ -57,13 +57,25 @@ def _side(side: Side) -> dict[str, str | None]:
 
 
 def record(comparison: Comparison, decision: Decision) -> None:
-    """Write report and evidence into the comparison's run, and the card onto the version.
+    """Write report and evidence to the comparison's run, then verdict and card to the version.
 
-    The version comes last: a version that bears a verdict has its evidence in place.
+    The version comes last, so every version with a verdict has its evidence.
+
+    Args:
+        comparison: A finished comparison whose candidate is a registered version.
+        decision: The gate's decision on it.
 
     Raises:
-        UsageError: The candidate is no registered version.
-        StoreError: MLflow refused.
+        UsageError: The candidate is not a registered version.
+        StoreError: The MLflow store refuses or does not answer.
+
+    Example:
+        from llmops.gate import gate, promote, record
+
+        decision = gate(comparison, recipe.gate)
+        record(comparison, decision)
+        if decision.passed:
+            promote(comparison.candidate.uri)
     """
     name, version = registry.parse(comparison.candidate.uri)
     links = links_of(comparison)
@@ -75,7 +87,7 @@ def record(comparison: Comparison, decision: Decision) -> None:
 
 
 def links_of(comparison: Comparison) -> dict[str, str]:
-    """Return pages of MLflow's UI, relative to the version page; keys are the words shown."""
+    """Return link text → address of pages in MLflow's UI, relative to the version's page."""
     experiment, run = comparison.experiment_id, comparison.run_id
     before, after = comparison.child_run_ids
     traces = f"{after}/traces?compareToRunUuid={before}"

@@ -1,8 +1,8 @@
-"""The policy: what must hold of the difference before a version may become champion.
+"""The policy: requirements on the difference that a version must meet before promotion.
 
-Each requirement reads the two-sided confidence interval of the paired difference (candidate
-minus baseline). All must hold; requiring all of several tests needs no correction of their
-level (intersection-union test: Berger 1982, Technometrics 24(4)).
+Each requirement is checked on the two-sided confidence interval of the paired difference (candidate
+minus baseline). All must hold; a decision that requires all of several tests needs no correction of
+their level (intersection-union test: Berger 1982, Technometrics 24(4)).
 """
 
 from __future__ import annotations
@@ -23,12 +23,21 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
         policy: The recipe's ``gate`` section.
 
     Returns:
-        The decision with its evidence. Passed only if every requirement is shown to hold;
-        rejected if one is shown not to hold; inconclusive otherwise, and always with fewer
-        prompts than ``min_prompts``.
+        The decision with its evidence: passed if the data show that every requirement holds,
+        rejected if they show that one does not, inconclusive otherwise. With fewer prompts than
+        ``min_prompts`` it is always inconclusive.
 
     Raises:
         UsageError: A requirement names a metric that was not computed.
+
+    Example:
+        from llmops.compare import compare
+        from llmops.gate import gate
+        from llmops.recipe import Gate, Requirement
+
+        policy = Gate(require=(Requirement(metric="token_f1", must="improve"),))
+        decision = gate(compare("models:/bot@champion", "models:/bot/4", "test.jsonl"), policy)
+        print(decision.verdict, decision.sentence)
     """
     checks = tuple(_check(comparison, requirement, policy) for requirement in policy.require)
     passed = all(check.passed for check in checks)
@@ -54,7 +63,7 @@ def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Ch
             f"gate.require: metric {requirement.metric!r} was not computed; available: {known}"
         ) from None
     if comparison.baseline.digest == comparison.candidate.digest:
-        # The same bytes are as good, and no better.
+        # The same bytes are exactly as good.
         verdict, passed = Verdict.NOT_WORSE, requirement.must != "improve"
     elif test.n < policy.min_prompts:
         verdict, passed = Verdict.INCONCLUSIVE, None
@@ -64,12 +73,12 @@ def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Ch
 
 
 def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | None]:
-    """Read verdict and outcome of one requirement off its interval."""
+    """Return the verdict on a requirement, and whether it passed; ``None`` if undecided."""
     improved = test.low > 0
     if requirement.must == "improve":
         if test.low > requirement.margin:
             return Verdict.IMPROVED, True
-        if 0 <= test.high <= requirement.margin:  # a gain that large is excluded
+        if 0 <= test.high <= requirement.margin:  # the required gain is ruled out
             return Verdict.IMPROVED if improved else Verdict.INCONCLUSIVE, False
     elif test.low > -requirement.margin:
         return Verdict.IMPROVED if improved else Verdict.NOT_WORSE, True
@@ -79,13 +88,13 @@ def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | 
 
 
 def _overall(checks: tuple[Check, ...], passed: bool) -> Verdict:
-    """Return the first requirement's verdict if all passed, else that of the one that decided."""
+    """Return the verdict of the leading requirement; inconclusive if that is undecided."""
     leading = _leading(checks)
     return leading.verdict if passed or leading.passed is False else Verdict.INCONCLUSIVE
 
 
 def _leading(checks: tuple[Check, ...]) -> Check:
-    """Return the requirement that decided: one that failed, else an open one, else the first."""
+    """Return the requirement that decided: a failed one, else an undecided one, else the first."""
     failed = [check for check in checks if check.passed is False]
     undecided = [check for check in checks if check.passed is None]
     return [*failed, *undecided, *checks][0]

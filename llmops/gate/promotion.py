@@ -1,4 +1,4 @@
-"""Promotion: the alias moves only on evidence that is about these bytes and today's champion."""
+"""Promotion: an alias moves only on evidence about these bytes and the current champion."""
 
 from __future__ import annotations
 
@@ -17,47 +17,55 @@ from llmops.store import artifacts, registry, runs
 from llmops.store.tags import EVIDENCE, EVIDENCE_FILE
 
 LOCK_SECONDS = 30
+"""Seconds to wait for another promotion of the same model."""
 
 
 def promote(uri: str, *, alias: str = "champion") -> str:
-    """Move an alias to a version that has earned it.
+    """Move an alias to a version whose evidence allows it.
 
     Args:
-        uri: ``models:/name/version`` or ``models:/name@challenger``.
+        uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``.
         alias: The alias to move.
 
     Returns:
-        The promoted version's immutable URI.
+        The version's immutable URI, ``models:/NAME/VERSION``.
 
     Raises:
-        UsageError: No evidence, evidence that did not pass, or stale evidence: the version's
-            bytes, or the champion it was compared with, are not what they were.
+        UsageError: The version has no evidence, the evidence did not pass, or it is stale: the
+            version's bytes or the champion have changed since.
+        NotFoundError: No such version or alias.
+        StoreError: The MLflow store refuses or does not answer.
+
+    Example:
+        from llmops.gate import promote
+
+        promote("models:/bot@challenger", alias="champion")
     """
     check_alias(alias)
     name, version = registry.parse(uri)
     with _locked(name):
-        found = versions.get_version(name, version)
+        candidate = versions.get_version(name, version)
         evidence = _evidence(name, version)
-        _refuse_stale(evidence, found, alias)
+        _refuse_stale(evidence, candidate, alias)
         if not evidence["passed"]:
             raise UsageError(
-                f"{found.uri}: its evidence says {evidence['verdict']}, which the policy does not accept",
-                next_command="read the report on its page in the model registry",
+                f"{candidate.uri}: its verdict is {evidence['verdict']}, which the policy does not accept",
+                next_command="open the report from the version's page in MLflow",
             )
         registry.set_alias(name, alias, version)
-    return found.uri
+    return candidate.uri
 
 
 @contextmanager
 def _locked(name: str) -> Iterator[None]:
-    """Hold the only promotion of a model on this machine: a second one sees what the first did."""
+    """Allow a single promotion of a model at a time on this machine."""
     lock = FileLock(home.folder("locks") / f"promote-{name}", timeout=LOCK_SECONDS)
     try:
         lock.acquire()
     except Timeout:
         raise UsageError(
             f"{name}: another promotion is still running after {LOCK_SECONDS} s",
-            next_command="wait for it, then the same command again",
+            next_command="wait until it has finished, then rerun",
         ) from None
     try:
         yield
@@ -82,23 +90,24 @@ def _evidence(name: str, version: str) -> Mapping[str, Any]:
     return evidence
 
 
-def _refuse_stale(evidence: Mapping[str, Any], found: ModelVersion, alias: str) -> None:
-    """Refuse evidence about other bytes, or about another champion than today's."""
-    again = f"llmops gate RECIPE --candidate {found.uri}"
+def _refuse_stale(evidence: Mapping[str, Any], candidate: ModelVersion, alias: str) -> None:
+    """Refuse evidence about other bytes, or about another champion than the current one."""
+    again = f"llmops gate RECIPE --candidate {candidate.uri}"
     judged = evidence["candidate"]
     if (judged["adapter_digest"], judged["base_digest"]) != (
-        found.adapter_digest,
-        found.base_digest,
+        candidate.adapter_digest,
+        candidate.base_digest,
     ):
-        raise UsageError(f"{found.uri}: the evidence is about other bytes", next_command=again)
-    current = registry.version_of_alias(found.name, alias)
+        raise UsageError(f"{candidate.uri}: the evidence is about other bytes", next_command=again)
+    current = registry.version_of_alias(candidate.name, alias)
     if current is None:
-        return  # there is no champion whose place would be taken
-    champion = versions.get_version(found.name, current)
+        return  # no champion would be replaced
+    champion = versions.get_version(candidate.name, current)
     compared = evidence["baseline"]
-    if champion.digest not in (compared["adapter_digest"] or compared["base_digest"], found.digest):
+    expected = compared["adapter_digest"] or compared["base_digest"]
+    if champion.digest not in (expected, candidate.digest):
         raise UsageError(
-            f"{found.uri}: the evidence is stale: it compares with {compared['uri']},"
+            f"{candidate.uri}: the evidence is stale: it compares with {compared['uri']},"
             f" but @{alias} is {champion.uri} now",
             next_command=again,
         )

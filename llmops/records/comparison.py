@@ -1,4 +1,4 @@
-"""What a comparison measures."""
+"""Records of a comparison: paired tests, rows, slices, trajectories, standings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from llmops.records.models import Side
 
 @dataclass(frozen=True)
 class PairedTest:
-    """A paired comparison of one metric; see ``llmops.stats.paired``.
+    """A paired test of one metric; see ``llmops.stats.paired``.
 
     Attributes:
-        difference: Mean of candidate minus baseline.
-        low: Lower end of the two-sided confidence interval.
-        high: Upper end.
-        p_value: Two-sided, of the hypothesis that the mean difference is zero.
-        n: Pairs.
-        clusters: Independent clusters among them.
-        detectable: Smallest true difference found with 80% power at this n.
+        difference: Mean of candidate minus baseline, in [-1, 1].
+        low: Lower end of the two-sided confidence interval of the difference.
+        high: Upper end of the interval.
+        p_value: Two-sided p-value of the hypothesis that the mean difference is zero; NaN if the
+            method does not define it.
+        n: Number of pairs.
+        clusters: Number of independent clusters.
+        wins: Number of pairs in which the candidate scores higher.
+        ties: Number of pairs with equal scores.
+        losses: Number of pairs in which the candidate scores lower.
+        confidence: Confidence of the interval, such as 0.95.
+        detectable: Minimum detectable effect (MDE): the smallest true difference found with 80%
+            power at this n.
     """
 
     difference: float
@@ -41,7 +47,11 @@ class MetricResult:
     """One metric of both sides over the suite, with its paired test.
 
     Attributes:
-        margin: Loss that was said to be tolerated; ``None`` if that was not asked.
+        metric: Name of the metric.
+        baseline: Mean score of the baseline, in [0, 1].
+        candidate: Mean score of the candidate, in [0, 1].
+        test: Paired test of the difference.
+        margin: Non-inferiority margin; ``None`` if no question sets one.
     """
 
     metric: str
@@ -59,7 +69,7 @@ class IntervalPoint:
         prompts: Number of prompts so far.
         difference: Mean of candidate minus baseline, in [-1, 1].
         low: Lower end of the two-sided interval of a suite fixed at this size.
-        high: Upper end.
+        high: Upper end of the interval.
     """
 
     prompts: int
@@ -70,14 +80,14 @@ class IntervalPoint:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """How the interval of one metric narrows as prompts are added; it decides nothing.
+    """How the interval of one metric narrows as prompts are added; descriptive only.
 
     Attributes:
         metric: Name of the metric.
         points: Up to 20 sizes in ascending order; the last holds every prompt that counts. Empty
             if no prompt counts.
-        reported_is_wider: Whether the interval that is reported allows for more than a number of
-            prompts fixed ahead: for looks on the way, or for several candidates.
+        reported_is_wider: Whether the reported interval is wider than the last point's, because it
+            allows for looks or for several candidates.
     """
 
     metric: str
@@ -87,7 +97,15 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Row:
-    """One prompt, both answers, all scores (metric → score in [0, 1])."""
+    """One prompt with both answers and their scores.
+
+    Attributes:
+        example: The prompt.
+        baseline: Answer of the baseline.
+        candidate: Answer of the candidate.
+        baseline_scores: Metric → score of the baseline's answer, in [0, 1].
+        candidate_scores: Metric → score of the candidate's answer, in [0, 1].
+    """
 
     example: Example
     baseline: Answer
@@ -97,7 +115,7 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """Say whether neither side gave an answer, so that nothing can be compared."""
+        """Whether neither side gave an answer, so the row does not count."""
         return self.baseline.error is not None and self.candidate.error is not None
 
 
@@ -107,17 +125,17 @@ class SliceResult:
 
     Attributes:
         key: Name of the tag, such as ``topic``.
-        value: Its value, such as ``billing``.
-        n: Rows.
+        value: Value of the tag, such as ``billing``.
+        n: Number of rows.
         difference: Mean of candidate minus baseline, in [-1, 1].
         low: Lower end of the two-sided interval; -1 if the slice is a single cluster.
-        high: Upper end; 1 likewise.
-        p_value: Two-sided, of "both sides are alike on this slice"; exact.
-        p_adjusted: The same, all tested slices taken together: of the slices with at most q, a share
-            of q is expected to be there by chance.
-        wins: Rows that the candidate wins.
-        ties: Rows without a difference.
-        losses: Rows that the candidate loses.
+        high: Upper end of the interval; 1 if the slice is a single cluster.
+        p_value: Exact two-sided p-value of the hypothesis that the sides do not differ on this slice.
+        p_adjusted: p-value adjusted over all tested slices (Benjamini-Hochberg): among the slices
+            with a value of at most q, a share of at most q is expected to be false.
+        wins: Number of rows in which the candidate scores higher.
+        ties: Number of rows with equal scores.
+        losses: Number of rows in which the candidate scores lower.
     """
 
     key: str
@@ -135,12 +153,12 @@ class SliceResult:
 
 @dataclass(frozen=True)
 class SmallSlice:
-    """A slice of too few rows to be tested.
+    """A slice with too few rows for a test.
 
     Attributes:
         key: Name of the tag.
-        value: Its value.
-        n: Rows.
+        value: Value of the tag.
+        n: Number of rows.
     """
 
     key: str
@@ -153,19 +171,26 @@ class Comparison:
     """A finished comparison of two sides on one suite.
 
     Attributes:
-        metrics: Over the rows that count: those where not both sides failed.
-        rows: Of every prompt that was asked.
-        method: See ``llmops.stats.sequential``.
-        available: Prompts that could have been asked.
+        baseline: The side compared with.
+        candidate: The side that should be better.
+        suite_name: Name of the suite.
+        suite_digest: SHA-256 of the suite's content.
+        metrics: Results over the rows that count: those in which at least one side answered.
+        rows: Rows of every prompt that was asked.
+        method: Statistical method; see ``llmops.stats.sequential``.
+        available: Number of prompts that could have been asked.
         nll: Mean negative log-likelihood per expected token, (baseline, candidate), in nats;
-            ``None`` without expected answers, or if a side's weights are not here.
-        notes: What a reader must know: identical bytes, identical outputs, failed prompts.
-        trained: Rows of prompts that a side was trained on: no part of the metrics.
+            ``None`` without expected answers, or if a side does not compute likelihoods.
+        notes: Warnings for a reader, such as identical answers or failed prompts.
+        seconds: Wall time of the measurement.
         run_id: MLflow parent run of the comparison.
-        slices: Results by slice of the first metric, and the slices too small for one.
-        traced: Whether each answer is a trace in MLflow.
-        trajectories: How the interval narrows, of each metric that a report leads with: the first
-            one, and the first that a question is about. No part of the evidence.
+        experiment_id: MLflow experiment of the runs.
+        child_run_ids: MLflow runs of (baseline, candidate).
+        trained: Rows of prompts that a side was trained on; not part of the metrics.
+        slices: Results of the first metric by slice, then the slices too small for a test.
+        traced: Whether each answer is also a trace in MLflow.
+        trajectories: Trajectories of the metrics that a report may lead with: the first one, and
+            that of the first question. Not part of the evidence.
     """
 
     baseline: Side
@@ -199,9 +224,9 @@ class Comparison:
         raise KeyError(name)
 
     def trajectory(self, metric: str) -> Trajectory:
-        """Return how the interval of one metric narrows; without points if it was not computed."""
-        found = (one for one in self.trajectories if one.metric == metric)
-        return next(found, Trajectory(metric, ()))
+        """Return the trajectory of one metric; it has no points if it was not computed."""
+        matches = (each for each in self.trajectories if each.metric == metric)
+        return next(matches, Trajectory(metric, ()))
 
 
 @dataclass(frozen=True)
@@ -209,9 +234,11 @@ class Standing:
     """One side among several.
 
     Attributes:
-        score: Mean of the first metric.
-        result: That metric against the baseline; ``None`` for the baseline itself.
-        p_holm: Its p-value, adjusted for the number of candidates.
+        side: The side.
+        score: Mean score of the first metric, in [0, 1].
+        result: First metric against the baseline; ``None`` for the baseline itself.
+        p_holm: p-value of ``result``, adjusted for the number of candidates (Holm); ``None`` for the
+            baseline.
         strength: Bradley-Terry strength (log odds against the average side) and its standard
             error; ``None`` if there is no common scale.
     """

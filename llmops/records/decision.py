@@ -1,4 +1,4 @@
-"""Verdicts, and what a gate says of a comparison."""
+"""Records of a gate's decision: verdicts, checked requirements, evidence."""
 
 from __future__ import annotations
 
@@ -10,32 +10,46 @@ from llmops import errors
 
 
 class Verdict(StrEnum):
-    """What a comparison says about the candidate."""
+    """What a comparison shows about the candidate."""
 
     IMPROVED = "IMPROVED"
+    """It is better than the baseline."""
     NOT_WORSE = "NOT_WORSE"
+    """It is not worse by more than the margin."""
     REGRESSED = "REGRESSED"
+    """It is worse than the baseline."""
     INCONCLUSIVE = "INCONCLUSIVE"
+    """The data do not decide."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One requirement of the policy and what the comparison says of it."""
+    """One requirement of the policy and whether the comparison meets it.
+
+    Attributes:
+        metric: Name of the metric.
+        must: ``improve`` or ``not_regress``.
+        margin: Gain that must be exceeded, or loss that is tolerated, in [0, 1].
+        verdict: What the comparison shows.
+        passed: Whether the requirement holds; ``None`` if the data do not decide.
+    """
 
     metric: str
     must: str
     margin: float
     verdict: Verdict
     passed: bool | None
-    """``None``: not decided by the data."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The gate's answer, with the evidence it rests on.
+    """The gate's decision and its evidence.
 
     Attributes:
-        sentence: One line for people: verdict, versions, metric, difference.
+        verdict: Verdict of the requirement that decided.
+        passed: Whether every requirement holds.
+        checks: Each requirement of the policy with its result.
+        sentence: The decision in one line: verdict, versions, metric, difference.
         evidence: The record that binds the verdict to exact bytes.
         evidence_digest: SHA-256 of the canonical JSON of ``evidence``.
     """
@@ -49,7 +63,7 @@ class Decision:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 if it passed, 3 if rejected, 4 if inconclusive."""
+        """Exit code of the process: 0 passed, 3 rejected, 4 inconclusive."""
         if self.passed:
             return errors.EXIT_OK
         if any(check.passed is False for check in self.checks):

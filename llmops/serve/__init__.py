@@ -1,7 +1,7 @@
-"""Serving: one background process per deployment that answers the OpenAI chat protocol.
+"""Stage ``serve``: deployments, background processes that answer the OpenAI protocol.
 
-``create`` starts it, ``ask`` talks to it, ``delete`` stops it. State and log lie in
-``LLMOPS_HOME/deployments/<name>/``, so that any later process finds them.
+``create`` starts one, ``ask`` sends a question, ``delete`` stops it. State and log are kept in
+``LLMOPS_HOME/deployments/NAME/``, where any later process finds them.
 """
 
 from llmops.serve.deployment.client import ask

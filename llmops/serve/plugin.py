@@ -1,6 +1,6 @@
-"""What MLflow's deployment plugin passes in and expects back: text options, DataFrames, dicts.
+"""Arguments and results of MLflow's deployment plugin: text options, DataFrames, dictionaries.
 
-Only the plugin imports this module, so MLflow is loaded already.
+Only the plugin imports this module, after MLflow itself.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Target `llmops`: one background process on this machine, OpenAI protocol.
   mlflow deployments create -t llmops --name bot -m models:/bot@champion [-C KEY=VALUE ...]
 
 Options of create and run-local:
-  port    port to listen on (default: a free one, see `mlflow deployments get`)
-  host    address to listen on (default: 127.0.0.1); any other needs LLMOPS_API_KEY, which
-          clients then send as `Authorization: Bearer KEY`
+  port    port to listen on (default: a free one, shown by `mlflow deployments get`)
+  host    address to listen on (default: 127.0.0.1); any address that other machines can reach
+          needs LLMOPS_API_KEY, which clients then send as `Authorization: Bearer KEY`
   engine  local (default): torch in the server's process
 
-An alias is resolved when the deployment is created. predict takes a JSON file with a chat body
+An alias is resolved when the deployment is created. predict reads a JSON file: a chat request
 ({"messages": [...], "max_tokens": 64}) or rows with a prompt or messages
 ([{"prompt": "...", "max_tokens": 8}, ...]).
 State and log: LLMOPS_HOME/deployments/NAME/.
@@ -44,10 +44,16 @@ State and log: LLMOPS_HOME/deployments/NAME/.
 def options(
     config: Mapping[str, object] | None, *, flavor: str | None = None, endpoint: str | None = None
 ) -> dict[str, Any]:
-    """Keyword arguments of ``serve.create`` from ``-C key=value`` options.
+    """Return the keyword arguments of ``serve.create`` for ``-C KEY=VALUE`` options.
+
+    Args:
+        config: The ``-C`` options.
+        flavor: MLflow's ``--flavor``; ``None`` or ``llmops``.
+        endpoint: MLflow's ``--endpoint``, which is refused.
 
     Raises:
-        UsageError: An unknown option, a port that is none, another flavor, an endpoint.
+        UsageError: An option is unknown, the port is not an integer, or flavor or endpoint is not
+            supported.
     """
     chosen: dict[str, Any] = dict(config or {})
     unknown = sorted(set(chosen) - set(OPTIONS))
@@ -57,7 +63,7 @@ def options(
             next_command="mlflow deployments help -t llmops",
         )
     if flavor not in (None, FLAVOR):
-        raise UsageError(f"--flavor {flavor}: this target serves the flavor {FLAVOR} only")
+        raise UsageError(f"--flavor {flavor}: not supported; allowed: {FLAVOR}")
     no_endpoint(endpoint)
     if "port" in chosen:
         chosen["port"] = _port(chosen["port"])
@@ -72,23 +78,28 @@ def create(
     flavor: str | None,
     endpoint: str | None,
 ) -> dict[str, object]:
-    """``serve.create`` with MLflow's arguments and result."""
+    """Create a deployment from MLflow's arguments, and return it as MLflow's dictionary.
+
+    Raises:
+        UsageError: See ``options`` and ``serve.create``.
+        LlmopsError: See ``serve.create`` for the other errors.
+    """
     chosen = options(config, flavor=flavor, endpoint=endpoint)
     return describe(process.create(name, uri, **chosen))
 
 
 def no_endpoint(endpoint: str | None) -> None:
-    """Refuses MLflow's endpoints, which group deployments.
+    """Refuse MLflow's endpoints, which group deployments.
 
     Raises:
-        UsageError: An endpoint is named.
+        UsageError: An endpoint is given.
     """
     if endpoint is not None:
-        raise UsageError(f"--endpoint {endpoint}: this target has deployments only, use --name")
+        raise UsageError(f"--endpoint {endpoint}: endpoints are not supported; use --name")
 
 
 class DeploymentFailed(MlflowException, click.ClickException):  # type: ignore[misc]
-    """MLflow's own exception to callers, and printed without a traceback by its command line."""
+    """An error that callers catch as MLflow's and its command line prints without a traceback."""
 
     def __init__(self, error: LlmopsError) -> None:
         super().__init__(str(error))
@@ -98,10 +109,10 @@ class DeploymentFailed(MlflowException, click.ClickException):  # type: ignore[m
 
 @contextmanager
 def mlflow_errors() -> Iterator[None]:
-    """Turns our errors into MLflow's.
+    """Raise our errors within the block as MLflow's.
 
     Raises:
-        DeploymentFailed: Caused by the error that was raised.
+        DeploymentFailed: An ``LlmopsError`` was raised; it is the cause.
     """
     try:
         yield
@@ -116,25 +127,25 @@ def _code(error: LlmopsError) -> str:
 
 
 def describe(deployment: Deployment) -> dict[str, object]:
-    """A deployment as the dictionary that MLflow prints."""
+    """Return a deployment as the dictionary that MLflow prints."""
     shown: dict[str, object] = dataclasses.asdict(deployment)
     shown["log"] = str(deployment.log)
     return shown | {"flavor": FLAVOR, "status": state.status(deployment)}
 
 
 def refuse_update(name: str, uri: str | None) -> NoReturn:
-    """A deployment is replaced, not changed.
+    """Refuse to update a deployment: it is replaced instead.
 
     Raises:
-        UsageError: Always; it names the commands.
+        UsageError: Always; names the commands that replace it.
+        NotFoundError: No such deployment.
     """
-    found = state.get(name)
-    port = found.endpoint.rpartition(":")[2]
+    deployment = state.get(name)
+    port = deployment.endpoint.rpartition(":")[2]
     raise UsageError(
-        f"deployment {name}: cannot change while it runs ({found.uri}): its address stays with the"
-        " process that answers",
+        f"deployment {name}: cannot be updated, only replaced; it serves {deployment.uri}",
         next_command=f"mlflow deployments delete -t llmops --name {name} && mlflow deployments"
-        f" create -t llmops --name {name} -m {uri or found.uri} -C port={port}",
+        f" create -t llmops --name {name} -m {uri or deployment.uri} -C port={port}",
     )
 
 
@@ -143,20 +154,21 @@ def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
 
     Args:
         name: Name of the deployment.
-        inputs: A chat body, or a DataFrame: of a chat body (column ``messages``, one row per
-            message), of messages (columns ``role``, ``content``), or of chat requests (columns
+        inputs: A chat request, or a DataFrame that holds a chat request (column ``messages``, one
+            row per message), messages (columns ``role`` and ``content``), or chat requests (column
             ``messages`` or ``prompt``, and parameters).
 
     Raises:
-        UsageError: Other inputs.
+        UsageError: The name is missing, or the inputs have another form.
+        NotFoundError: No such deployment.
         ServeError: The deployment refuses, or does not answer.
     """
     if name is None:
-        raise UsageError("predict: the name of a deployment is required (--name)")
+        raise UsageError("predict: the name of the deployment is missing (--name)")
     deployment = state.get(name)
     bodies = [tables.plain(inputs)] if isinstance(inputs, Mapping) else _bodies(inputs)
     if any(body.get("stream") for body in bodies):
-        raise UsageError("stream: predict returns whole answers; leave it out, or use curl -N")
+        raise UsageError("stream: predict returns whole answers; omit it, or stream with curl -N")
     return [client.chat(deployment, {"model": deployment.model} | body) for body in bodies]
 
 
@@ -171,13 +183,13 @@ def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
         return [_chat(row) for row in tables.rows(frame)]
     raise UsageError(
         f"predict: received {', '.join(map(str, sorted(columns))) or type(frame).__name__};"
-        " expected a chat body with `messages`, or rows with `prompt`",
+        " expected a chat request with `messages`, or rows with `prompt`",
         next_command="mlflow deployments help -t llmops",
     )
 
 
 def _chat(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as a chat body; MLflow's reader has made numbers of prompts that look so."""
+    """Return a row as a chat request; MLflow's reader turns numeric prompts into numbers."""
     if "prompt" not in row or "messages" in row:
         return row
     prompt = {"role": "user", "content": str(row.pop("prompt"))}
@@ -185,9 +197,9 @@ def _chat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shared(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the parameters of a chat body.
+    """Return the parameters of a chat request.
 
-    MLflow's reader spreads a list over the rows and repeats everything else.
+    MLflow's reader spreads a list over the rows and repeats every other value.
     """
     shared = {}
     for name in frame.columns.drop("messages") if len(frame) else ():
@@ -200,4 +212,4 @@ def _port(value: object) -> int:
     try:
         return int(str(value))
     except ValueError:
-        raise UsageError(f"-C port={value}: must be an integer; 0 takes a free port") from None
+        raise UsageError(f"-C port={value}: must be an integer; 0 picks a free port") from None

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from llmops import pipeline
+from llmops.compare import load_suite
 from llmops.errors import UsageError
 from llmops.files import home
 from llmops.gate import promote
@@ -99,7 +100,7 @@ def test_promotion_needs_evidence_about_these_bytes_and_this_champion(
     recipe = load_recipe(own_recipe)
     with pipeline.workspace_of(recipe) as work:
         data, _, version = pipeline.fine_tune(recipe, work)
-        suite = pipeline.test_suite(recipe, data)
+        suite = load_suite(data.test.path)
         with pytest.raises(UsageError, match="has no evidence"):
             promote(version.uri)
         comparison, decision = pipeline.judge(recipe, version.uri, suite)

@@ -1,4 +1,4 @@
-"""The difference and its interval by number of prompts, as SVG."""
+"""Plot of a trajectory: how the interval of a difference narrows as prompts are added, as SVG."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from llmops.report.plots import scale
 from llmops.report.template import render
 
 WIDTH, HEIGHT = 784, 300
-"""Pixels."""
 LEFT, RIGHT, TOP, FLOOR = 70.0, 700.0, 28.0, 240.0
 LABEL_LIMIT = 9
+"""Maximum characters of a side's label."""
 SETTLED = 0.2
-"""The axis holds the intervals from this share of the prompts on; wider ones are cut at its ends."""
+"""Share of the prompts from which the intervals fit the axis; earlier, wider ones are clipped."""
 
 
 def narrowing_svg(
     comparison: Comparison, result: MetricResult, decision: Decision | None = None
 ) -> str:
-    """Draw the intervals of one metric, a line at zero, and the margins of the policy.
+    """Draw the intervals of one metric, the zero line, and the gate's margins for the metric.
 
     Args:
-        comparison: Result of the comparison, with the trajectory of the metric.
+        comparison: A finished comparison, with the trajectory of the metric.
         result: Result of the metric.
-        decision: Decision of the gate; ``None`` if the gate did not run.
+        decision: The gate's decision, if there is one.
 
     Returns:
-        An SVG document on a white panel; an empty text if there are fewer than two points.
+        An SVG document on a white panel; empty if the trajectory has fewer than two points.
     """
     points = comparison.trajectory(result.metric).points
     if len(points) < 2:
@@ -57,7 +57,7 @@ def narrowing_svg(
 
 
 def _margins(result: MetricResult, decision: Decision | None) -> list[float]:
-    """Return the nonzero differences that the policy requires the metric to exceed."""
+    """Return the differences that the gate requires to be exceeded, zero excluded."""
     checks = [c for c in (decision.checks if decision else ()) if c.metric == result.metric]
     asked = {c.margin if c.must == "improve" else -c.margin for c in checks if c.margin}
     return sorted(asked or ({-result.margin} if result.margin else set()))

@@ -1,1 +1,1 @@
-"""A deployment on this machine: its process, its state, a client."""
+"""A deployment on this machine: process, recorded state, client."""

@@ -1,6 +1,7 @@
-"""Asks a deployment over HTTP, with OpenAI's own client.
+"""Client of a deployment: OpenAI's own, over HTTP.
 
-Neither it nor httpx is imported before something is asked: MLflow imports this module at its start.
+Neither ``openai`` nor ``httpx`` is imported before the first request: MLflow's plugin imports this
+module when MLflow starts.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
 
 KEY_VARIABLE = "LLMOPS_API_KEY"
+"""Environment variable with the key of server and client."""
 ANSWER_SECONDS = 600.0
+"""Seconds to wait for an answer."""
 READY_SECONDS = 1.0
-
+"""Seconds to wait for a health check."""
 NO_KEY = "none"
-"""The client insists on a key; a server without one ignores it."""
+"""Key sent if there is none: the client requires one, a server without a key ignores it."""
 DIRECT: Any = {"trust_env": False, "verify": False}
-"""No proxy between this machine and itself, and no certificates to load for plain HTTP."""
+"""Options of the HTTP client: no proxy to this machine, no certificates for plain HTTP."""
 
 
 @overload
@@ -46,16 +49,26 @@ def ask(
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     stream: bool = False,
 ) -> Answer | Iterator[str | Answer]:
-    """Ask a deployment one question.
+    """Ask a deployment to answer a conversation.
 
     Args:
-        deployment: From ``create`` or ``get``.
+        deployment: The deployment, from ``create`` or ``get``.
         messages: The conversation, each message with ``role`` and ``content``.
-        sampling: Length, temperature, stop strings.
-        stream: Yield pieces of text as they come, then the whole ``Answer``.
+        sampling: Answer length, temperature, seed, stop strings.
+        stream: Whether the answer is streamed.
+
+    Returns:
+        The answer; with ``stream``, an iterator of pieces of text that ends with the whole answer.
 
     Raises:
-        ServeError: The deployment does not answer, or refuses.
+        ServeError: The deployment does not answer, or refuses the request. A stream raises while it
+            is read.
+
+    Example:
+        from llmops.serve import ask, get
+
+        answer = ask(get("bot"), [{"role": "user", "content": "Hello"}])
+        print(answer.text)
     """
     body = _body(deployment, messages, sampling)
     return _stream(deployment, body) if stream else _answer(chat(deployment, body))
@@ -76,7 +89,7 @@ def chat(deployment: Deployment, body: Mapping[str, object]) -> dict[str, Any]:
 
 
 def is_ready(endpoint: str) -> bool:
-    """Return whether ``/readyz`` says yes within a second."""
+    """Return whether ``/readyz`` of an endpoint succeeds within a second."""
     import httpx
 
     try:
@@ -116,7 +129,7 @@ def _stream(deployment: Deployment, body: dict[str, Any]) -> Iterator[str | Answ
                     yield piece
     if reason is None or usage is None:
         raise ServeError(
-            f"deployment {deployment.name}: the stream broke off",
+            f"deployment {deployment.name}: the stream ended before the answer was complete",
             next_command=f"less {deployment.log}",
         )
     yield Answer(text, usage.completion_tokens, usage.prompt_tokens, reason)
@@ -146,7 +159,7 @@ def _client(deployment: Deployment) -> OpenAI:
 
 @contextmanager
 def _failures(deployment: Deployment) -> Iterator[None]:
-    """Raise what goes wrong between here and the server as our own error."""
+    """Raise the client's errors within the block as ``ServeError``."""
     import httpx
     from openai import APIConnectionError, APIError, APIStatusError
 
@@ -163,10 +176,10 @@ def _failures(deployment: Deployment) -> Iterator[None]:
             f"{name}: {deployment.endpoint} does not answer ({error.__cause__ or error})",
             next_command=f"mlflow deployments get -t llmops --name {deployment.name}",
         ) from error
-    except APIError as error:  # an event of the stream says what went wrong
+    except APIError as error:  # an error event of the stream
         raise ServeError(f"{name}: {error.message}") from error
 
 
 def _reason(error: APIStatusError) -> str:
-    said = error.body.get("message") if isinstance(error.body, Mapping) else None
-    return str(said or error.response.reason_phrase)
+    message = error.body.get("message") if isinstance(error.body, Mapping) else None
+    return str(message or error.response.reason_phrase)

@@ -1,8 +1,7 @@
-"""Starts and stops the background process of a deployment."""
+"""Start and stop of a deployment's background process."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import signal
 import socket
@@ -11,7 +10,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -19,122 +17,120 @@ from llmops.errors import ServeError, UsageError
 from llmops.models.resolve import resolve
 from llmops.progress import last_words, say
 from llmops.records import Deployment
-from llmops.serve.deployment import client, state
+from llmops.serve.deployment import address, client, state
 from llmops.store import connection
 
-LOOPBACK = "127.0.0.1"
 ENGINES = ("local",)
 START_SECONDS = 600.0
+"""Seconds to wait until a server is ready."""
 DRAIN_SECONDS = 30
-"""How long answers in flight may take after SIGTERM."""
+"""Seconds that answers in progress may take after SIGTERM."""
 STOP_SECONDS = DRAIN_SECONDS + 5.0
 KILL_SECONDS = 5.0
 POLL_SECONDS = 0.1
-SAY_EVERY_SECONDS = 10.0
-MAX_PORT = 65535
+REPORT_SECONDS = 10.0
+"""Seconds between two lines of progress."""
 
 
 def create(
-    name: str, uri: str, *, host: str = LOOPBACK, port: int = 0, engine: str = "local"
+    name: str, uri: str, *, host: str = address.LOOPBACK, port: int = 0, engine: str = "local"
 ) -> Deployment:
-    """Starts a server for one model version and waits until it answers.
+    """Start a server for a version and wait until it answers.
 
     Args:
-        name: Of the deployment; requests may call the model so.
-        uri: ``models:/name/version`` or ``models:/name@alias``; the alias is resolved now.
-        host: Address to listen on; other than loopback only with ``LLMOPS_API_KEY`` set.
-        port: 0 takes a free one.
-        engine: What generates; ``local`` is torch in the server's own process.
+        name: Name of the deployment; requests may use it as the model's name.
+        uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``; the alias is resolved now.
+        host: Address to listen on; one that other machines can reach needs ``LLMOPS_API_KEY``.
+        port: Port to listen on; 0 picks a free one.
+        engine: Name of the engine; ``local`` is torch in the server's process.
+
+    Returns:
+        The running deployment, with its endpoint.
 
     Raises:
-        UsageError: The name, the engine, the address or the URI cannot be.
+        UsageError: The name, the engine, the address or the URI is invalid.
         NotFoundError: No such version or alias.
         ServeError: The name or the port is in use, or the server did not start.
+
+    Example:
+        from llmops.serve import ask, create, delete
+
+        deployment = create("bot", "models:/bot@champion", port=8100)
+        print(ask(deployment, [{"role": "user", "content": "Hello"}]).text)
+        delete("bot")
     """
     if engine not in ENGINES:
-        raise UsageError(f"engine {engine!r}: allowed is {', '.join(ENGINES)}")
+        raise UsageError(f"engine {engine!r}: unknown; allowed: {', '.join(ENGINES)}")
     with state.locked(name):
         _refuse_running(name)
-        with listen(host, port) as listening:
+        with address.listen(host, port) as listening:
             connection.connect()
             return _start(name, resolve(uri).uri, listening)
 
 
 def delete(name: str) -> None:
-    """Stops a deployment: answers in flight are finished, then nothing of it is left.
+    """Stop a deployment after the answers in progress, and remove its state and log.
+
+    Args:
+        name: Name of the deployment.
 
     Raises:
         NotFoundError: No such deployment.
+        ServeError: Another command is starting or stopping it.
+
+    Example:
+        from llmops.serve import delete
+
+        delete("bot")
     """
     with state.locked(name):
         process = state.process_of(state.get(name))
         if process is not None:
-            say(f"{name}: stopping; answers in flight have {DRAIN_SECONDS} s")
+            say(f"{name}: stopping; waiting up to {DRAIN_SECONDS} s for answers in progress")
             _stop(process)
         state.forget(name)
 
 
-def run(name: str, uri: str, *, host: str = LOOPBACK, port: int = 0, engine: str = "local") -> None:
-    """Serves in the foreground: like ``create``, until Ctrl-C, SIGTERM or the server's end."""
-    with suppress(ValueError):  # a supervisor's SIGTERM; only a main thread may ask for it
+def run(
+    name: str, uri: str, *, host: str = address.LOOPBACK, port: int = 0, engine: str = "local"
+) -> None:
+    """Serve in the foreground until Ctrl-C, SIGTERM or the end of the server.
+
+    Args:
+        name: See ``create``.
+        uri: See ``create``.
+        host: See ``create``.
+        port: See ``create``.
+        engine: See ``create``.
+
+    Raises:
+        ServeError: See ``create``; also if the server ends by itself.
+        LlmopsError: See ``create`` for the other errors.
+
+    Example:
+        from llmops.serve import run
+
+        run("bot", "models:/bot@champion", port=8100)
+    """
+    with suppress(ValueError):  # only the main thread can handle a supervisor's SIGTERM
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     deployment = create(name, uri, host=host, port=port, engine=engine)
     try:
-        say("Ctrl-C stops it")
+        say("Press Ctrl-C to stop")
         psutil.Process(deployment.pid).wait()
     except KeyboardInterrupt:
         delete(name)
         return
     raise ServeError(
-        f"{name}: the server has ended by itself", next_command=f"see {deployment.log}"
+        f"deployment {name}: the server stopped by itself", next_command=f"less {deployment.log}"
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket: from now on the port is ours.
-
-    Raises:
-        UsageError: Not an address, or one that others can reach while no key is set.
-        ServeError: The port is in use, or may not be used.
-    """
-    if not 0 <= port <= MAX_PORT:
-        raise UsageError(f"port {port}: must be between 0 (a free one) and {MAX_PORT}")
-    family, address = _address(host, port)
-    if not ipaddress.ip_address(address[0]).is_loopback and not os.environ.get(client.KEY_VARIABLE):
-        raise UsageError(
-            f"host {host}: others can reach it, and no key is set",
-            next_command=f"export {client.KEY_VARIABLE}=…, or leave out the host ({LOOPBACK})",
-        )
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen()
-    except OSError as error:
-        listening.close()
-        raise ServeError(
-            f"{host}:{port}: cannot listen there ({error.strerror})",
-            next_command="the same with `-C port=0` (a free port), or end what uses it"
-            f" (`ss -ltnp 'sport = :{port}'` shows it)",
-        ) from error
-    return listening
-
-
-def _address(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
-    """Family and socket address; IPv4 if the name has both, as clients try 127.0.0.1."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        raise UsageError(f"host {host!r}: not an address ({error})") from error
-    family, *_, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
-    return family, address
-
-
 def _refuse_running(name: str) -> None:
-    found = state.find(name)
-    if found is not None and state.process_of(found) is not None:
+    deployment = state.find(name)
+    if deployment is not None and state.process_of(deployment) is not None:
         raise ServeError(
-            f"deployment {name}: runs already: {found.uri} at {found.endpoint}",
+            f"deployment {name}: already running: {deployment.uri} at {deployment.endpoint}",
             next_command=f"mlflow deployments delete -t llmops --name {name}",
         )
 
@@ -150,13 +146,15 @@ def _start(name: str, uri: str, listening: socket.socket) -> Deployment:
             name=name,
             model=uri.removeprefix("models:/"),
             uri=uri,
-            endpoint=_endpoint(listening),
+            endpoint=address.endpoint(listening),
             pid=server.pid,
             created=psutil.Process(server.pid).create_time(),
             log=log,
         )
-        listening.close()  # the server's copy alone decides whether the port answers
-        state.write(deployment)  # before it is ready: if this command is killed, delete finds it
+        listening.close()  # from here on, the server's copy keeps the port open
+        state.write(
+            deployment
+        )  # before it is ready, so delete finds it even if this command is killed
         _wait_ready(server, deployment)
     except BaseException:
         if server.poll() is None:
@@ -164,13 +162,13 @@ def _start(name: str, uri: str, listening: socket.socket) -> Deployment:
         server.wait()
         state.forget(name, keep_log=True)
         raise
-    server.returncode = 0  # it outlives this command: nobody waits for it
+    server.returncode = 0  # it outlives this command; nobody waits for its status
     say(f"{name}: {uri} answers at {deployment.endpoint}")
     return deployment
 
 
 def _spawn(name: str, uri: str, listening: socket.socket, log: Path) -> subprocess.Popen[bytes]:
-    """The server in a session of its own, so that Ctrl-C here does not reach it."""
+    """Start the server in its own session, so that Ctrl-C does not reach it."""
     import mlflow
 
     environment = os.environ | {
@@ -179,7 +177,7 @@ def _spawn(name: str, uri: str, listening: socket.socket, log: Path) -> subproce
         "HF_HUB_OFFLINE": "1",
     }
     fd = listening.fileno()
-    # -P: a file of the user's folder must not stand in for a module of the same name.
+    # -P: a file in the working directory must not shadow a module of the same name.
     command = [sys.executable, "-P", "-m", "llmops.serve.worker.main"]
     with log.open("wb") as output:
         return subprocess.Popen(
@@ -193,38 +191,29 @@ def _spawn(name: str, uri: str, listening: socket.socket, log: Path) -> subproce
         )
 
 
-def _endpoint(listening: socket.socket) -> str:
-    """Where this machine reaches the socket, also if it listens on every address."""
-    host, port = listening.getsockname()[:2]
-    address = ipaddress.ip_address(host)
-    if address.is_unspecified:
-        address = ipaddress.ip_address(LOOPBACK if address.version == 4 else "::1")
-    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"
-
-
 def _wait_ready(server: subprocess.Popen[bytes], deployment: Deployment) -> None:
-    began = said = time.monotonic()
+    began = reported = time.monotonic()
     while not client.is_ready(deployment.endpoint):
         now = time.monotonic()
         if server.poll() is not None:
             raise _failure(deployment, f"the server ended with status {server.returncode}")
         if now - began > START_SECONDS:
             raise _failure(deployment, f"not ready after {START_SECONDS:.0f} s")
-        if now - said >= SAY_EVERY_SECONDS:
-            said = now
+        if now - reported >= REPORT_SECONDS:
+            reported = now
             say(f"{deployment.name}: still loading ({now - began:.0f} s)")
         time.sleep(POLL_SECONDS)
 
 
 def _failure(deployment: Deployment, what: str) -> ServeError:
     return ServeError(
-        f"deployment {deployment.name}: {what}; its last words:\n{last_words(deployment.log)}",
+        f"deployment {deployment.name}: {what}; end of its log:\n{last_words(deployment.log)}",
         next_command=f"less {deployment.log}",
     )
 
 
 def _stop(process: psutil.Process) -> None:
-    """Asks the process to end, then ends what is left of its family."""
+    """Terminate a process, and kill what is left of it and its children after ``STOP_SECONDS``."""
     with suppress(psutil.NoSuchProcess):
         family = [process, *process.children(recursive=True)]
         process.terminate()

@@ -1,4 +1,4 @@
-"""A trial: start, ask once whole and once streamed, stop, whatever happens."""
+"""Smoke test of a version: deploy it, ask for a whole and a streamed answer, delete it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ from llmops.serve.deployment.process import create, delete
 from llmops.serve.deployment.state import list_all
 
 STEM = 100
-"""Characters of the name that are kept: names of deployments are limited."""
+"""Characters of the recipe's name that are kept: names of deployments are limited."""
 
 
 def smoke_test(name: str, uri: str, prompt: str, sampling: Sampling) -> str:
-    """Proves that a version serves.
+    """Check that a version can be served: deploy it, ask, and delete the deployment.
 
     Args:
-        name: The deployment is called ``<name>-trial-<process>``, so that it meets no other.
-        uri: The version.
+        name: Start of the deployment's name, ``NAME-trial-PID``, which is unique.
+        uri: URI of the version.
         prompt: The question.
-        sampling: Greedy sampling lets the two answers be compared.
+        sampling: Answer length and temperature; with temperature 0 both answers must be equal.
 
     Returns:
         The answer.
 
     Raises:
-        ServeError: It does not start, answers nothing, or streams something else.
+        ServeError: The server does not start, the answer is empty, or the streamed answer differs.
+        LlmopsError: See ``create`` for the other errors.
+
+    Example:
+        from llmops.records import Sampling
+        from llmops.serve import smoke_test
+
+        print(smoke_test("bot", "models:/bot@champion", "Hello", Sampling(max_tokens=16)))
     """
     _end_abandoned(name[:STEM])
     deployment = create(f"{name[:STEM]}-trial-{os.getpid()}", uri)
@@ -50,7 +57,7 @@ def smoke_test(name: str, uri: str, prompt: str, sampling: Sampling) -> str:
 
 
 def _end_abandoned(stem: str) -> None:
-    """Ends trials whose parent was killed before it could."""
+    """Delete trial deployments that a killed process left running."""
     for deployment in list_all():
         name, _, parent = deployment.name.rpartition("-trial-")
         if name == stem and parent.isdigit() and not psutil.pid_exists(int(parent)):

@@ -1,4 +1,4 @@
-"""What is deployed on this machine: a JSON file per deployment, checked against live processes."""
+"""Recorded state of deployments: a JSON file each, checked against the live processes."""
 
 from __future__ import annotations
 
@@ -23,35 +23,36 @@ from llmops.serve.deployment import client
 STATE_FILE = "state.json"
 LOG_FILE = "server.log"
 SAME_START_SECONDS = 2.0
-"""A start time is counted from a boot time that moves when the clock is set."""
+"""Seconds by which start times of a process may differ: they move when the clock is set."""
 LIST_COMMAND = "mlflow deployments list -t llmops"
 
 
 def check_name(name: str) -> str:
-    """Returns a deployment's name if it can be one: it becomes a folder and part of a URL.
+    """Return a deployment's name if it is valid: it becomes a folder and part of a URL.
 
     Raises:
-        UsageError: It holds other characters than a registered model's name may.
+        UsageError: The name has characters that a registered model's name may not have.
     """
     if not names.MODEL_NAME.fullmatch(name):
         raise UsageError(
-            f"deployment name {name!r}: letters, digits, `.`, `_` and `-` only, beginning with a"
+            f"deployment name {name!r}: allowed are letters, digits, `.`, `_` and `-`, beginning with a"
             " letter or digit, at most 128 characters"
         )
     return name
 
 
 def folder(name: str) -> Path:
-    """The deployment's own folder; not created by asking."""
+    """Return the folder of a deployment, which may not exist yet."""
     return home.folder("deployments") / check_name(name)
 
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Keeps other commands away from a deployment that is being started or stopped.
+    """Lock a deployment against other commands while it is started or stopped.
 
     Raises:
-        ServeError: Another command works on it now.
+        UsageError: The name is invalid.
+        ServeError: Another command holds the lock.
     """
     locks = home.folder("deployments") / ".locks"
     locks.mkdir(exist_ok=True)
@@ -66,7 +67,7 @@ def locked(name: str) -> Iterator[None]:
 
 
 def write(deployment: Deployment) -> None:
-    """Records a deployment; a reader sees the old state or the new one, never a part."""
+    """Write the state of a deployment atomically."""
     record = dataclasses.asdict(deployment) | {"log": str(deployment.log)}
     path = folder(deployment.name) / STATE_FILE
     draft = path.with_suffix(".new")
@@ -75,7 +76,7 @@ def write(deployment: Deployment) -> None:
 
 
 def forget(name: str, *, keep_log: bool = False) -> None:
-    """Removes a deployment's state, and its log unless that still explains a failure."""
+    """Remove a deployment's state, and its log unless ``keep_log``: it may explain a failure."""
     if keep_log:
         (folder(name) / STATE_FILE).unlink(missing_ok=True)
     else:
@@ -83,7 +84,11 @@ def forget(name: str, *, keep_log: bool = False) -> None:
 
 
 def find(name: str) -> Deployment | None:
-    """The recorded deployment of this name, alive or not; ``None`` if there is none."""
+    """Return the recorded deployment of a name, running or not; ``None`` if there is none.
+
+    Raises:
+        ServeError: The state file is damaged.
+    """
     path = folder(name) / STATE_FILE
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -93,31 +98,51 @@ def find(name: str) -> Deployment | None:
     except (ValueError, TypeError, KeyError) as error:
         raise ServeError(
             f"{path}: not a state file of a deployment ({error})",
-            next_command=f"rm {path}, after ending the process that it names",
+            next_command=f"stop the process that the file names, then rm {path}",
         ) from error
 
 
 def get(name: str) -> Deployment:
-    """The deployment of this name.
+    """Return the recorded deployment of a name, running or not.
+
+    Args:
+        name: Name of the deployment.
 
     Raises:
+        UsageError: The name is invalid.
         NotFoundError: No such deployment.
+        ServeError: The state file is damaged.
+
+    Example:
+        from llmops.serve import get
+
+        print(get("bot").endpoint)
     """
-    found = find(name)
-    if found is None:
+    deployment = find(name)
+    if deployment is None:
         raise NotFoundError(f"deployment {name}: does not exist", next_command=LIST_COMMAND)
-    return found
+    return deployment
 
 
 def list_all() -> list[Deployment]:
-    """All deployments of this machine, by name; stopped ones too."""
+    """Return the deployments of this machine, sorted by name, stopped ones included.
+
+    Returns:
+        Every deployment whose state file is readable; a damaged one is reported as a warning.
+
+    Example:
+        from llmops.serve import list_all, status
+
+        for deployment in list_all():
+            print(deployment.name, deployment.endpoint, status(deployment))
+    """
     states = sorted(home.folder("deployments").glob(f"*/{STATE_FILE}"))
-    found = [_readable(path.parent.name) for path in states]
-    return [deployment for deployment in found if deployment is not None]
+    deployments = [_readable(path.parent.name) for path in states]
+    return [deployment for deployment in deployments if deployment is not None]
 
 
 def _readable(name: str) -> Deployment | None:
-    """One damaged state must not hide the other deployments."""
+    """Return a deployment; ``None`` if its state is damaged, which must not hide the others."""
     try:
         return find(name)
     except LlmopsError as error:
@@ -126,7 +151,7 @@ def _readable(name: str) -> Deployment | None:
 
 
 def process_of(deployment: Deployment) -> psutil.Process | None:
-    """Its live process; ``None`` if it ended, even if the system gave its number away again."""
+    """Return the live process of a deployment; ``None`` if it ended, even if its PID is reused."""
     try:
         process = psutil.Process(deployment.pid)
         same = abs(process.create_time() - deployment.created) < SAME_START_SECONDS
@@ -136,7 +161,19 @@ def process_of(deployment: Deployment) -> psutil.Process | None:
 
 
 def status(deployment: Deployment) -> str:
-    """``running``, ``not ready`` (loading, or draining before its end) or ``stopped``."""
+    """Return the status of a deployment: ``running``, ``not ready`` or ``stopped``.
+
+    Args:
+        deployment: The deployment, from ``create``, ``get`` or ``list_all``.
+
+    Returns:
+        ``not ready`` means that the server is loading, or finishing its last answers.
+
+    Example:
+        from llmops.serve import get, status
+
+        print(status(get("bot")))
+    """
     if process_of(deployment) is None:
         return "stopped"
     return "running" if client.is_ready(deployment.endpoint) else "not ready"

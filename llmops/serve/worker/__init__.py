@@ -1,1 +1,1 @@
-"""The process that answers: an ASGI application over one engine."""
+"""The server process of a deployment: an ASGI application over one engine."""

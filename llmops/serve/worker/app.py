@@ -1,6 +1,6 @@
-"""The HTTP face of a deployment: an ASGI application over one engine.
+"""HTTP interface of a deployment: an ASGI application over one engine.
 
-Prompts and answers are never logged, not even when something fails.
+Prompts and answers are never logged, not even on failure.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ from llmops.records import Answer, Message, Sampling
 from llmops.serve.worker.queue import Busy, Job, QueuedEngine
 
 MAX_BODY = 1 << 20
+"""Bytes of a request's body."""
 RETRY_SECONDS = 5
+"""Seconds after which a client may try again when the queue is full."""
 CLIENT_GONE = 499
+"""Status logged for a client that disconnected."""
 VERSION_HEADER = "x-llmops-model-version"
 NO_CACHE = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -41,13 +44,13 @@ log = logging.getLogger(__name__)
 def create_app(
     engine: QueuedEngine, *, deployment: str, model: str, key: str | None = None
 ) -> Starlette:
-    """Return the application.
+    """Return the ASGI application.
 
     Args:
-        engine: Answers the requests.
-        deployment: Name of the deployment; requests may call the model so.
-        model: ``name/version`` that answers; every response carries it.
-        key: What ``Authorization: Bearer`` must hold on ``/v1``; only its hash is kept.
+        engine: Engine that answers the requests.
+        deployment: Name of the deployment; requests may use it as the model's name.
+        model: ``NAME/VERSION`` that answers; every response names it.
+        key: Key that ``Authorization: Bearer`` must carry on ``/v1``; only its hash is kept.
     """
     api = _Api(engine, deployment, model)
     guard = [] if key is None else [Middleware(RequireKey, key_hash=_hash(key))]
@@ -81,7 +84,7 @@ class _Api:
         return JSONResponse({"status": "live"})
 
     async def ready(self, _: HttpRequest) -> Response:
-        """The server listens only once the model is loaded."""
+        """Report readiness: the server answers only once the model is loaded."""
         return JSONResponse({"status": "ready", "deployment": self._deployment})
 
     async def models(self, _: HttpRequest) -> Response:
@@ -108,7 +111,7 @@ class _Api:
             reply = Reply(self._model, chat=chat)
             if asked.stream:
                 job = self._engine.submit(asked.prompt, asked.samplings[0])
-                piece = await job.next()  # a prompt that is refused is refused before any header
+                piece = await job.next()  # refuse a prompt before any header is sent
                 events = _events(job, piece, reply, usage=asked.include_usage)
                 return _EventStream(job, events, self._headers)
             answers = [await self._whole(http, asked.prompt, each) for each in asked.samplings]
@@ -117,7 +120,7 @@ class _Api:
     async def _whole(
         self, http: HttpRequest, prompt: list[Message] | str, sampling: Sampling
     ) -> Answer:
-        """Return one answer; the choices of a request take one place in the queue in turn."""
+        """Return a whole answer; several choices of a request are queued one after another."""
         job = self._engine.submit(prompt, sampling)
         while not isinstance(piece := await job.next(), Answer):
             if await http.is_disconnected():
@@ -127,15 +130,15 @@ class _Api:
 
 
 class _ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+    """The client disconnected before its answer."""
 
 
 @contextmanager
 def _failures(param: str) -> Iterator[None]:
-    """Turn what goes wrong into errors of the protocol.
+    """Raise errors within the block as errors of the protocol.
 
     Args:
-        param: The parameter at fault where the engine refuses a prompt.
+        param: Parameter to name if the engine refuses the prompt.
     """
     try:
         yield
@@ -154,7 +157,7 @@ def _failures(param: str) -> Iterator[None]:
 
 
 class _EventStream(StreamingResponse):
-    """Server-sent events; however they end, the generation ends with them."""
+    """Server-sent events; the generation ends with them, however they end."""
 
     media_type = "text/event-stream"
 
@@ -192,7 +195,7 @@ def _event(content: Mapping[str, object]) -> str:
 
 
 async def _body(http: HttpRequest) -> bytes:
-    """The body, given up as soon as it is known to be too large."""
+    """Return the body; stop reading as soon as it is known to be too large."""
     body = b""
     if int(http.headers.get("content-length") or 0) <= MAX_BODY:
         async for chunk in http.stream():
@@ -201,14 +204,14 @@ async def _body(http: HttpRequest) -> bytes:
                 break
         else:
             return body
-    raise ApiError(413, f"the body has more than {MAX_BODY} bytes")
+    raise ApiError(413, f"the body exceeds {MAX_BODY} bytes")
 
 
 class RequireKey:
-    """Lets a request pass that knows the key.
+    """Middleware that answers 401 to requests without the key.
 
     Args:
-        app: What is guarded.
+        app: Application to protect.
         key_hash: SHA-256 of the key.
     """
 
@@ -216,7 +219,7 @@ class RequireKey:
         self._app, self._key_hash = app, key_hash
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 401 in place of the application."""
+        """Pass the request on, or answer 401."""
         scheme, _, token = HttpRequest(scope).headers.get("authorization", "").partition(" ")
         known = hmac.compare_digest(_hash(token.strip()), self._key_hash)
         if scheme.lower() == "bearer" and known:
@@ -248,6 +251,6 @@ async def _http_error(http: HttpRequest, error: Exception) -> Response:
 
 
 def _log_failure(error: Exception) -> None:
-    """Where it failed and how, without the message, which may quote a prompt."""
+    """Log type and place of an error, not its message, which may quote a prompt."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("generation failed: %s\n%s", type(error).__name__, frames)

@@ -1,7 +1,7 @@
-"""The background process of a deployment: ``python -m llmops.serve.worker.main``.
+"""Entry point of a deployment's server process: ``python -m llmops.serve.worker.main``.
 
-It inherits a socket that listens already, so that a port in use is known before a model is
-loaded, and answers on it once the model is ready. SIGTERM lets answers in flight finish.
+It inherits a listening socket, so a port in use is noticed before the model is loaded, and answers
+on it once the model is ready. After SIGTERM, answers in progress are finished.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from llmops.serve.deployment.process import DRAIN_SECONDS
 @click.option("--uri", required=True, help="Immutable URI of the version.")
 @click.option("--fd", required=True, type=int, help="Inherited listening socket.")
 def main(name: str, uri: str, fd: int) -> None:
-    """Serves one model version on an inherited socket."""
+    """Serve one model version on an inherited socket."""
     key = os.environ.pop(KEY_VARIABLE, None) or None
     try:
         with socket.socket(fileno=fd) as listening:
@@ -34,7 +34,17 @@ def main(name: str, uri: str, fd: int) -> None:
 
 
 def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> None:
-    """Loads the model, then answers until a signal comes."""
+    """Load the model, then answer requests until a signal arrives.
+
+    Args:
+        name: Name of the deployment.
+        uri: Immutable URI of the version.
+        listening: Listening socket.
+        key: Key that requests must carry; ``None`` for no key.
+
+    Raises:
+        LlmopsError: The model cannot be found or loaded.
+    """
     import uvicorn
 
     from llmops.engine import open_engine

@@ -1,7 +1,7 @@
-"""One generation at a time, off the event loop, with a bounded queue before it.
+"""Queue of requests: one generation at a time, outside the event loop.
 
-The adapter that is active is state of the torch model, so one thread owns the engine. Requests
-wait in that thread's queue; a request whose client has gone is cancelled between two pieces.
+The active adapter is state of the torch model, so a single thread owns the engine. Requests wait in
+that thread's bounded queue; a request whose client has disconnected is cancelled between two pieces.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from llmops.errors import ServeError
 from llmops.records import Answer, Sampling, Side
 
 WAITING = 16
-"""Requests that may wait for the one that is being answered."""
+"""Maximum number of requests that wait while one is being answered."""
 
 Prompt = Messages | str
 Pieces = Generator[str | Answer, None, None]
 
 
 class Busy(ServeError):
-    """The queue is full."""
+    """The queue of requests is full."""
 
 
 class Job:
-    """A request on its way: pieces of text arrive, then the answer or an exception."""
+    """A queued request, whose pieces of text arrive one by one, then the answer or an error."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -39,14 +39,15 @@ class Job:
         self._cancelled = threading.Event()
 
     async def next(self) -> str | Answer:
-        """Waits for the next piece; the last is an ``Answer``.
+        """Wait for the next piece; the last one is the ``Answer``.
 
         Raises:
             UsageError: The prompt cannot be answered.
+            LlmopsError: The generation failed.
         """
         try:
             item = await self._arrived.get()
-        except BaseException:  # nobody will ask again
+        except BaseException:  # the caller is gone
             self.cancel()
             raise
         if isinstance(item, BaseException):
@@ -54,11 +55,15 @@ class Job:
         return item
 
     def cancel(self) -> None:
-        """Ends the generation at its next piece; of no effect on a finished one."""
+        """End the generation at its next piece; a finished one is unaffected."""
         self._cancelled.set()
 
     def run(self, pieces: Pieces) -> None:
-        """Generates, in the engine's thread."""
+        """Generate in the engine's thread.
+
+        Args:
+            pieces: Generator of pieces of text and, last, the answer.
+        """
         try:
             with closing(pieces):
                 while not self._cancelled.is_set():
@@ -69,7 +74,7 @@ class Job:
             self._deliver(error)
 
     def _deliver(self, item: str | Answer | BaseException) -> None:
-        with suppress(RuntimeError):  # the event loop has closed: nobody waits any more
+        with suppress(RuntimeError):  # the event loop has closed
             self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
 
 
@@ -77,9 +82,9 @@ class QueuedEngine:
     """An engine that answers requests one after another.
 
     Args:
-        engine: Used by no one else from now on.
-        side: Which of its models answers.
-        waiting: Requests that may wait.
+        engine: Engine, for exclusive use.
+        side: Model of the engine that answers.
+        waiting: Maximum number of waiting requests.
     """
 
     def __init__(self, engine: Engine, side: Side, *, waiting: int = WAITING) -> None:
@@ -88,17 +93,17 @@ class QueuedEngine:
         self._places = threading.BoundedSemaphore(1 + waiting)
 
     def submit(self, prompt: Prompt, sampling: Sampling) -> Job:
-        """Queues a request; call it on the event loop.
+        """Queue a request; to be called on the event loop.
 
         Args:
             prompt: Messages, or a text to continue.
-            sampling: How to generate; a ``max_tokens`` of ``None`` if the client names no limit.
+            sampling: Sampling of the answer; ``max_tokens`` is ``None`` without the client's limit.
 
         Raises:
-            Busy: Too many wait already.
+            Busy: The queue is full.
         """
         if not self._places.acquire(blocking=False):
-            raise Busy("too many requests wait for an answer")
+            raise Busy("too many requests are waiting for an answer")
         job = Job()
         future = self._thread.submit(job.run, self._pieces(prompt, sampling))
         future.add_done_callback(self._leave)
@@ -108,7 +113,7 @@ class QueuedEngine:
         self._places.release()
 
     def _pieces(self, prompt: Prompt, sampling: Sampling) -> Pieces:
-        if sampling.seed is None:  # else the seed of an earlier request would decide this answer
+        if sampling.seed is None:  # otherwise an earlier request's seed would decide
             sampling = replace(sampling, seed=secrets.randbits(63))
         with closing(self._engine.stream(Request(self._side, prompt, sampling))) as pieces:
             yield from pieces

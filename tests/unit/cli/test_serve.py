@@ -20,7 +20,7 @@ def test_a_version_is_served_until_ctrl_c(version: ModelVersion) -> None:
     server = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
     try:
         for line in server.stderr or ():
-            if "Ctrl-C stops it" in line:
+            if "Press Ctrl-C to stop" in line:
                 break
         question = {
             "model": "bot",

@@ -83,7 +83,7 @@ def test_a_verdict_that_did_not_pass_moves_nothing(
     version: ModelVersion, challenger: ModelVersion
 ) -> None:
     _, decision = judged(challenger.uri, version.uri, REJECTED)
-    with pytest.raises(UsageError, match=f"its evidence says {decision.verdict}, which the policy"):
+    with pytest.raises(UsageError, match=f"its verdict is {decision.verdict}, which the policy"):
         promote(challenger.uri)
     assert champion() == "1"
 

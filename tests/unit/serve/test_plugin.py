@@ -34,7 +34,7 @@ def test_a_row_is_a_request() -> None:
 
 @pytest.mark.parametrize("nothing", [pd.DataFrame({"text": ["a"]}), ["a"], None])
 def test_other_inputs_are_refused(nothing: object) -> None:
-    with pytest.raises(UsageError, match="expected a chat body"):
+    with pytest.raises(UsageError, match="expected a chat request"):
         plugin._bodies(nothing)  # type: ignore[arg-type]
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from llmops.files import home
 from llmops.flavor import add_base
 from llmops.models.resolve import resolve
 from llmops.records import Answer, Deployment, Sampling
-from llmops.serve.deployment import client, process
+from llmops.serve.deployment import address, client, process
 
 HI = [{"role": "user", "content": "hi"}]
 KEY = "test-key-4711"
@@ -41,7 +40,7 @@ def servers() -> list[psutil.Process]:
 
 @contextmanager
 def port_in_use() -> Iterator[int]:
-    with closing(process.listen("127.0.0.1", 0)) as listening:
+    with closing(address.listen("127.0.0.1", 0)) as listening:
         yield int(listening.getsockname()[1])
 
 
@@ -84,7 +83,7 @@ def keeps_its_key_to_itself(deployment: Deployment, monkeypatch: pytest.MonkeyPa
 
 
 def refuses_a_second(uri: str) -> None:
-    with pytest.raises(ServeError, match="runs already"):
+    with pytest.raises(ServeError, match="already running"):
         serve.create("quickstart", uri)
 
 
@@ -147,11 +146,14 @@ def test_a_crashed_deployment_is_stopped_and_can_be_deleted(
 
 
 def test_what_is_wrong_is_said_before_anything_starts(store: str) -> None:
-    with port_in_use() as port, pytest.raises(ServeError, match=f"{port}.*in use(.|\n)*port=0"):
+    with (
+        port_in_use() as port,
+        pytest.raises(ServeError, match=f"{port}.*in use(.|\n)*another port"),
+    ):
         serve.create("quickstart", "models:/bot/1", port=port)
     with pytest.raises(NotFoundError, match="champion"):
         serve.create("quickstart", "models:/bot@champion")
-    with pytest.raises(UsageError, match="engine 'vllm': allowed is local"):
+    with pytest.raises(UsageError, match="engine 'vllm': unknown; allowed: local"):
         serve.create("quickstart", "models:/bot/1", engine="vllm")
     for port in (-1, 65536):
         with pytest.raises(UsageError, match="between 0"):
@@ -159,23 +161,3 @@ def test_what_is_wrong_is_said_before_anything_starts(store: str) -> None:
     with pytest.raises(UsageError, match="not an address"):
         serve.create("quickstart", "models:/bot/1", host="no such host")
     assert not (home.home() / "deployments" / "quickstart").exists()
-
-
-def test_others_reach_it_only_with_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="LLMOPS_API_KEY"):
-        process.listen("0.0.0.0", 0)
-    monkeypatch.setenv("LLMOPS_API_KEY", KEY)
-    with closing(process.listen("0.0.0.0", 0)) as listening:
-        assert process._endpoint(listening).startswith("http://127.0.0.1:")
-
-
-@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
-def test_localhost_is_ipv4_and_ipv6_is_possible() -> None:
-    with closing(process.listen("localhost", 0)) as listening:
-        assert listening.family == socket.AF_INET
-    try:
-        listening = process.listen("::1", 0)
-    except ServeError:
-        pytest.skip("IPv6 is switched off")
-    with closing(listening):
-        assert process._endpoint(listening).startswith("http://[::1]:")
