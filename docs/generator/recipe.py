@@ -79,10 +79,10 @@ def _section(tree: Mapping[str, Any], notes: Mapping[str, str], name: str, place
 
 
 def _meaning(notes: Mapping[str, str], name: str, key: str, node: Mapping[str, Any]) -> str:
-    """The field's docstring, else ours, else what its section says of itself.
+    """Return a field's docstring, else that of the section it holds.
 
     Raises:
-        LookupError: Nobody says what the field means.
+        LookupError: Neither has one.
     """
     field = f"{name}.{key}"
     candidates = (notes.get(field), *map(notes.get, _references(node)))
@@ -93,7 +93,7 @@ def _meaning(notes: Mapping[str, str], name: str, key: str, node: Mapping[str, A
 
 
 def _type(node: Mapping[str, Any]) -> str:
-    """A type in words."""
+    """Return a type as text."""
     if "anyOf" in node:
         parts = [_type(part) for part in node["anyOf"]]
         return (", or " if "," in parts[0] else " or ").join(parts)
@@ -172,7 +172,7 @@ def _summary(node: ast.ClassDef) -> str:
 
 
 def _message(node: ast.expr) -> str:
-    """The text of a message, ``…`` where a value is put in."""
+    """Return the text of a message, with ``…`` for each value."""
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
 
