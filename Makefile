@@ -4,6 +4,7 @@ VENV := .venv
 VLLM := .vllm
 BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
+JOBS ?= 2
 LOWEST_MLFLOW := 3.14.0
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
@@ -48,7 +49,7 @@ format: $(VENV)/development  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 
 test: $(VENV)/development  ## Run the tests on a tiny model and temporary stores; warnings are errors
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 e2e: $(VENV)/development  ## Test the loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
