@@ -64,7 +64,7 @@ class Served:
 
 @contextmanager
 def serving(says: Says, *, greets: bool = True) -> Iterator[Served]:
-    """A server of the OpenAI chat protocol whose model is a function; most answer a greeting."""
+    """A server of the OpenAI chat protocol whose model is a function; most answer a probe."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

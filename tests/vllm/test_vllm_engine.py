@@ -19,7 +19,7 @@ from llmops.engine import Request
 from llmops.engine.local.engine import LocalEngine
 from llmops.engine.openai.endpoint import Endpoint, remote_model
 from llmops.engine.openai.engine import HttpEngine
-from llmops.engine.vllm.engine import VllmEngine
+from llmops.engine.vllm import VllmEngine
 from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.records import LoadOptions, ModelFiles, Sampling
 
@@ -29,7 +29,7 @@ OWNER = """
 import sys
 from pathlib import Path
 from sides import side_of
-from llmops.engine.vllm.engine import VllmEngine
+from llmops.engine.vllm import VllmEngine
 python, base = map(Path, sys.argv[1:])
 VllmEngine([side_of(base)], python)
 """

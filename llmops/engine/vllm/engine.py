@@ -60,6 +60,18 @@ class VllmEngine(Engine):
             an unsupported option is set.
         NotFoundError: No environment with vLLM exists on this machine.
         ServeError: The server does not start.
+
+    Example:
+        from llmops.engine import Request
+        from llmops.engine.vllm import VllmEngine
+        from llmops.models import resolve
+        from llmops.records import Sampling
+
+        side = resolve("models:/bot@champion")
+        messages = [{"role": "user", "content": "What does os.path.split do?"}]
+        with VllmEngine([side]) as engine:
+            for key, answer in engine.answer([Request(side, messages, Sampling(), key="q1")]):
+                print(key, answer.text)
     """
 
     def __init__(

@@ -83,9 +83,9 @@ def test_the_defaults_of_a_sides_generation_configuration_hold(
     )
     side = with_own(tuned, own)
     engine = LocalEngine([tuned, side])
-    said = [generate(engine, one, CONVERSATIONS[:4], GREEDY) for one in (tuned, side, side)]
-    assert said[0] != said[1]
-    assert said[1] == said[2], "greedy is asked for, whatever the file says"
+    answers = [generate(engine, one, CONVERSATIONS[:4], GREEDY) for one in (tuned, side, side)]
+    assert answers[0] != answers[1]
+    assert answers[1] == answers[2], "greedy is asked for, whatever the file says"
 
 
 def test_plain_text_is_continued_as_it_is(engine: LocalEngine, tuned: ModelFiles) -> None:

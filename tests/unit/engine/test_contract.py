@@ -13,7 +13,7 @@ from llmops.engine import open_engine
 from llmops.engine.local.engine import LocalEngine
 from llmops.engine.openai.endpoint import Endpoint, remote_model
 from llmops.engine.openai.engine import HttpEngine
-from llmops.engine.vllm.engine import VllmEngine
+from llmops.engine.vllm import VllmEngine
 from llmops.recipe.engine_names import ENGINES
 from llmops.records import LoadOptions, ModelFiles, RemoteModel
 from llmops.serve.worker.app import create_app

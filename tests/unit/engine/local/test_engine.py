@@ -27,7 +27,7 @@ def test_each_side_answers_for_itself(
         texts(generate(engine, side, CONVERSATIONS, GREEDY)) for side in (base, tuned, other)
     ]
     for i, prompt in enumerate(PROMPTS):
-        assert len({said[i] for said in answers}) == 3, prompt
+        assert len({of_side[i] for of_side in answers}) == 3, prompt
 
 
 def test_who_answered_before_does_not_matter(
@@ -134,7 +134,7 @@ def test_the_end_token_ends_the_answer(
     monkeypatch.setattr(engine.chat_format(tuned), "generation", Generation(end_ids=(ids[4],)))
     (ended,) = generate(engine, tuned, CONVERSATIONS[:1], GREEDY)
     assert ended.finish_reason == "stop"
-    assert ended.tokens == ids.index(ids[4]) + 1  # the end token counts, and is not told
+    assert ended.tokens == ids.index(ids[4]) + 1  # the end token counts, but is not text
     assert ended.text == engine.tokenizer.decode(ids[: ids.index(ids[4])])
     assert whole.text.startswith(ended.text)
 

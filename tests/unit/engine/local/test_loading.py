@@ -39,7 +39,7 @@ def test_the_default_on_a_cpu_is_float32(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "problem"),
     [
         (LoadOptions(dtype="float23"), "unknown dtype 'float23'; allowed: auto, bfloat16, float16"),
         (LoadOptions(dtype="load"), "unknown dtype 'load'"),  # torch.load is no dtype
@@ -51,8 +51,8 @@ def test_the_default_on_a_cpu_is_float32(folder: Path) -> None:
         (LoadOptions(quantization="2bit"), "unknown quantization '2bit'; allowed: 8bit, 4bit"),
     ],
 )
-def test_an_unknown_option_is_refused(folder: Path, options: LoadOptions, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_an_unknown_option_is_refused(folder: Path, options: LoadOptions, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
         load_base(folder, options)
 
 
@@ -102,7 +102,7 @@ def changed(folder: Path, copy: Path, change: Callable[[dict[str, Any]], None]) 
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
         (lambda w: w.pop(UP), f"lacks weights that the model needs: 1, such as {UP}"),
         (lambda w: w.update(extra=w[UP].clone()), "does not use: 1, such as extra"),
@@ -113,11 +113,11 @@ def changed(folder: Path, copy: Path, change: Callable[[dict[str, Any]], None]) 
     ],
 )
 def test_a_base_that_is_not_whole_is_refused(
-    folder: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], said: str
+    folder: Path, tmp_path: Path, change: Callable[[dict[str, Any]], None], problem: str
 ) -> None:
     # transformers starts what is missing at random and goes on with a line in its log.
     broken = changed(folder, tmp_path / "broken", change)
-    with pytest.raises(IntegrityError, match=said):
+    with pytest.raises(IntegrityError, match=problem):
         LocalEngine([side_of(broken)])
 
 

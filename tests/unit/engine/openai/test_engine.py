@@ -142,15 +142,15 @@ def test_whoever_interrupts_does_not_wait_for_a_silent_server(tmp_path: Path) ->
         connection, _ = silent.accept()
         with connection:
             begun.send_signal(signal.SIGINT)
-            _, told = begun.communicate(timeout=20)
+            _, errors = begun.communicate(timeout=20)
     assert begun.returncode == 130
-    assert b"Interrupted" in told
+    assert b"Interrupted" in errors
 
 
 def test_what_no_retry_can_fix_is_the_user_s_mistake(url: str) -> None:
-    with pytest.raises(UsageError, match=r"refuses the key \(401\)") as told:
+    with pytest.raises(UsageError, match=r"refuses the key \(401\)") as caught:
         ask(HttpEngine(Endpoint(url, "bot"), key="wrong"), CONVERSATIONS)
-    assert "wrong" not in str(told.value)
+    assert "wrong" not in str(caught.value)
     with pytest.raises(UsageError, match="the server has no model 'other'"):
         ask(HttpEngine(Endpoint(url, "other"), key="secret"), CONVERSATIONS[:1])
 

@@ -174,12 +174,12 @@ def posted(client: TestClient, path: str, body: dict[str, Any]) -> Any:
     return client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
 
 
-def meaning(said: Any) -> Any:
+def meaning(reply: Any) -> Any:
     """An answer without what differs by nature; a refusal without its envelope and row."""
-    if isinstance(said, str):
-        return said.rpartition("Error: ")[2].removeprefix("row 0: ").removeprefix("params: ")
-    assert set(said) == {"id", "created", "model", "object", "choices", "usage"}
-    return said["object"], said["choices"], said["usage"]
+    if isinstance(reply, str):
+        return reply.rpartition("Error: ")[2].removeprefix("row 0: ").removeprefix("params: ")
+    assert set(reply) == {"id", "created", "model", "object", "choices", "usage"}
+    return reply["object"], reply["choices"], reply["usage"]
 
 
 @pytest.fixture(scope="module")
@@ -259,5 +259,5 @@ def test_a_stream_of_several_answers_is_refused_everywhere(entry: EntryPoints) -
     body = {"messages": HI, "n": 2}
     with pytest.raises(MlflowException) as refused:
         next(entry.model.predict_stream(body))
-    said = meaning(entry.deployed({**body, "stream": True}))
-    assert said == meaning(refused.value.message) == "n: must be 1 for a stream, received 2"
+    reply = meaning(entry.deployed({**body, "stream": True}))
+    assert reply == meaning(refused.value.message) == "n: must be 1 for a stream, received 2"

@@ -40,9 +40,9 @@ def test_a_server_that_did_well_leaves_no_log(base: ModelFiles, fragile: Path) -
 
 def test_adapters_that_vllm_does_not_serve(folder: Path, tuned: ModelFiles, tmp_path: Path) -> None:
     trained(folder, use_dora=True).save_pretrained(tmp_path / "dora")
-    with pytest.raises(UsageError, match="vLLM cannot serve it: DoRA") as told:
+    with pytest.raises(UsageError, match="vLLM cannot serve it: DoRA") as caught:
         VllmEngine([tuned, side_of(folder, tmp_path / "dora")], HERE)
-    assert "--format merged" in str(told.value.next_command)
+    assert "--format merged" in str(caught.value.next_command)
     with pytest.raises(UsageError, match="tokenizer, chat template or generation configuration"):
         VllmEngine([tuned, replace(tuned, tokenizer_dir=tmp_path)], HERE)
     other = replace(tuned, base=replace(tuned.base, digest="0" * 64))

@@ -73,7 +73,7 @@ def test_the_end_of_the_command_is_the_end_of_the_guard(leavings: Path) -> None:
     os.close(pipe)
 
 
-def test_a_signal_that_ended_the_command_is_told(leavings: Path) -> None:
+def test_a_signal_that_ended_the_command_is_reported(leavings: Path) -> None:
     suicide = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
     process, pipe = guarded(leavings, sys.executable, "-c", suicide)
     assert process.wait(20) == 128 + signal.SIGKILL

@@ -66,12 +66,12 @@ def test_a_batch_that_does_not_fit_is_halved_and_the_size_is_remembered() -> Non
     assert computed(budget, most=1_000) == [[0, 1, 2], [3, 4], [5], [6], [7]]
 
 
-def test_a_row_that_does_not_fit_alone_is_told() -> None:
+def test_a_row_that_does_not_fit_alone_is_reported() -> None:
     with pytest.raises(
         LlmopsError, match=r"a prompt of 30 tokens, \d+ with its answer, does not fit"
-    ) as told:
+    ) as caught:
         computed(Budget(1_000), most=30)
-    assert "max_tokens" in str(told.value)
+    assert "max_tokens" in str(caught.value)
 
 
 def test_other_errors_are_not_taken_for_memory() -> None:
@@ -83,9 +83,9 @@ def test_other_errors_are_not_taken_for_memory() -> None:
 
 
 def test_what_torch_says_when_memory_runs_out() -> None:
-    with pytest.raises(RuntimeError) as told:
+    with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 60, dtype=torch.uint8)
-    assert ran_out(told.value)
+    assert ran_out(caught.value)
     assert ran_out(MemoryError())
     assert ran_out(torch.OutOfMemoryError("CUDA out of memory"))
     assert not ran_out(ValueError("DefaultCPUAllocator"))
