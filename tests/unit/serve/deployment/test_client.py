@@ -101,7 +101,9 @@ def test_a_stream_that_breaks_off(parts: int) -> None:
     chunks = list(Reply("bot/1").chunks(["a", "b", ANSWER], include_usage=True))[:parts]
     with (
         server(events(*chunks, end="")) as (found, _),
-        pytest.raises(ServeError, match="bot: the stream ended before the answer was complete") as failed,
+        pytest.raises(
+            ServeError, match="bot: the stream ended before the answer was complete"
+        ) as failed,
     ):
         streamed(found)
     assert failed.value.next_command == "less server.log"
