@@ -1,70 +1,68 @@
-"""Sides that share a base share an engine, which is opened when it is needed."""
+"""The engines of a comparison: one for each base model and endpoint, opened on first use."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
-from sides import CONVERSATIONS, generate, side_of
+from echo_engine import SERVER, EchoEngine, side
 
-from llmops.compare.answers import engines as module
 from llmops.compare.answers.engines import Engines
-from llmops.engine import Request, Turn, open_engine
+from llmops.engine import Request, Turn
 from llmops.engine.openai.endpoint import remote_model
-from llmops.records import ModelFiles, Sampling, Side
+from llmops.recipe.engine_names import ENGINES
+from llmops.records import Sampling, Side
 
-SHORT = Sampling(max_tokens=4)
-
-
-@pytest.fixture(scope="module")
-def sides(tiny_model: Path, tiny_adapter: Path) -> list[ModelFiles]:
-    """A base, its adapter, and the same base under another digest."""
-    base, tuned = side_of(tiny_model), side_of(tiny_model, tiny_adapter)
-    return [base, tuned, replace(base, base=replace(base.base, digest="1" * 64))]
+GREEDY = Sampling(max_tokens=4)
+V1, V2, OTHER = side("v1"), side("v2"), side("v9", base="other")
+REMOTE = remote_model("openai:http://127.0.0.1:9/v1#m")
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
-    """Which engine was opened for which sides; they are real ones."""
-    calls: list[tuple[str, list[str]]] = []
-
-    def noting(name: str, sides: list[Side]) -> object:
-        calls.append((name, [side.digest for side in sides]))
-        return open_engine(name, sides)
-
-    monkeypatch.setattr(module, "open_engine", noting)
-    return calls
+def ask(to: Side, text: str, key: str) -> Request:
+    return Request(to, [{"role": "user", "content": text}], GREEDY, key)
 
 
-def test_one_engine_for_each_base_when_it_is_needed(
-    sides: list[ModelFiles], opened: list[tuple[str, list[str]]]
-) -> None:
-    base, tuned, other = sides
-    engines = Engines(sides, 8)
-    assert opened == []
-    requests = [Request(side, CONVERSATIONS[0], SHORT, side.digest) for side in (tuned, base)]
+def test_versions_of_one_base_share_an_engine_and_its_batches(opened: list[EchoEngine]) -> None:
+    engines = Engines([V1, V2, OTHER], 8, "echo")
+    assert opened == [], "nothing is opened before a request"
+    requests = [ask(V1, "a", "k1"), ask(OTHER, "b", "k2"), ask(V2, "c", "k3")]
     answers = dict(engines.answer(requests))
-    assert opened == [("local", [base.digest, tuned.digest])], "the other base is not loaded"
-    alone = open_engine("local", [base, tuned])
-    for side in (base, tuned):
-        assert [answers[side.digest]] == generate(alone, side, CONVERSATIONS[:1], SHORT)
-    likelihoods = dict(
-        engines.likelihood(
-            [Turn(side, CONVERSATIONS[0], "x", i) for i, side in enumerate((other, base))]
-        )
-    )
-    assert likelihoods[0] == likelihoods[1]
-    assert len(opened) == 2
-    engines.close()
-    engines.close()
+    assert {key: answer.text for key, answer in answers.items()} == {
+        "k1": "v1: a",
+        "k2": "v9: b",
+        "k3": "v2: c",
+    }
+    assert [engine.batches for engine in opened] == [[["v1 a", "v2 c"]], [["v9 b"]]]
+    assert [list(engine.sides) for engine in opened] == [[V1, V2], [OTHER]]
 
 
-def test_which_sides_tell_likelihoods_and_refuse_for_good(sides: list[ModelFiles]) -> None:
-    remote = remote_model("openai:http://127.0.0.1:9/v1#m")
-    here, served = Engines([*sides, remote], 8), Engines([*sides, remote], 8, "vllm")
-    assert here.computes(sides[0])
-    assert here.is_final(sides[0])
-    for engines, side in ((here, remote), (served, sides[0]), (served, remote)):
-        assert not engines.computes(side)
-        assert not engines.is_final(side)
+def test_an_engine_that_is_not_asked_is_not_opened(opened: list[EchoEngine]) -> None:
+    engines = Engines([V1, OTHER, REMOTE], 8, "echo")
+    assert dict(engines.answer([])) == {}
+    assert [a.text for _, a in engines.answer([ask(OTHER, "b", "k")])] == ["v9: b"]
+    assert [list(engine.sides) for engine in opened] == [[OTHER]]
+
+
+def test_an_engine_is_opened_once_and_closed_at_the_end(opened: list[EchoEngine]) -> None:
+    engines = Engines([V1, V2], 8, "echo")
+    for text in ("a", "b"):
+        assert len(list(engines.answer([ask(V1, text, text)]))) == 1
+    messages = [{"role": "user", "content": "a"}]
+    likelihoods = dict(engines.likelihood([Turn(V2, messages, "four", "t")]))
+    assert likelihoods == {"t": (-6.0, 2)}
+    (engine,) = opened
+    assert not engine.closed
+    engines.close()
+    assert engine.closed
+
+
+@pytest.mark.usefixtures("opened")
+def test_likelihoods_and_final_refusals_depend_on_the_engine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engines = Engines([V1, REMOTE], 8, "echo")
+    assert engines.computes(V1)
+    assert engines.is_final(V1)
+    assert not engines.computes(REMOTE)
+    assert not engines.is_final(REMOTE)
+    monkeypatch.setitem(ENGINES, "echo", SERVER)
+    assert not engines.computes(V1)
+    assert not engines.is_final(V1), "a server may answer the next time"
