@@ -183,15 +183,11 @@ class _MetricTests:
         clusters = [row.example.cluster for row in rows]
         plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
         # Prompts that failed on both sides leave fewer than the cap: force the final test.
-        up, *question_tests = [
-            t.finish() if whole else t.result() for t in (self._up, *self._question_tests)
-        ]
+        tests = (self._up, *self._question_tests)
+        results = [test.finish() if whole else test.result() for test in tests]
         down = self._down.finish() if whole else self._down.result()
-        p_values = [p for p in (up.p_overall, down.p_overall) if p is not None]
-        low, high = (
-            max(t.low for t in (up, *question_tests)),
-            min(t.high for t in (up, *question_tests)),
-        )
+        p_values = [p for p in (results[0].p_overall, down.p_overall) if p is not None]
+        low, high = max(each.low for each in results), min(each.high for each in results)
         held = replace(
             plain,
             low=low,
