@@ -56,10 +56,13 @@ def public(package: str) -> dict[str, Object]:
     if module.exports is None:
         raise LookupError(f"{package}: has no __all__")
     names = sorted(map(str, module.exports))
-    return {name: _resolved(module[name]) for name in names if not name.startswith("_")}
+    return {name: _resolved(module[name], name) for name in names if not name.startswith("_")}
 
 
-def _resolved(found: Any) -> Object:
+def _resolved(found: Any, name: str) -> Object:
+    """Return what a name stands for: not the file of the same name, but what it defines."""
+    if found.is_module:
+        found = found[name]
     return found.final_target if found.is_alias else found
 
 

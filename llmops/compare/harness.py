@@ -41,7 +41,7 @@ def compare(
         scorers: Scorers to use instead of those of ``config``; may name modules, which are imported.
         questions: Requirements that early stopping waits for; default: the first scorer improves.
         min_prompts: Number of prompts before which it does not stop.
-        block: Number of prompts between two looks.
+        block: Number of prompts between two looks, by default 32.
         cache: Whether cached answers are used and new ones are cached.
 
     Returns:

@@ -75,16 +75,16 @@ def ask_until_decided(
         The result of each candidate.
     """
     tests = [_CandidateTests(metrics, plan, examples, candidates) for _ in range(candidates)]
-    asked: list[dict[int, Row]] = [{} for _ in tests]
+    rows_of: list[dict[int, Row]] = [{} for _ in tests]
     for indices in _order(examples, plan):
-        for rows, candidate, known in zip(ask(indices), tests, asked, strict=True):
+        for rows, candidate, known in zip(ask(indices), tests, rows_of, strict=True):
             known.update(zip(indices, rows, strict=True))
             candidate.update(rows)
-        if len(asked[0]) >= plan.min_prompts and all(candidate.decided for candidate in tests):
+        if len(rows_of[0]) >= plan.min_prompts and all(candidate.decided for candidate in tests):
             break
     return [
         candidate.result(tuple(known[i] for i in sorted(known)), len(examples))
-        for candidate, known in zip(tests, asked, strict=True)
+        for candidate, known in zip(tests, rows_of, strict=True)
     ]
 
 
@@ -156,15 +156,15 @@ class _MetricTests:
     def __init__(self, name: str, plan: Plan, test: Callable[[str, float], SequentialTest]) -> None:
         self.name, self._plan = name, plan
         self._up, self._down = test("improve", 0.0), test("improve", 0.0)
-        asked = [question for question in plan.questions if question.metric == name]
-        self._asked = [test(question.must, question.margin) for question in asked]
-        losses = [question.margin for question in asked if question.must == "not_regress"]
+        questions = [question for question in plan.questions if question.metric == name]
+        self._question_tests = [test(question.must, question.margin) for question in questions]
+        losses = [question.margin for question in questions if question.must == "not_regress"]
         self._margin = min(losses, default=None)
 
     @property
     def answers(self) -> list[bool | None]:
         """Return the answers so far to the questions about this metric; ``None`` means undecided."""
-        return [test.passed for test in self._asked]
+        return [test.passed for test in self._question_tests]
 
     def update(self, rows: Sequence[Row]) -> None:
         after = [row.candidate_scores[self.name] for row in rows]
@@ -172,7 +172,7 @@ class _MetricTests:
             score - row.baseline_scores[self.name] for score, row in zip(after, rows, strict=True)
         ]
         clusters = [row.example.cluster for row in rows]
-        for test in (self._up, *self._asked):
+        for test in (self._up, *self._question_tests):
             test.update(gains, clusters, after)
         self._down.update([-gain for gain in gains], clusters, [1 - score for score in after])
 
@@ -183,10 +183,11 @@ class _MetricTests:
         clusters = [row.example.cluster for row in rows]
         plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
         # Prompts that failed on both sides leave fewer than the cap: force the final test.
-        up, *asked = [t.finish() if whole else t.result() for t in (self._up, *self._asked)]
+        tests = (self._up, *self._question_tests)
+        results = [test.finish() if whole else test.result() for test in tests]
         down = self._down.finish() if whole else self._down.result()
-        p_values = [p for p in (up.p_overall, down.p_overall) if p is not None]
-        low, high = max(t.low for t in (up, *asked)), min(t.high for t in (up, *asked))
+        p_values = [p for p in (results[0].p_overall, down.p_overall) if p is not None]
+        low, high = max(each.low for each in results), min(each.high for each in results)
         held = replace(
             plain,
             low=low,

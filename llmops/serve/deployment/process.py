@@ -40,7 +40,7 @@ def create(
     Args:
         name: Name of the deployment; requests may use it as the model's name.
         uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``; the alias is resolved now.
-        host: Address to listen on; one that other machines can reach needs ``LLMOPS_API_KEY``.
+        host: Address to listen on, by default 127.0.0.1; one that other machines can reach needs ``LLMOPS_API_KEY``.
         port: Port to listen on; 0 picks a free one.
         engine: Name of the engine; ``local`` is torch in the server's process.
 

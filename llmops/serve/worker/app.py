@@ -105,16 +105,16 @@ class _Api:
     async def _answer(self, http: HttpRequest, *, chat: bool) -> Response:
         body = await _body(http)
         with _failures("messages" if chat else "prompt"):
-            given = requests.read_body(body)
-            requests.check_model(given, self._names)
-            asked = requests.read_chat(given) if chat else requests.read_completion(given)
+            fields = requests.read_body(body)
+            requests.check_model(fields, self._names)
+            request = requests.read_chat(fields) if chat else requests.read_completion(fields)
             reply = Reply(self._model, chat=chat)
-            if asked.stream:
-                job = self._engine.submit(asked.prompt, asked.samplings[0])
+            if request.stream:
+                job = self._engine.submit(request.prompt, request.samplings[0])
                 piece = await job.next()  # refuse a prompt before any header is sent
-                events = _events(job, piece, reply, usage=asked.include_usage)
+                events = _events(job, piece, reply, usage=request.include_usage)
                 return _EventStream(job, events, self._headers)
-            answers = [await self._whole(http, asked.prompt, each) for each in asked.samplings]
+            answers = [await self._whole(http, request.prompt, each) for each in request.samplings]
             return JSONResponse(reply.whole(answers), headers=self._headers)
 
     async def _whole(

@@ -158,12 +158,12 @@ def controls(
     """
     rows = list(zip(examples, answers, strict=True))
     drawn = _spread([row for row in rows if row[1].error is None], sample)
-    asked, real = [example for example, _ in drawn], [answer for _, answer in drawn]
+    sampled, real = [example for example, _ in drawn], [answer for _, answer in drawn]
     # The judge is not asked about identical bytes; an empty line at the end makes them differ.
     again = [replace(answer, text=f"{answer.text}\n") for answer in real]
     useless = [Answer(constant, 0, 0, "stop")] * len(real)
-    same = compare_pairs(judge, asked, real, again, cache)
-    against = compare_pairs(judge, asked, real, useless, cache)
+    same = compare_pairs(judge, sampled, real, again, cache)
+    against = compare_pairs(judge, sampled, real, useless, cache)
     picks = [pick for outcome in same.outcomes for pick in outcome.picks if pick is not None]
     failed = [reason for part in (judged, same, against) for reason in part.failed]
     return Controls(
