@@ -146,7 +146,7 @@ def test_served_rows_get_a_completion_each(server: str) -> None:
         ({"messages": CHAT, "max_tokens": 0}, "row 0: max_tokens: must be a whole number"),
         ({"messages": CHAT, "tools": [{}]}, "row 0: tools: not supported"),
         ({"messages": CHAT, "stream": True}, "stream: predict returns whole answers"),
-        ({"messages": CHAT, "max_new_tokens": 3}, "max_new_tokens: not supported (it is called"),
+        ({"messages": CHAT, "max_new_tokens": 3}, "max_new_tokens: not supported (use max_tokens"),
         ({"messages": CHAT, "max_tokens": 5_000}, "the model's context is 512"),
         ({"inputs": [{"prompt": "fine"}, {"id": 5}]}, "row 1: messages: required"),
         ({"inputs": ["a"], "params": {"temperature": "hot"}}, "Can not safely convert"),
