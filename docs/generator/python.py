@@ -103,17 +103,11 @@ def _signature(function: griffe.Function) -> str:
     line = function.signature().replace("(self, ", "(").replace("(self)", "()")
     if len(line) <= 90:
         return line
-    parts = [f"    {_parameter(p)}," for p in function.parameters if p.name != "self"]
-    keyword = next(
-        (
-            i
-            for i, p in enumerate(function.parameters)
-            if p.kind == griffe.ParameterKind.keyword_only
-        ),
-        None,
-    )
-    if keyword is not None:
-        parts.insert(keyword, "    *,")
+    parameters = [p for p in function.parameters if p.name != "self"]
+    parts = [f"    {_parameter(p)}," for p in parameters]
+    keywords = [i for i, p in enumerate(parameters) if p.kind == griffe.ParameterKind.keyword_only]
+    if keywords:
+        parts.insert(keywords[0], "    *,")
     returns = f" -> {function.returns}" if function.returns else ""
     return "\n".join([f"{function.name}(", *parts, f"){returns}"])
 
