@@ -6,6 +6,7 @@ Signatures and docstrings are read by griffe, without importing what they belong
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def page() -> str:
     return "\n".join([HEAD, *contents, "", *sections])
 
 
+@cache
 def public(package: str) -> dict[str, Object]:
     """Return the public names of a package and what they stand for.
 
