@@ -53,9 +53,13 @@ class ApiError(Exception):
     def body(self) -> dict[str, object]:
         """Return the JSON body in OpenAI's format."""
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
-        return {
-            "error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}
-        }
+        message, param = _encodable(self.message), self.param and _encodable(self.param)
+        return {"error": {"message": message, "type": kind, "param": param, "code": self.code}}
+
+
+def _encodable(text: str) -> str:
+    """Escape halves of surrogate pairs, which JSON may hold and no response can."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shown(value: object) -> str:

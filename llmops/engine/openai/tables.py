@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from llmops.engine.openai.errors import RequestError
 from llmops.engine.openai.parameters import INTEGERS, NAMES, UNSUPPORTED
 from llmops.engine.openai.requests import TEXTS
 
@@ -30,12 +31,23 @@ def cell(column: str, value: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Convert the numpy arrays and numbers that MLflow and pandas make of JSON to Python values."""
+    """Convert the numpy arrays and numbers that MLflow and pandas make of JSON to Python values.
+
+    Raises:
+        RequestError: The value is nested more deeply than Python can follow.
+    """
+    try:
+        return _converted(value)
+    except RecursionError:
+        raise RequestError("the request is nested too deeply") from None
+
+
+def _converted(value: Any) -> Any:
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _converted(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [_converted(item) for item in value]
     return value
 
 

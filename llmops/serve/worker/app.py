@@ -26,7 +26,7 @@ from llmops.engine.openai.errors import ApiError, RequestError
 from llmops.engine.openai.replies import Reply
 from llmops.errors import UsageError
 from llmops.files import digest
-from llmops.records import Answer, Message, Sampling
+from llmops.records import Answer
 from llmops.serve.worker.queue import Busy, Job, QueuedEngine
 
 MAX_BODY = 1 << 20
@@ -114,14 +114,12 @@ class _Api:
                 piece = await job.next()  # refuse a prompt before any header is sent
                 events = _events(job, piece, reply, usage=request.include_usage)
                 return _EventStream(job, events, self._headers)
-            answers = [await self._whole(http, request.prompt, each) for each in request.samplings]
+            job = self._engine.submit(request.prompt, *request.samplings)
+            answers = [await self._whole(http, job) for _ in request.samplings]
             return JSONResponse(reply.whole(answers), headers=self._headers)
 
-    async def _whole(
-        self, http: HttpRequest, prompt: list[Message] | str, sampling: Sampling
-    ) -> Answer:
-        """Return a whole answer; several choices of a request are queued one after another."""
-        job = self._engine.submit(prompt, sampling)
+    async def _whole(self, http: HttpRequest, job: Job) -> Answer:
+        """Return the next whole answer of a job."""
         while not isinstance(piece := await job.next(), Answer):
             if await http.is_disconnected():
                 job.cancel()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -92,12 +92,15 @@ class QueuedEngine:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="llmops-generate")
         self._places = threading.BoundedSemaphore(1 + waiting)
 
-    def submit(self, prompt: Prompt, sampling: Sampling) -> Job:
-        """Queue a request; to be called on the event loop.
+    def submit(self, prompt: Prompt, *samplings: Sampling) -> Job:
+        """Queue a request, which takes one place however many answers it has.
+
+        To be called on the event loop.
 
         Args:
             prompt: Messages, or a text to continue.
-            sampling: Sampling of the answer; ``max_tokens`` is ``None`` without the client's limit.
+            *samplings: Sampling of each answer, which the job delivers one after another;
+                ``max_tokens`` is ``None`` without the client's limit.
 
         Raises:
             Busy: The queue is full.
@@ -105,15 +108,16 @@ class QueuedEngine:
         if not self._places.acquire(blocking=False):
             raise Busy("too many requests are waiting for an answer")
         job = Job()
-        future = self._thread.submit(job.run, self._pieces(prompt, sampling))
+        future = self._thread.submit(job.run, self._pieces(prompt, samplings))
         future.add_done_callback(self._leave)
         return job
 
     def _leave(self, _: Future[None]) -> None:
         self._places.release()
 
-    def _pieces(self, prompt: Prompt, sampling: Sampling) -> Pieces:
-        if sampling.seed is None:  # otherwise an earlier request's seed would decide
-            sampling = replace(sampling, seed=secrets.randbits(63))
-        with closing(self._engine.stream(Request(self._side, prompt, sampling))) as pieces:
-            yield from pieces
+    def _pieces(self, prompt: Prompt, samplings: Sequence[Sampling]) -> Pieces:
+        for sampling in samplings:
+            if sampling.seed is None:  # otherwise an earlier request's seed would decide
+                sampling = replace(sampling, seed=secrets.randbits(63))
+            with closing(self._engine.stream(Request(self._side, prompt, sampling))) as pieces:
+                yield from pieces

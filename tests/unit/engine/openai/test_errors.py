@@ -36,3 +36,9 @@ def test_what_cannot_be_quoted_is_named_by_its_type() -> None:
     assert shown(nested) == "list"
     assert shown(10**5000) == "int"
     json.dumps(shown("\ud800")).encode()
+
+
+def test_half_a_surrogate_pair_in_a_name_can_be_sent_back() -> None:
+    body = ApiError(400, "\ud800: unknown", param="\ud800").body()
+    assert json.dumps(body, ensure_ascii=False).encode("utf-8")
+    assert body["error"]["param"] == "\\ud800"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from llmops.engine.openai.errors import RequestError
 from llmops.engine.openai.tables import COLUMNS, cell, is_empty, plain, rows
 
 
@@ -42,3 +43,11 @@ def test_empty_cells(value: object) -> None:
 @pytest.mark.parametrize("value", ["", 0, False, [], "nan"])
 def test_cells_that_say_something(value: object) -> None:
     assert not is_empty(value)
+
+
+def test_what_is_nested_too_deeply_is_refused_not_a_crash() -> None:
+    value: object = "text"
+    for _ in range(2_000):
+        value = [value]
+    with pytest.raises(RequestError, match="nested too deeply"):
+        plain(value)

@@ -39,6 +39,24 @@ async def last(job) -> Answer:
     return piece
 
 
+def test_a_request_with_several_answers_takes_one_place(
+    engine: LocalEngine, files: ModelFiles
+) -> None:
+    samplings = [Sampling(max_tokens=8, temperature=1.0, seed=seed) for seed in range(3)]
+    expected = generate(engine, files, [HI] * 3, samplings)
+
+    async def collect() -> list[Answer]:
+        queued = QueuedEngine(engine, files, waiting=1)
+        several, single = queued.submit(HI, *samplings), queued.submit(HI, samplings[0])
+        with pytest.raises(Busy):
+            queued.submit(HI, samplings[0])
+        answers = [await last(several) for _ in samplings]
+        assert await last(single) == expected[0]
+        return answers
+
+    assert asyncio.run(collect()) == expected
+
+
 def test_an_answer_without_a_limit_ends_with_the_context(
     engine: LocalEngine, files: ModelFiles
 ) -> None:
