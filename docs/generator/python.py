@@ -34,8 +34,9 @@ HEAD = """\
 # Python
 
 Everything that a package names in its `__all__`. Import from the packages listed here; files
-behind them may change freely. Every call raises `llmops.errors.LlmopsError` or a class below it for
-what a user can put right, each with the next step in its message.
+behind them may change freely. What a user can put right is a `llmops.errors.LlmopsError` or a class
+below it, mostly with the next step in its message. An argument of another type than its signature
+names is a plain Python error.
 """
 Object = griffe.Class | griffe.Function | griffe.Attribute
 

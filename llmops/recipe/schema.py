@@ -270,7 +270,7 @@ class Recipe(Section):
         if self.flavor.alias.lower() in guarded:
             raise ValueError(
                 f"flavor.alias {self.flavor.alias!r} is the alias of gate.on_pass or"
-                " compare.baseline, which only the gate moves; choose another, such as challenger"
+                " compare.baseline, which only the gate moves; choose another name"
             )
         return self
 

@@ -91,5 +91,5 @@ def test_a_recipe_cannot_be_changed_once_read(recipe: Path) -> None:
 
 
 def test_only_the_gate_moves_its_alias() -> None:
-    with pytest.raises(ConfigError, match="choose another, such as challenger"):
+    with pytest.raises(ConfigError, match="choose another name"):
         load_recipe(catalog.find("quickstart"), ["flavor.alias=Champion"])
