@@ -114,6 +114,8 @@ class _Batch:
     def _generate(self, ends: EndRows, streamer: Any) -> Any:
         from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
+        from llmops.engine.local.decode.kv_cache import cache_argument
+
         config = GenerationConfig(
             do_sample=False,
             max_new_tokens=max(row.left for row in self.live),
@@ -126,7 +128,7 @@ class _Batch:
             logits_processor=LogitsProcessorList(processors(self.live, self._width)),
             stopping_criteria=StoppingCriteriaList([ends]),
             streamer=streamer,
-            **({} if self._cache is None else {"past_key_values": self._cache}),
+            **({} if self._cache is None else cache_argument(self._cache)),
         )
 
     def _keep(self, kept: list[int], ids: Any) -> None:

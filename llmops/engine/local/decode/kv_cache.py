@@ -9,10 +9,20 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import transformers
 from transformers.cache_utils import DynamicLayer
 
 ROOM = 32
 """Tokens that can be added before the cache is copied to a larger tensor."""
+
+
+def cache_argument(cache: Any, version: str = transformers.__version__) -> dict[str, Any]:
+    """Return a KV cache as the keyword argument of ``generate`` and ``forward``.
+
+    transformers 5.24 calls it ``cache`` and warns of the earlier name ``past_key_values``.
+    """
+    major, minor = map(int, version.split(".")[:2])
+    return {"cache" if (major, minor) >= (5, 24) else "past_key_values": cache}
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]

@@ -63,6 +63,8 @@ def compute_prefix(
     """
     import torch
 
+    from llmops.engine.local.decode.kv_cache import cache_argument
+
     of_adapter = [[*rows] for _, rows in groupby(range(len(prompts)), lambda i: prompts[i].adapter)]
     shared = _common([prompt.ids for prompt in prompts])
     if shared * (len(prompts) - len(of_adapter)) < WORTH_TOKENS:
@@ -70,7 +72,7 @@ def compute_prefix(
     adapters = [prompts[rows[0]].adapter for rows in of_adapter]
     ids = torch.tensor([prompts[0].ids[:shared]] * len(adapters), device=device)
     with mixture.over(adapters) if mixture else nullcontext(), torch.inference_mode():
-        model(input_ids=ids, past_key_values=cache, use_cache=True, **_last_logits_only(model))
+        model(input_ids=ids, use_cache=True, **cache_argument(cache), **_last_logits_only(model))
         owner = [group for group, rows in enumerate(of_adapter) for _ in rows]
         cache.batch_select_indices(torch.tensor(owner, device=device))
     return shared

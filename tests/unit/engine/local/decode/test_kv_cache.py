@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from llmops.engine.local.decode.kv_cache import ROOM, GrowingLayer
+from llmops.engine.local.decode.kv_cache import ROOM, GrowingLayer, cache_argument
 
 
 def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,3 +43,18 @@ def test_rows_that_were_taken_away_are_not_written_to() -> None:
     layer.update(*states(1, 1))
     assert torch.equal(before, kept)
     assert layer.get_seq_length() == 8
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("5.23.0", "past_key_values"),
+        ("5.24.0", "cache"),
+        ("5.24.0.dev0", "cache"),
+        ("6.0", "cache"),
+    ],
+)
+def test_the_cache_has_the_name_that_transformers_takes_without_a_warning(
+    version: str, name: str
+) -> None:
+    assert cache_argument("the cache", version) == {name: "the cache"}
