@@ -48,6 +48,12 @@ def find_run(run_id: str) -> Any | None:
     return _existing(f"run {run_id}", lambda: client().get_run(run_id))
 
 
+def is_usable(run_id: str) -> bool:
+    """Return whether this store has a run, and did not move it to the trash."""
+    run = find_run(run_id)
+    return run is not None and str(run.info.lifecycle_stage) == "active"
+
+
 def _existing(what: str, read: Callable[[], Any]) -> Any | None:
     from mlflow.exceptions import MlflowException
 

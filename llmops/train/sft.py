@@ -14,7 +14,7 @@ from llmops.files import home, jsonl
 from llmops.progress import quiet_loading, say
 from llmops.recipe.schema import Lora, Recipe, Train
 from llmops.records import BaseModel, DataSplit, PreparedData, TrainResult
-from llmops.store import connection, tags
+from llmops.store import connection, runs, tags
 from llmops.store.tags import RECIPE_FILE, RESUMED_AT_STEP
 from llmops.train import checkpoints
 from llmops.train.dataset import conversations
@@ -54,7 +54,7 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     # environment, the comparison would be logged into it too.
     given = os.environ.pop("MLFLOW_RUN_ID", None)
     work.mkdir(parents=True, exist_ok=True)
-    state = _read(work / STATE)
+    state = _known(_read(work / STATE))
     if "result" in state:
         return _result(state["result"], base)
     with _training_run(state.get("run_id") or given) as run_id:
@@ -67,6 +67,15 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
             result = _fit(recipe, data, base, work, run_id)
         _write(work / STATE, {**state, "result": result})
     return _result(result, base)
+
+
+def _known(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of an earlier session; nothing of it if its run is no longer in the store."""
+    run_id = state.get("run_id")
+    if run_id is None or runs.is_usable(run_id):
+        return state
+    say(f"train: run {run_id} is no longer in the store; continuing in a new run")
+    return {}
 
 
 @contextmanager

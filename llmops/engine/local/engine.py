@@ -189,7 +189,3 @@ class LocalEngine(Engine):
     def _score(self, pairs: list[Pair], mixture: Mixture | None) -> list[Likelihood]:
         with mixture.over([pair.adapter for pair in pairs]) if mixture else nullcontext():
             return score(self.model, pairs, self.device)
-
-    def _select(self, side: ModelFiles) -> None:
-        """Activate the adapter of a side, or none."""
-        self._scheduler.activate(side.adapter_digest)

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import struct
 from pathlib import Path
-from typing import Any
 
 import pytest
 from damage import flip
-from safetensors.numpy import load_file, save_file
-from versions import log_version, registered
+from safetensors.numpy import save_file
+from versions import refused_to_log, tensors_of
 
-from llmops.errors import IntegrityError, LlmopsError, UsageError
+from llmops.errors import IntegrityError, UsageError
 from llmops.models import adapters
 from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
-
-
-@pytest.fixture
-def adapter(tiny_adapter: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
-
-
-def refused_to_log(adapter: Path, base: BaseModel, error: type[LlmopsError], says: str) -> None:
-    with pytest.raises(error, match=says):
-        log_version(adapter, base, "bot")
-    assert registered() == ["tiny/1"]
-
-
-def tensors_of(adapter: Path) -> tuple[Path, dict[str, Any]]:
-    file = adapter / adapters.WEIGHTS
-    return file, load_file(file)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "older layout"])

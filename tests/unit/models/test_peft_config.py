@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 from tiny_models import build_tiny_adapter, build_tiny_model
-from versions import log_version, registered
+from versions import refused_to_log, tensors_of
 
 from llmops.errors import IntegrityError, LlmopsError
 from llmops.models import adapters
 from llmops.records import BaseModel
-
-
-@pytest.fixture
-def adapter(tiny_adapter: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
-
-
-def refused_to_log(adapter: Path, base: BaseModel, error: type[LlmopsError], says: str) -> None:
-    with pytest.raises(error, match=says):
-        log_version(adapter, base, "bot")
-    assert registered() == ["tiny/1"]
-
-
-def tensors_of(adapter: Path) -> tuple[Path, dict[str, Any]]:
-    file = adapter / adapters.WEIGHTS
-    return file, load_file(file)
 
 
 def test_the_adapter_of_another_base_is_refused(base: BaseModel, tmp_path: Path) -> None:

@@ -2,10 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from llmops import flavor
 from llmops.data import prepare
+from llmops.models.adapters import WEIGHTS
 from llmops.recipe.load import load_recipe
 from llmops.records import BaseModel
+from llmops.store import connection
 from llmops.train import train
 from llmops.train.sft import _trainer, parameters
 
@@ -36,6 +40,25 @@ def test_a_finished_training_is_not_repeated(store: str, own_recipe: Path, tmp_p
     assert first.steps == 2
     assert first.tokens > 0
     assert train(recipe, data, base, tmp_path / "work") == first
+
+
+def test_a_training_whose_run_is_gone_continues_in_a_new_run(
+    store: str, own_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = load_recipe(own_recipe, ["train.max_steps=2"])
+    data = prepare(recipe.data, tmp_path / "data", name="own", seed=1)
+    base = flavor.ensure_base(recipe.train.base)
+    first = train(recipe, data, base, tmp_path / "work")
+    weights = (first.adapter_dir / WEIGHTS).read_bytes()
+    connection.client().delete_run(first.run_id)
+    second = train(recipe, data, base, tmp_path / "work")
+    assert f"run {first.run_id} is no longer in the store" in capsys.readouterr().err
+    assert second.run_id != first.run_id
+    assert second.resumed_at == 2, "its checkpoints are kept"
+    assert (second.adapter_dir / WEIGHTS).read_bytes() == weights
+    logged = connection.client().get_run(second.run_id)
+    assert logged.data.params["base_digest"] == base.digest
+    assert {entry.dataset.name for entry in logged.inputs.dataset_inputs} >= {"own-train"}
 
 
 def test_a_lora_setting_has_one_name_on_run_and_logged_model(

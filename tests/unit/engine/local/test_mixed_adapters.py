@@ -116,7 +116,7 @@ def test_each_row_is_what_peft_computes(
         with engine._scheduler.mixture.over([side.adapter_digest for side in sides]):
             mixed = engine.model(ids).logits
         for i, side in enumerate(sides):
-            engine._select(side)
+            engine._scheduler.activate(side.adapter_digest)
             assert torch.allclose(mixed[i], engine.model(ids[i : i + 1]).logits[0], atol=1e-4)
 
 
@@ -140,7 +140,7 @@ def test_sides_that_share_a_batch_evenly_are_computed_as_one(
         with engine._scheduler.mixture.over(names):
             mixed = engine.model(ids).logits
         for i, side in enumerate(sides):
-            engine._select(side)
+            engine._scheduler.activate(side.adapter_digest)
             assert torch.allclose(mixed[i], engine.model(ids[i : i + 1]).logits[0], atol=1e-4)
 
 
