@@ -44,8 +44,8 @@ SCORER_HELP = (
 )
 @click.option(
     "--method",
-    type=click.Choice(["hybrid", "fixed", "obf", "anytime"]),
-    default="hybrid",
+    type=click.Choice(["spend", "hybrid", "fixed", "obf", "anytime"]),
+    default="spend",
     show_default=True,
     help="When to stop: fixed asks every prompt; the others stop once the first scorer is decided.",
 )

@@ -79,9 +79,8 @@ def _result(
     scores = [row.candidate_scores[metric] for row in rows]
     clusters = [row.example.cluster for row in rows]
     units = units_of(gains, clusters, scores)
-    mirrored = units_of([-gain for gain in gains], clusters, [1 - score for score in scores])
     low, high = interval(units, (1 - confidence) / 2)
-    p_value = min(1.0, 2 * min(p_above(units, 0.0), p_above(mirrored, 0.0)))
+    p_value = min(1.0, 2 * min(p_above(units, 0.0), p_above(units.mirrored, 0.0)))
     return SliceResult(
         key=key,
         value=value,

@@ -1,22 +1,23 @@
 """Early stopping: a suite is asked block by block until every question is decided.
 
 Each question has its own sequential test (``llmops.stats.sequential``), whose bounds hold although
-the number of prompts depends on the answers. The method ``fixed`` has a single block.
+the number of prompts depends on the answers. The method ``fixed`` has a single block. Everything mirrors:
+swapped sides meet the same prompts and get the opposite verdict.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from llmops.recipe.schema import Requirement
 from llmops.records import Example, MetricResult, Row
 from llmops.stats.paired import detectable_with, paired_test
-from llmops.stats.plan import blocks
+from llmops.stats.plan import blocks, spread_blocks
 from llmops.stats.result import Method
-from llmops.stats.sequential import SequentialTest
+from llmops.stats.sequential import E_SHARES, SequentialTest
 
 Ask = Callable[[Sequence[int]], list[list[Row]]]
 """A function that asks all sides the examples with these indices: rows of each candidate."""
@@ -28,10 +29,10 @@ class Plan:
 
     Attributes:
         method: See ``llmops.stats.sequential``.
-        block: Prompts between two looks; clusters are not split.
+        block: Prompts between two looks.
         confidence: Confidence of the two-sided intervals.
         questions: Requirements that must be decided before it stops; a failed one also stops it.
-        min_prompts: Number of prompts before which it does not stop.
+        min_prompts: Number of prompts that count (see ``comparable``) before which it does not stop.
         seed: Seed of the order of prompts; see ``llmops.stats.plan``.
     """
 
@@ -80,7 +81,7 @@ def ask_until_decided(
         for rows, candidate, known in zip(ask(indices), tests, rows_of, strict=True):
             known.update(zip(indices, rows, strict=True))
             candidate.update(rows)
-        if len(rows_of[0]) >= plan.min_prompts and all(candidate.decided for candidate in tests):
+        if all(candidate.decided for candidate in tests):
             break
     return [
         candidate.result(tuple(known[i] for i in sorted(known)), len(examples))
@@ -94,24 +95,26 @@ def comparable(rows: Sequence[Row]) -> list[Row]:
 
 
 def _order(examples: Sequence[Example], plan: Plan) -> Iterator[list[int]]:
+    """Yield the indices of each block; the e-process needs whole clusters, the tests do not."""
     clusters = [example.cluster for example in examples]
     if plan.method == "fixed":
         yield list(range(len(clusters)))
         return
-    for indices in blocks(len(clusters), plan.block, plan.seed, clusters):
+    cut = blocks if plan.method in E_SHARES else spread_blocks
+    for indices in cut(len(clusters), plan.block, plan.seed, clusters):
         yield [int(i) for i in indices]
 
 
 class _CandidateTests:
-    """The tests of one candidate against the baseline, one for each metric."""
+    """The tests of one candidate against the baseline, one or more for each metric."""
 
     def __init__(
         self, metrics: Sequence[str], plan: Plan, examples: Sequence[Example], family: int
     ) -> None:
-        self._plan = plan
+        self._plan, self._counting = plan, 0
         clusters = Counter(example.cluster for example in examples)
 
-        def test(must: str, margin: float) -> SequentialTest:
+        def test(must: str, margin: float, *, decides: bool) -> SequentialTest:
             return SequentialTest(
                 must,  # type: ignore[arg-type]
                 margin,
@@ -119,6 +122,7 @@ class _CandidateTests:
                 method=plan.method,
                 alpha=(1 - plan.confidence) / 2 / family,
                 largest_cluster=max(clusters.values()),
+                decides=decides,
             )
 
         self._metrics = [_MetricTests(name, plan, test) for name in metrics]
@@ -126,10 +130,12 @@ class _CandidateTests:
     @property
     def decided(self) -> bool:
         answers = [answer for metric in self._metrics for answer in metric.answers]
-        return False in answers or None not in answers
+        enough = self._counting >= self._plan.min_prompts
+        return enough and (False in answers or None not in answers)
 
     def update(self, rows: Sequence[Row]) -> None:
         counting = comparable(rows)
+        self._counting += len(counting)
         if counting:
             for metric in self._metrics:
                 metric.update(counting)
@@ -146,35 +152,41 @@ class _CandidateTests:
         verb = "was" if len(names) == 1 else "were"
         return (
             f"stopped after {asked} of {available} prompts: {' and '.join(names)} {verb} decided"
-            f" ({self._plan.method}); intervals and p-values allow for the looks"
+            f" ({self._plan.method}); intervals and p-values allow for the looks, but a difference at"
+            " an early stop tends to be too large: rely on the interval"
         )
 
 
 class _MetricTests:
-    """The tests of one metric: better than zero, worse than zero, and each question about it."""
+    """The tests of one metric: one for each question about it, or one that decides nothing."""
 
-    def __init__(self, name: str, plan: Plan, test: Callable[[str, float], SequentialTest]) -> None:
+    def __init__(self, name: str, plan: Plan, test: Callable[..., SequentialTest]) -> None:
         self.name, self._plan = name, plan
-        self._up, self._down = test("improve", 0.0), test("improve", 0.0)
         questions = [question for question in plan.questions if question.metric == name]
-        self._question_tests = [test(question.must, question.margin) for question in questions]
+        self._asked = [test(q.must, q.margin, decides=True) for q in questions]
+        self._tests = self._asked or [test("improve", 0.0, decides=False)]
         losses = [question.margin for question in questions if question.must == "not_regress"]
         self._margin = min(losses, default=None)
+        self._scores: set[float] = set()
 
     @property
     def answers(self) -> list[bool | None]:
-        """Return the answers so far to the questions about this metric; ``None`` means undecided."""
-        return [test.passed for test in self._question_tests]
+        """Return the answers so far to the questions about this metric; ``None`` means undecided.
+
+        A metric that is 0 for every answer of both sides, or 1 for every one, answers nothing.
+        """
+        if is_uninformative(self._scores):
+            return [None for _ in self._asked]
+        return [test.passed for test in self._asked]
 
     def update(self, rows: Sequence[Row]) -> None:
+        before = [row.baseline_scores[self.name] for row in rows]
         after = [row.candidate_scores[self.name] for row in rows]
-        gains = [
-            score - row.baseline_scores[self.name] for score, row in zip(after, rows, strict=True)
-        ]
+        self._scores.update(before, after)
+        gains = [new - old for old, new in zip(before, after, strict=True)]
         clusters = [row.example.cluster for row in rows]
-        for test in (self._up, *self._question_tests):
+        for test in self._tests:
             test.update(gains, clusters, after)
-        self._down.update([-gain for gain in gains], clusters, [1 - score for score in after])
 
     def result(self, rows: Sequence[Row], *, whole: bool) -> MetricResult:
         """Return the metric over the rows, with bounds and p-value that are valid under the method."""
@@ -183,17 +195,20 @@ class _MetricTests:
         clusters = [row.example.cluster for row in rows]
         plain = paired_test(before, after, clusters, confidence=self._plan.confidence)
         # Prompts that failed on both sides leave fewer than the cap: force the final test.
-        tests = (self._up, *self._question_tests)
-        results = [test.finish() if whole else test.result() for test in tests]
-        down = self._down.finish() if whole else self._down.result()
-        p_values = [p for p in (results[0].p_overall, down.p_overall) if p is not None]
+        results = [test.finish() if whole else test.result() for test in self._tests]
+        smallest = min(test.p_value(below=below) for test in self._tests for below in (False, True))
         low, high = max(each.low for each in results), min(each.high for each in results)
         held = replace(
             plain,
             low=low,
             high=high,
-            p_value=min(1.0, 2 * min(p_values)) if p_values else float("nan"),
+            p_value=min(1.0, 2 * smallest),
             detectable=max(plain.detectable, detectable_with(low, high, plain.confidence)),
         )
         old, new = (sum(scores) / len(scores) for scores in (before, after))
         return MetricResult(self.name, old, new, held, self._margin)
+
+
+def is_uninformative(scores: Collection[float]) -> bool:
+    """Return whether a metric is 0, or 1, for every answer of both sides, and so says nothing."""
+    return set(scores) in ({0.0}, {1.0})

@@ -11,7 +11,7 @@ from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.gate.evidence import evidence_of
 from llmops.recipe.schema import Gate, Requirement
-from llmops.records import Check, Comparison, Decision, PairedTest, Verdict
+from llmops.records import Check, Comparison, Decision, MetricResult, PairedTest, Verdict
 from llmops.report import sentence
 
 
@@ -56,24 +56,45 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
 
 def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Check:
     try:
-        test = comparison.metric(requirement.metric).test
+        result = comparison.metric(requirement.metric)
     except KeyError:
         known = ", ".join(result.metric for result in comparison.metrics)
         raise UsageError(
             f"gate.require: metric {requirement.metric!r} was not computed; available: {known}"
         ) from None
+    test, reason = result.test, ""
     if comparison.baseline.digest == comparison.candidate.digest:
         # The same bytes are exactly as good.
         verdict, passed = Verdict.NOT_WORSE, requirement.must != "improve"
-    elif test.n < policy.min_prompts:
+    elif reason := _no_basis(result, policy):
         verdict, passed = Verdict.INCONCLUSIVE, None
     else:
         verdict, passed = _judge(test, requirement)
-    return Check(requirement.metric, requirement.must, requirement.margin, verdict, passed)
+        reason = _why_undecided(test, requirement) if passed is None else ""
+    return Check(requirement.metric, requirement.must, requirement.margin, verdict, passed, reason)
+
+
+def _no_basis(result: MetricResult, policy: Gate) -> str:
+    """Return why no requirement on a metric can be decided; empty if one can."""
+    if result.test.n < policy.min_prompts:
+        return f"{result.test.n} prompts count, gate.min_prompts is {policy.min_prompts}"
+    if result.baseline == result.candidate and result.candidate in (0.0, 1.0):
+        return f"every answer of both sides scores {result.candidate:g}, which tells nothing"
+    return ""
+
+
+def _why_undecided(test: PairedTest, requirement: Requirement) -> str:
+    if requirement.must == "not_regress" and test.high < 0:
+        return f"a loss is shown, but not whether it is more than {requirement.margin:g}"
+    return f"{test.n} prompts show differences from ±{test.detectable:.2g} on (80% power)"
 
 
 def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | None]:
-    """Return the verdict on a requirement, and whether it passed; ``None`` if undecided."""
+    """Return the verdict on a requirement, and whether it passed; ``None`` if undecided.
+
+    The same rules as ``SequentialTest.passed``: a loss is tolerated up to the margin, so a shown loss
+    fails ``not_regress`` only if the estimate is beyond the margin.
+    """
     improved = test.low > 0
     if requirement.must == "improve":
         if test.low > requirement.margin:
@@ -82,15 +103,18 @@ def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | 
             return Verdict.IMPROVED if improved else Verdict.INCONCLUSIVE, False
     elif test.low > -requirement.margin:
         return Verdict.IMPROVED if improved else Verdict.NOT_WORSE, True
-    if test.high < 0:
-        return Verdict.REGRESSED, False
-    return Verdict.INCONCLUSIVE, None
+    if test.high >= 0:
+        return Verdict.INCONCLUSIVE, None
+    tolerated = requirement.must == "not_regress" and test.difference > -requirement.margin
+    return Verdict.REGRESSED, None if tolerated else False
 
 
 def _overall(checks: tuple[Check, ...], passed: bool) -> Verdict:
-    """Return the verdict of the leading requirement; inconclusive if that is undecided."""
+    """Return the verdict of the leading requirement; undecided, it is a shown loss or inconclusive."""
     leading = _leading(checks)
-    return leading.verdict if passed or leading.passed is False else Verdict.INCONCLUSIVE
+    if passed or leading.passed is False or leading.verdict is Verdict.REGRESSED:
+        return leading.verdict
+    return Verdict.INCONCLUSIVE
 
 
 def _leading(checks: tuple[Check, ...]) -> Check:

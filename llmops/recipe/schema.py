@@ -156,7 +156,7 @@ class Compare(Section):
         default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
     )
     """Scorers to compute and test; see [metrics](metrics.md)."""
-    method: Literal["hybrid", "fixed", "obf", "anytime"] = "hybrid"
+    method: Literal["spend", "hybrid", "fixed", "obf", "anytime"] = "spend"
     """``fixed`` asks every prompt; the others stop once the gate's requirements are decided; see
     [operating characteristics](../explanation/operating-characteristics.md)."""
     engine: EngineName = "local"

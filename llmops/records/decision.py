@@ -32,6 +32,7 @@ class Check:
         margin: Gain that must be exceeded, or loss that is tolerated, in [0, 1].
         verdict: What the comparison shows.
         passed: Whether the requirement holds; ``None`` if the data do not decide.
+        reason: Why it is undecided; empty otherwise.
     """
 
     metric: str
@@ -39,6 +40,7 @@ class Check:
     margin: float
     verdict: Verdict
     passed: bool | None
+    reason: str = ""
 
 
 @dataclass(frozen=True)

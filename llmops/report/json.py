@@ -147,6 +147,7 @@ def _decision(decision: Decision) -> dict[str, object]:
                 "margin": check.margin,
                 "verdict": str(check.verdict),
                 "passed": check.passed,
+                "reason": check.reason or None,
             }
             for check in decision.checks
         ],

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llmops.records import Check, Comparison, Decision, MetricResult, SliceResult, Verdict
+from llmops.records import (
+    Check,
+    Comparison,
+    Decision,
+    MetricResult,
+    PairedTest,
+    SliceResult,
+    Verdict,
+)
 from llmops.report import wording
 from llmops.report.plots.slices import outstanding
 from llmops.report.wording import clean, finding, metric_name, points, side_name
@@ -40,7 +48,7 @@ def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
     """Return the part of ``sentence`` after the verdict."""
     test = comparison.metric(metric).test
     new, old = side_name(comparison.candidate), side_name(comparison.baseline)
-    name, difference = metric_name(metric), f"{points(test.difference)} points"
+    name, difference = metric_name(metric), _by(comparison, test)
     says = {
         Verdict.IMPROVED: f"{new} beats {old} on {name} by {difference}",
         Verdict.NOT_WORSE: (
@@ -48,11 +56,20 @@ def claim(comparison: Comparison, metric: str, verdict: Verdict) -> str:
         ),
         Verdict.REGRESSED: f"{new} is worse than {old} on {name}: {difference}",
         Verdict.INCONCLUSIVE: (
-            f"{new} against {old} on {name} is inconclusive: {difference},"
+            f"{new} against {old} on {name} is inconclusive: {points(test.difference)} points,"
             f" {wording.percent(test.confidence)} CI {points(test.low)} to {points(test.high)}"
         ),
     }
     return says[verdict]
+
+
+def _by(comparison: Comparison, test: PairedTest) -> str:
+    """Return a difference in points; after an early stop its interval, as the estimate is too large."""
+    early = comparison.method != "fixed" and 0 < len(comparison.rows) < comparison.available
+    if early:
+        interval = f"{points(test.low)} to {points(test.high)} points"
+        return f"{interval} (stopped early at {points(test.difference)})"
+    return f"{points(test.difference)} points"
 
 
 def comparison_table(comparison: Comparison, decision: Decision | None = None) -> str:
@@ -139,4 +156,4 @@ def _gate(decision: Decision) -> list[str]:
 
 def _check(check: Check) -> str:
     state = {True: "passed", False: "failed", None: "undecided"}[check.passed]
-    return f"  {state:<9}  {wording.demand(check)}: {check.verdict}"
+    return f"  {state:<9}  {wording.demand(check)}: {wording.outcome(check)}"

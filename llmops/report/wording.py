@@ -21,6 +21,8 @@ from llmops.records import (
 )
 
 TITLES = {scorer.name: scorer.title for scorer in BUILT_IN if scorer.title}
+NOTHING, SMALL = 1e-12, 1e-4
+"""Size up to which a number is a rounded zero, and below which it is written with an exponent."""
 BARE_BASE = "base"
 """Label of a base model as a side."""
 MINUS = "\N{MINUS SIGN}"
@@ -120,6 +122,11 @@ def demand(check: Check) -> str:
     return f"{name} must not lose more than {check.margin:g}"
 
 
+def outcome(check: Check) -> str:
+    """Return the verdict on a requirement, with the reason where it is undecided."""
+    return f"{check.verdict} ({check.reason})" if check.reason else str(check.verdict)
+
+
 def metric_name(metric: str) -> str:
     """Return a metric's title: its scorer's title, or its label with spaces."""
     return TITLES.get(metric) or clean(metric.replace("_", " "), 32) or "unnamed"
@@ -131,13 +138,20 @@ def side_name(side: Side) -> str:
 
 
 def signed(value: float) -> str:
-    """Format a difference of scores, such as ``+0.208``; a rounded zero has no minus."""
-    return f"{round(value, 3) + 0.0:+.3f}"
+    """Format a difference of scores, such as ``+0.208``; only an exact zero is shown as zero."""
+    return _nonzero(value, 3)
 
 
 def points(value: float) -> str:
     """Format a difference of scores in points (hundredths), such as ``+20.8``."""
-    return f"{round(100 * value, 1) + 0.0:+.1f}"
+    return _nonzero(100 * value, 1)
+
+
+def _nonzero(value: float, digits: int) -> str:
+    """Format a number with its sign, with two significant digits if it would round to zero."""
+    if round(value, digits) == 0 and abs(value) > NOTHING:
+        return f"{value:+.1e}" if abs(value) < SMALL else f"{value:+.2g}"
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def typeset(number: str) -> str:

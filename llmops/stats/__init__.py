@@ -10,7 +10,7 @@ from llmops.stats.exact import exact_test
 from llmops.stats.length import LengthAdjusted, length_adjusted
 from llmops.stats.multiple import benjamini_hochberg, e_holm, holm
 from llmops.stats.paired import paired_test
-from llmops.stats.plan import blocks, seed_of
+from llmops.stats.plan import blocks, seed_of, spread_blocks
 from llmops.stats.power import Design, HybridPlan, detectable, hybrid_plan, prompts_needed
 from llmops.stats.ppi import Powered, powered_mean
 from llmops.stats.result import SequentialResult
@@ -40,4 +40,5 @@ __all__ = [
     "powered_mean",
     "prompts_needed",
     "seed_of",
+    "spread_blocks",
 ]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from llmops.records import Verdict
 
-Method = Literal["hybrid", "fixed", "obf", "anytime"]
+Method = Literal["spend", "hybrid", "fixed", "obf", "anytime"]
 Must = Literal["improve", "not_regress"]
 
 
@@ -18,7 +18,7 @@ class SequentialResult:
     Attributes:
         verdict: The strongest claim shown so far; ``NOT_WORSE`` if only the margin is kept.
         passed: Whether the requirement is met; ``None`` if the prompts did not decide it.
-        decided_by: ``e-process`` or ``test``; ``None`` if nothing is decided.
+        decided_by: ``e-process``, ``test`` or ``futility``; ``None`` if nothing is decided.
         method: Stopping method, see ``SequentialTest``.
         alpha: One-sided level of each claim, in (0, 0.5).
         n: Number of prompts used.
@@ -34,8 +34,9 @@ class SequentialResult:
         e_value: Largest e-value at a look against "the difference is at most ``bar``"; ``None``
             for methods without an e-process.
         e_needed: E-value at which the e-process decides; ``None`` like ``e_value``.
-        p_value: P-value of the same hypothesis by the latest test; ``None`` if no test was due.
-        p_needed: P-value at which the test decides; ``None`` like ``p_value``.
+        p_value: P-value of the same hypothesis by the latest test alone; ``None`` if no test was due.
+        p_needed: P-value at which that test decides; ``None`` like ``p_value``.
+        p_overall: P-value of the same hypothesis by the whole method, looks included.
 
     Example:
         from llmops.stats import SequentialTest
@@ -66,19 +67,4 @@ class SequentialResult:
     e_needed: float | None
     p_value: float | None
     p_needed: float | None
-
-    @property
-    def p_overall(self) -> float | None:
-        """One p-value of "the difference is at most ``bar``"; ``None`` for ``obf``.
-
-        It serves corrections over several metrics. A test that has the share s of alpha counts
-        as p / s, an e-process that has the share s as 1 / (s e); the smaller one is returned.
-        """
-        if self.method == "obf":
-            return None
-        parts = [1.0]
-        if self.e_value is not None and self.e_needed is not None:
-            parts.append(self.e_needed * self.alpha / self.e_value)
-        if self.p_value is not None and self.p_needed:
-            parts.append(self.p_value * self.alpha / self.p_needed)
-        return min(parts)
+    p_overall: float

@@ -2,36 +2,60 @@
 
 Methods, each with one-sided level ``alpha`` for every claim:
 
-- ``hybrid``: a fifth of alpha for an e-process after every block, the rest for one test when all
-  prompts are used. By the union bound both together keep alpha.
-- ``fixed``: all of alpha for that one test.
-- ``obf``: O'Brien-Fleming looks after every block (``spending.py``), with repeated confidence
-  intervals (Jennison & Turnbull 1989, J. R. Stat. Soc. B 51(3), 305-361).
+- ``spend``: a test after every block, at levels that together spend alpha (``spending.py``, alpha t^2.5);
+- ``obf``: the same with O'Brien-Fleming's levels, which are tiny early;
+- ``fixed``: all of alpha for one test when all prompts are used;
+- ``hybrid``: a fifth of alpha for an e-process after every block, the rest for that one test. By the
+  union bound both together keep alpha;
 - ``anytime``: all of alpha for the e-process; assumes bounded scores only.
 
 Every claim follows from two bounds, each wrong with probability at most alpha: *better* if the lower
 bound is above 0, *not worse* if it is above -margin, *worse* if the upper bound is below 0. A result
 that supports no claim is INCONCLUSIVE, which never means "no change".
+
+``spend`` and ``obf`` test the clusters as far as they were seen (``plan.spread_blocks``). The
+information about the mean grows at least as fast as the number of prompts, so the tests at two looks
+are correlated at least as much as the boundaries assume, which makes these conservative (Slepian 1962,
+Bell Syst. Tech. J. 41, 463-501).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import get_args
+from typing import NamedTuple, get_args
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from llmops.records import Verdict
 from llmops.stats.eprocess import EProcess, confidence_sequence
+from llmops.stats.futility import is_futile
 from llmops.stats.result import Method, Must, SequentialResult
-from llmops.stats.spending import OBrienFleming
+from llmops.stats.seen import Seen
+from llmops.stats.spending import Boundary, Spending, p_over_looks
 from llmops.stats.terminal import interval, p_above
-from llmops.stats.units import Units, joined, units_of
+from llmops.stats.units import Units
 
 HYBRID_SHARE = 0.2
 """Share of alpha for the looks: large effects stop early, small ones lose about 2% of the power."""
+E_SHARES: dict[Method, float] = {"hybrid": HYBRID_SHARE, "anytime": 1.0}
+"""Shares of alpha for the e-process."""
+SPENDINGS: dict[Method, Spending] = {"spend": "power", "obf": "obf"}
+
+
+class _Look(NamedTuple):
+    """A test: the observations, the times of all looks so far, and the level of this test."""
+
+    units: Units
+    times: tuple[float, ...]
+    level: float
+
+
+class _Claim(NamedTuple):
+    """The claim that the difference is above a bound, or below it."""
+
+    bound: float
+    below: bool
 
 
 class SequentialTest:
@@ -41,11 +65,13 @@ class SequentialTest:
         must: ``improve`` requires a difference above ``margin``, ``not_regress`` one above -margin.
         margin: Margin, in [0, 1); above 0 for ``not_regress``.
         cap: Largest number of prompts; the final test takes place there.
-        method: ``hybrid`` (e-process at every look, one test at the end), ``fixed`` (that test
-            only), ``obf`` (O'Brien-Fleming looks) or ``anytime`` (e-process only).
+        method: ``spend``, ``hybrid``, ``fixed``, ``obf`` or ``anytime``; see the module.
         alpha: One-sided level of each claim, in (0, 0.5): (1 - confidence) / 2 of an interval.
-        largest_cluster: Prompts of the largest cluster of the suite; 1 without clusters.
+        largest_cluster: Prompts of the largest cluster of the suite; 1 without clusters. Used by the
+            e-process only.
         seed: Seed of the sign-flip test.
+        decides: Whether it may end the comparison. A test that may not is computed only when its
+            result is read, at the level that is due then.
 
     Attributes:
         n: Number of prompts so far.
@@ -75,26 +101,29 @@ class SequentialTest:
         margin: float,
         *,
         cap: int,
-        method: Method = "hybrid",
+        method: Method = "spend",
         alpha: float = 0.05,
         largest_cluster: int = 1,
         seed: int = 0,
+        decides: bool = True,
     ) -> None:
         _check(must, margin, cap, method, alpha, largest_cluster)
         self.method, self.alpha, self.cap = method, alpha, cap
         self.bar = margin if must == "improve" else -margin
-        self.n, self.done, self._over = 0, False, False
-        self._largest, self._seed = largest_cluster, seed
-        self._failing = max(self.bar, 0.0)  # a difference below this fails the demand
-        self._e_alpha = {"hybrid": alpha * HYBRID_SHARE, "anytime": alpha}.get(method, 0.0)
+        self.n, self.done, self._over, self._decides = 0, False, False, decides
+        self._seed = seed
+        self._failing = max(self.bar, 0.0) if must == "improve" else self.bar
+        self._e_alpha = alpha * E_SHARES.get(method, 0.0)
         self._above = {bound: EProcess(bound) for bound in {self.bar, 0.0}}
         self._below = {bound: EProcess(bound, mirrored=True) for bound in {self._failing, 0.0}}
-        self._boundary = OBrienFleming(alpha)
+        self._seen = Seen(largest_cluster, whole=self._e_alpha > 0)
+        spending = SPENDINGS.get(method)
+        self._boundary = Boundary(alpha, spending) if spending else None
+        self._times: list[float] = []
         self._level = 0.0
-        self._test_low, self._test_high = -1.0, 1.0
-        self._blocks: list[Units] = []
-        self._ternary = np.zeros(3, dtype=int)
-        self._names: set[str] = set()
+        self._tested: _Look | None = None
+        self._shown: dict[_Claim, _Look] = {}
+        self._low, self._high, self._futile = -1.0, 1.0, False
 
     def update(
         self,
@@ -106,9 +135,10 @@ class SequentialTest:
 
         Args:
             differences: Candidate minus baseline, in [-1, 1], shape (n,).
-            clusters: Cluster name of each prompt, shape (n,); a cluster must not span two blocks.
-            candidate: Scores of the candidate, in [0, 1], shape (n,); they limit how much could
-                still be lost. Without them, every loss up to -1 is assumed to be possible.
+            clusters: Cluster name of each prompt, shape (n,); with ``hybrid`` and ``anytime`` a
+                cluster must not span two blocks.
+            candidate: Scores of the candidate, in [0, 1], shape (n,); they limit how much failures
+                could cost either side. Without them, every difference from -1 to 1 is possible.
 
         Returns:
             Whether the question is decided. Prompts may be added after that; the bounds hold.
@@ -119,131 +149,185 @@ class SequentialTest:
         """
         if self._over:
             raise ValueError("the comparison has ended: no prompt may be added")
-        units = units_of(differences, clusters, candidate)
-        if units.sums.size == 0:
+        block = self._seen.add(differences, clusters, candidate)
+        if block.sums.size == 0:
             return False
-        self._accept(units, clusters, np.sign(np.asarray(differences, dtype=np.float64)))
+        self.n = self._seen.n
         if self._e_alpha:
             for process in (*self._above.values(), *self._below.values()):
-                process.look(units.means, units.sizes / self._largest)
-        self._test(last=self.n >= self.cap)
+                process.look(block.means, block.sizes / self._seen.largest)
+        self._look(last=self.n >= self.cap)
         return self.done
 
     @property
     def passed(self) -> bool | None:
-        """Whether the requirement is met; ``None`` while undecided."""
-        if self._exceeds(self.bar):
+        """Whether the requirement is met; ``None`` while undecided.
+
+        A loss within the margin is tolerated. So ``not_regress`` fails only if a loss beyond the
+        margin is shown, or if some loss is shown, the estimate is beyond the margin, and no prompt
+        is left or the margin is out of reach (``futility.py``).
+        """
+        if self._holds(_Claim(self.bar, below=False)):
             return True
-        return False if self._falls_below(self._failing) else None
+        if self._holds(_Claim(self._failing, below=True)) or self._futile:
+            return False
+        beyond = self._over and self._failing < 0 and self._seen.units().mean <= self.bar
+        return False if beyond and self._holds(_Claim(0.0, below=True)) else None
 
     @property
     def verdict(self) -> Verdict:
         """Strongest claim shown so far."""
-        if self._exceeds(0.0):
+        if self._holds(_Claim(0.0, below=False)):
             return Verdict.IMPROVED
-        if self._exceeds(self.bar):
+        if self._holds(_Claim(self.bar, below=False)):
             return Verdict.NOT_WORSE
-        return Verdict.REGRESSED if self._falls_below(0.0) else Verdict.INCONCLUSIVE
+        regressed = self._holds(_Claim(0.0, below=True))
+        return Verdict.REGRESSED if regressed else Verdict.INCONCLUSIVE
 
     def finish(self) -> SequentialResult:
         """End the comparison, with its last test if the suite had fewer prompts than ``cap``.
 
         The number of prompts must not depend on their results.
         """
-        if not self.done and self.n:
-            self._test(last=True)
+        if not self._over and self.n and not (self._decides and self.done):
+            self._look(last=True)
         self.done = self._over = True
         return self.result()
 
     def result(self) -> SequentialResult:
         """Return the current state of the comparison."""
-        units = self._units()
-        passed = self.passed
+        if not self._decides:
+            self._test()
+        units, tested = self._seen.units(), self._tested
         low, high = self._bounds(units)
-        tested = self._level > 0
-        e_value = math.exp(min(700.0, self._above[self.bar].largest)) if self._e_alpha else None
+        largest = self._above[self.bar].largest
+        losses, ties, wins = self._seen.signs
         return SequentialResult(
             verdict=self.verdict,
-            passed=passed,
-            decided_by=self._decided_by(passed),
+            passed=self.passed,
+            decided_by=self._decided_by(),
             method=self.method,
             alpha=self.alpha,
             n=self.n,
             units=int(units.sums.size),
-            looks=len(self._blocks),
-            wins=int(self._ternary[2]),
-            ties=int(self._ternary[1]),
-            losses=int(self._ternary[0]),
+            looks=len(self._times),
+            wins=wins,
+            ties=ties,
+            losses=losses,
             difference=units.mean,
             low=low,
             high=high,
             bar=self.bar,
-            e_value=e_value,
+            e_value=math.exp(min(700.0, largest)) if self._e_alpha else None,
             e_needed=1 / self._e_alpha if self._e_alpha else None,
-            p_value=p_above(units, self.bar, seed=self._seed) if tested else None,
-            p_needed=self._level if tested else None,
+            p_value=p_above(tested.units, self.bar, seed=self._seed) if tested else None,
+            p_needed=tested.level if tested else None,
+            p_overall=self.p_value(self.bar),
         )
 
-    def _accept(self, units: Units, clusters: Sequence[str] | None, signs: ArrayLike) -> None:
-        names = set(map(str, clusters or ()))
-        if again := names & self._names:
-            raise ValueError(f"cluster {min(again)!r} is in two blocks: keep its prompts in one")
-        if units.sizes.max() > self._largest:
-            raise ValueError(
-                f"a cluster has {int(units.sizes.max())} prompts, largest_cluster is {self._largest}"
-            )
-        self._names |= names
-        self._blocks.append(units)
-        self.n += int(units.sizes.sum())
-        self._ternary += [int(np.sum(signs == sign)) for sign in (-1, 0, 1)]
+    def p_value(self, bound: float = 0.0, *, below: bool = False) -> float:
+        """Return the p-value of "the difference is at most ``bound``" by the whole method.
 
-    def _test(self, *, last: bool) -> None:
-        """Hold the test that is due at this look, and note whether the comparison is over."""
-        self._level = self._due(last)
-        if self._level > 0:
-            low, high = interval(self._units(), self._level, seed=self._seed)
-            self._test_low = max(self._test_low, low)
-            self._test_high = min(self._test_high, high)
+        A test that has the share s of alpha counts as p / s, an e-process that has the share s as
+        1 / (s e); with looks at spent levels, the smallest alpha at which a test rejects. The result
+        is at most ``alpha`` if and only if the claim is shown.
+
+        Args:
+            bound: 0 or ``bar``.
+            below: Whether to test "the difference is at least ``bound``" instead.
+        """
+        claim = _Claim(bound, below)
+        parts = [1.0]
+        process = (self._below if below else self._above).get(bound)
+        if self._e_alpha and process is not None:
+            parts.append(self.alpha / (self._e_alpha * math.exp(min(700.0, process.largest))))
+        look = self._shown.get(claim) or self._tested
+        if look is not None:
+            parts.append(self._p_of_test(look, claim))
+        p = min(parts)
+        shown = self._holds(claim)
+        return min(p, self.alpha) if shown else max(p, math.nextafter(self.alpha, 1.0))
+
+    def _p_of_test(self, look: _Look, claim: _Claim) -> float:
+        units, bound = (
+            (look.units.mirrored, -claim.bound) if claim.below else (look.units, claim.bound)
+        )
+        p = p_above(units, bound, seed=self._seed)
+        spending = SPENDINGS.get(self.method)
+        return (
+            p * self.alpha / look.level
+            if spending is None
+            else p_over_looks(p, look.times, spending)
+        )
+
+    def _look(self, *, last: bool) -> None:
+        """Hold the test that is due, and note whether the comparison is over."""
+        time = 1.0 if last else self.n / self.cap
+        self._times.append(time)
+        if self._boundary is not None:
+            self._level = self._boundary.level(time)
+        else:
+            self._level = self.alpha - self._e_alpha if last else 0.0
         self._over = last
-        self.done = last or self.passed is not None
+        if self._decides:
+            self._test()
+        self.done = last or (self._decides and self.passed is not None)
 
-    def _due(self, last: bool) -> float:
-        """Return the level of the test at this look; 0 if no test is due."""
-        if self.method == "obf":
-            return self._boundary.level(1.0 if last else self.n / self.cap)
-        return self.alpha - self._e_alpha if last else 0.0
+    def _test(self) -> None:
+        if self._level <= 0 or (self._tested and len(self._tested.times) == len(self._times)):
+            return
+        units = self._seen.units()
+        self._tested = look = _Look(units, tuple(self._times), self._level)
+        low, high = interval(units, self._level, seed=self._seed)
+        self._low, self._high = max(self._low, low), min(self._high, high)
+        for claim in (_Claim(self.bar, False), _Claim(0.0, False)):
+            if low > claim.bound:
+                self._shown.setdefault(claim, look)
+        for claim in (_Claim(self._failing, True), _Claim(0.0, True)):
+            if high < claim.bound:
+                self._shown.setdefault(claim, look)
+        if self._failing < 0 and high < 0 and not self._over:
+            self._futile = self._futile or is_futile(
+                units, self.bar, self._times[-1], self.alpha - self._e_alpha
+            )
 
-    def _exceeds(self, bound: float) -> bool:
-        return self._test_low > bound or self._bet_won(self._above[bound])
+    def _holds(self, claim: _Claim) -> bool:
+        processes = self._below if claim.below else self._above
+        process = processes.get(claim.bound)
+        won = (
+            self._e_alpha > 0
+            and process is not None
+            and process.largest >= -math.log(self._e_alpha)
+        )
+        return claim in self._shown or won
 
-    def _falls_below(self, bound: float) -> bool:
-        return self._test_high < bound or self._bet_won(self._below[bound])
-
-    def _bet_won(self, process: EProcess) -> bool:
-        return self._e_alpha > 0 and process.largest >= -math.log(self._e_alpha)
-
-    def _decided_by(self, passed: bool | None) -> str | None:
-        if passed is None:
+    def _decided_by(self) -> str | None:
+        if self.passed is None:
             return None
-        bet = self._above[self.bar] if passed else self._below[self._failing]
-        return "e-process" if self._bet_won(bet) else "test"
-
-    def _units(self) -> Units:
-        return joined(self._blocks)
+        claims = (
+            [_Claim(self.bar, False)]
+            if self.passed
+            else [_Claim(self._failing, True), _Claim(0.0, True)]
+        )
+        if any(claim in self._shown for claim in claims):
+            return "futility" if self._futile and claims[0] not in self._shown else "test"
+        return "e-process"
 
     def _bounds(self, units: Units) -> tuple[float, float]:
         """Return the common bounds of looks and test; they are disjoint only if one is wrong."""
-        low, high = self._test_low, self._test_high
+        low, high = self._low, self._high
         if self._e_alpha and units.sums.size:
-            looks = np.cumsum([block.sums.size for block in self._blocks])
-            weights = units.sizes / self._largest
+            weights = units.sizes / self._seen.largest
+            looks = self._seen.block_ends()
             bet = confidence_sequence(units.means, self._e_alpha, weights, looks)
             low, high = max(low, bet[0]), min(high, bet[1])
         # A bound that a bet has rejected stays rejected, whatever the rounding of the ends.
-        for bound, process in self._above.items():
-            low = max(low, math.nextafter(bound, 2)) if self._bet_won(process) else low
-        for bound, process in self._below.items():
-            high = min(high, math.nextafter(bound, -2)) if self._bet_won(process) else high
+        for bound in self._above:
+            if self._holds(_Claim(bound, below=False)):
+                low = max(low, math.nextafter(bound, 2))
+        for bound in self._below:
+            if self._holds(_Claim(bound, below=True)):
+                high = min(high, math.nextafter(bound, -2))
         return (low, high) if low <= high else (high, low)
 
 

@@ -25,8 +25,9 @@ class Units:
     Attributes:
         sums: Sum of differences of each unit, shape (G,).
         sizes: Number of prompts of each unit, shape (G,).
-        falls: Largest possible decrease of each sum: the sum of the candidate's scores, shape (G,).
-        rises: Largest possible increase: the size minus that sum, shape (G,).
+        falls: Decrease of each sum if the candidate failed on the whole unit, which is the sum of
+            the candidate's scores, shape (G,).
+        rises: Increase if the baseline failed, which is the sum of the baseline's scores, shape (G,).
     """
 
     sums: Floats
@@ -43,6 +44,11 @@ class Units:
     def mean(self) -> float:
         """Mean difference over prompts; NaN without prompts."""
         return float(self.sums.sum() / self.sizes.sum()) if self.sizes.size else float("nan")
+
+    @property
+    def mirrored(self) -> Units:
+        """The same observations with the two sides swapped."""
+        return Units(-self.sums, self.sizes, self.rises, self.falls)
 
     @property
     def are_prompts(self) -> bool:
@@ -65,8 +71,8 @@ def units_of(
     Args:
         differences: Candidate minus baseline, in [-1, 1], shape (n,); n may be 0.
         clusters: Cluster name of each prompt, shape (n,); without it, prompts are independent.
-        candidate: Scores of the candidate in [0, 1], shape (n,); without them, any difference
-            is assumed to be possible, from -1 to 1.
+        candidate: Scores of the candidate in [0, 1], shape (n,); those of the baseline follow.
+            Without them, any difference is assumed to be possible, from -1 to 1.
 
     Raises:
         ValueError: The differences are not one-dimensional, a number is NaN or outside its
@@ -80,9 +86,9 @@ def units_of(
     falls, rises = values + 1, 1 - values
     if candidate is not None:
         falls = np.asarray(candidate, dtype=np.float64).round(DIGITS)
-        rises = 1 - falls
         if falls.shape != values.shape or not np.all((falls >= 0) & (falls <= 1)):
             raise ValueError("candidate: expected one score in [0, 1] for each difference")
+        rises = np.clip((falls - values).round(DIGITS), 0.0, 1.0)
     sums, sizes = cluster_sums(values, clusters)
     return Units(sums, sizes, *(cluster_sums(room, clusters)[0] for room in (falls, rises)))
 

@@ -47,7 +47,7 @@ def html_report(comparison: Comparison, decision: Decision | None = None) -> str
         **_head(comparison, decision, result),
         **_figures(comparison, decision, result),
         checks=[
-            (*CHECK_WORDS[check.passed], wording.demand(check), str(check.verdict))
+            (*CHECK_WORDS[check.passed], wording.demand(check), wording.outcome(check))
             for check in (decision.checks if decision else ())
         ],
         rows=[_row(r, decision, r is result) for r in comparison.metrics],

@@ -73,7 +73,8 @@ IMPROVE = {"metric": "token_f1", "must": "improve", "margin": 0.02}
         (NOT_REGRESS, -0.04, -0.01, Verdict.NOT_WORSE, 0),  # worse, but within what is tolerated
         (NOT_REGRESS, -0.06, 0.09, Verdict.INCONCLUSIVE, 4),
         (NOT_REGRESS, -0.05, 0.09, Verdict.INCONCLUSIVE, 4),  # exactly the margin is not shown
-        (NOT_REGRESS, -0.09, -0.01, Verdict.REGRESSED, 3),
+        (NOT_REGRESS, -0.09, -0.02, Verdict.REGRESSED, 3),
+        (NOT_REGRESS, -0.07, -0.01, Verdict.REGRESSED, 4),  # a loss, perhaps a tolerated one
         (IMPROVE, 0.03, 0.09, Verdict.IMPROVED, 0),
         (IMPROVE, 0.01, 0.09, Verdict.INCONCLUSIVE, 4),  # better, but by how much?
         (IMPROVE, 0.001, 0.015, Verdict.IMPROVED, 3),  # better, but by less than demanded
@@ -104,6 +105,27 @@ def test_all_requirements_must_hold() -> None:
 def test_too_few_prompts_never_pass() -> None:
     decision = gate(comparison(("token_f1", 0.3, 0.4), n=49), policy(NOT_REGRESS))
     assert (decision.verdict, decision.exit_code) == (Verdict.INCONCLUSIVE, 4)
+
+
+def test_an_open_requirement_says_why() -> None:
+    few = gate(comparison(("token_f1", 0.3, 0.4), n=10), policy(NOT_REGRESS))
+    assert few.checks[0].reason == "10 prompts count, gate.min_prompts is 50"
+    loss = gate(comparison(("token_f1", -0.07, -0.01)), policy(NOT_REGRESS))
+    assert loss.checks[0].reason == "a loss is shown, but not whether it is more than 0.05"
+    wide = gate(comparison(("token_f1", -0.07, 0.01)), policy(NOT_REGRESS))
+    assert "80% power" in wide.checks[0].reason
+    assert gate(comparison(("token_f1", 0.3, 0.4)), policy(NOT_REGRESS)).checks[0].reason == ""
+
+
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_a_metric_that_tells_nothing_is_no_pass(score: float) -> None:
+    import dataclasses
+
+    made = comparison(("token_f1", -0.02, 0.02))
+    same = dataclasses.replace(made.metrics[0], baseline=score, candidate=score)
+    decision = gate(dataclasses.replace(made, metrics=(same,)), policy(NOT_REGRESS))
+    assert (decision.verdict, decision.exit_code) == (Verdict.INCONCLUSIVE, 4)
+    assert "tells nothing" in decision.checks[0].reason
 
 
 def test_the_same_bytes_are_as_good_and_no_better() -> None:

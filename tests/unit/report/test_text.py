@@ -79,8 +79,20 @@ def test_the_base_is_named_as_such():
 
 
 def test_a_rounded_zero_has_no_sign_of_loss():
-    made = comparison([metric("token_f1", -0.00001, -0.00004, 0.00004)])
+    made = comparison([metric("token_f1", -1e-15, -1e-16, 1e-15)])
     assert "+0.000  [+0.000, +0.000]" in comparison_table(made)
+
+
+def test_a_small_difference_is_not_shown_as_nothing():
+    made = comparison([metric("likelihood", 0.0001, 0.00023, 0.0004)])
+    assert "+0.00023  [+0.0001, +0.0004]" in comparison_table(made)
+
+
+def test_after_an_early_stop_the_sentence_leads_with_the_interval():
+    early = comparison([metric("token_f1", 0.062, 0.208, 0.354)], method="spend")
+    assert sentence(early, "token_f1", Verdict.IMPROVED) == (
+        "IMPROVED: v3 beats v2 on token F1 by +6.2 to +35.4 points (stopped early at +20.8)"
+    )
 
 
 def test_a_loss_that_was_tolerated_is_told_without_a_gate():

@@ -57,7 +57,10 @@ def test_a_name_is_one_short_line():
     ("formatted", "expected"),
     [
         (wording.signed(0.2084), "+0.208"),
-        (wording.signed(-0.00004), "+0.000"),
+        (wording.signed(-1e-17), "+0.000"),
+        (wording.signed(-0.00004), "-4.0e-05"),
+        (wording.signed(0.00023), "+0.00023"),
+        (wording.points(0.00023), "+0.023"),
         (wording.points(-0.2084), "-20.8"),
         (wording.p_value(0.0112), "0.011"),
         (wording.p_value(0.0009), "<0.001"),

@@ -81,7 +81,7 @@ def test_the_hybrid_plan_has_its_power_and_its_mean_use() -> None:
     assert prompts_needed(design, difference) < plan.cap < 1.2 * prompts_needed(design, difference)
     shown, used = 0, 0
     for _ in range(400):
-        test = SequentialTest("improve", 0.0, cap=plan.cap)
+        test = SequentialTest("improve", 0.0, cap=plan.cap, method="hybrid")
         values = rng.choice([1.0, -1.0, 0.0], plan.cap, p=[0.2, 0.1, 0.7])
         for start in range(0, plan.cap, 25):
             if test.update(values[start : start + 25]):

@@ -1,57 +1,46 @@
-"""One p-value of a sequential comparison, from what decided it."""
+"""The p-value of a sequential comparison, from what decided it."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from llmops.records import Verdict
-from llmops.stats.result import Method, SequentialResult
+from llmops.stats.result import Method
+from llmops.stats.sequential import SequentialTest
 
 
-def result(method: Method = "hybrid", **changes: float | None) -> SequentialResult:
-    figures: dict[str, float | None] = {
-        "e_value": None,
-        "e_needed": None,
-        "p_value": None,
-        "p_needed": None,
-    }
-    return SequentialResult(
-        verdict=Verdict.INCONCLUSIVE,
-        passed=None,
-        decided_by=None,
-        method=method,
-        alpha=0.05,
-        n=100,
-        units=100,
-        looks=4,
-        wins=30,
-        ties=50,
-        losses=20,
-        difference=0.1,
-        low=-0.01,
-        high=0.2,
-        bar=0.0,
-        **(figures | changes),  # type: ignore[arg-type]
-    )
+def played(method: Method, values: list[float]) -> SequentialTest:
+    test = SequentialTest("improve", 0.0, cap=len(values), method=method)
+    for block in np.array_split(np.array(values), 4):
+        test.update(block)
+    return test
+
+
+def test_a_test_counts_by_its_share_of_alpha() -> None:
+    values = [0.3, -0.1, 0.2, 0.1, -0.2, 0.25, 0.0, 0.1] * 5
+    fixed, hybrid = played("fixed", values).result(), played("hybrid", values).result()
+    assert fixed.p_overall == pytest.approx(fixed.p_value)
+    assert hybrid.p_overall == pytest.approx((hybrid.p_value or 0) / 0.8)
 
 
 def test_an_e_value_counts_by_its_share_of_alpha() -> None:
-    # A fifth of 0.05 needs e = 100; at exactly that evidence p is exactly alpha.
-    assert result(e_value=100.0, e_needed=100.0).p_overall == pytest.approx(0.05)
-    assert result(e_value=50.0, e_needed=100.0).p_overall == pytest.approx(0.1)
+    result = played("anytime", [1.0, 0.0] * 30).result()
+    assert result.p_overall == pytest.approx(1 / (result.e_value or 0))
+    assert result.p_value is None
 
 
-def test_a_p_value_counts_by_its_share_of_alpha() -> None:
-    assert result(p_value=0.04, p_needed=0.04).p_overall == pytest.approx(0.05)
-    assert result(p_value=0.02, p_needed=0.04).p_overall == pytest.approx(0.025)
+@pytest.mark.parametrize("method", ["spend", "obf"])
+def test_looks_at_spent_levels_cost_something(method: Method) -> None:
+    result = played(method, [0.3, -0.2, 0.2, 0.1, -0.2, 0.25, 0.0, 0.1] * 5).result()
+    assert result.p_value is not None
+    assert result.p_value < result.p_overall < 20 * result.p_value
 
 
-def test_the_stronger_evidence_counts_and_none_is_one() -> None:
-    both = result(e_value=200.0, e_needed=100.0, p_value=0.04, p_needed=0.04)
-    assert both.p_overall == pytest.approx(0.025)
-    assert result(p_value=0.04).p_overall == 1.0
-    assert result(e_value=0.01, e_needed=100.0).p_overall == 1.0
-
-
-def test_spent_alpha_gives_no_overall_p_value() -> None:
-    assert result("obf", p_value=0.001, p_needed=0.05).p_overall is None
+@pytest.mark.parametrize("method", ["spend", "hybrid", "fixed", "obf", "anytime"])
+def test_the_p_value_is_at_most_alpha_exactly_when_the_claim_is_shown(method: Method) -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        test = played(method, rng.choice([1.0, 0.0, -1.0], 80, p=[0.3, 0.55, 0.15]).tolist())
+        result = test.finish()
+        assert (result.p_overall <= test.alpha) == (result.low > 0)
+        assert (test.p_value(below=True) <= test.alpha) == (result.high < 0)

@@ -191,7 +191,7 @@ def test_copies_of_a_prompt_in_one_cluster_are_one_observation() -> None:
 
 
 def test_misuse_is_refused() -> None:
-    test = SequentialTest("improve", 0.0, cap=100, largest_cluster=2)
+    test = SequentialTest("improve", 0.0, cap=100, method="hybrid", largest_cluster=2)
     test.update([0.1, 0.2], ["a", "a"])
     for values, names, complaint in (
         ([0.1], ["a"], "'a' is in two blocks"),

@@ -14,11 +14,19 @@ def test_without_clusters_every_prompt_is_a_unit() -> None:
     units = units_of([0.5, -0.25, 0.0], candidate=[1.0, 0.5, 0.25])
     assert units.sums.tolist() == [0.5, -0.25, 0.0]
     assert units.sizes.tolist() == [1, 1, 1]
-    assert units.falls.tolist() == [1.0, 0.5, 0.25]  # each score could have been 0
-    assert units.rises.tolist() == [0.0, 0.5, 0.75]  # or 1
+    assert units.falls.tolist() == [1.0, 0.5, 0.25]  # the candidate could have scored 0
+    assert units.rises.tolist() == [0.5, 0.75, 0.25]  # or the baseline
     assert units.are_prompts
     assert not units.are_ternary
     assert units.mean == pytest.approx(0.25 / 3)
+
+
+def test_swapped_sides_are_mirrored_units() -> None:
+    before, after = np.array([0.3, 0.9, 0.0, 1.0]), np.array([0.1, 0.9, 0.7, 0.4])
+    names = ["a", "b", "a", "c"]
+    one, other = units_of(after - before, names, after), units_of(before - after, names, before)
+    for field in ("sums", "sizes", "falls", "rises"):
+        np.testing.assert_allclose(getattr(one.mirrored, field), getattr(other, field), atol=1e-12)
 
 
 def test_a_cluster_is_one_unit_and_the_mean_is_that_of_prompts() -> None:

@@ -1,0 +1,88 @@
+"""The observations of a sequential comparison so far, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from llmops.stats.units import Units, joined, units_of
+
+
+class Seen:
+    """The prompts seen so far, as independent units.
+
+    Args:
+        largest: Prompts of the largest cluster of the suite.
+        whole: Whether every block must hold whole clusters.
+
+    Attributes:
+        n: Number of prompts.
+        signs: Number of prompts with a negative difference, of 0, and positive.
+    """
+
+    def __init__(self, largest: int, *, whole: bool) -> None:
+        self.largest, self.n = largest, 0
+        self.signs = (0, 0, 0)
+        self._whole = whole
+        self._blocks: list[Units] = []
+        self._names: set[str] = set()
+        self._rows: list[tuple[ArrayLike, Sequence[str] | None, ArrayLike | None]] = []
+        self._units: Units | None = None
+
+    def add(
+        self,
+        differences: ArrayLike,
+        clusters: Sequence[str] | None,
+        candidate: ArrayLike | None,
+    ) -> Units:
+        """Add a block, and return its units; see ``SequentialTest.update``.
+
+        Raises:
+            ValueError: An array is invalid, a cluster spans two blocks although it must not, or has
+                more prompts than ``largest``.
+        """
+        block = units_of(differences, clusters, candidate)
+        if block.sums.size == 0:
+            return block
+        if self._whole:
+            self._accept(block, clusters)
+        self._blocks.append(block)
+        self._rows.append((differences, clusters, candidate))
+        self._units = None
+        self.n += int(block.sizes.sum())
+        signs = np.sign(np.asarray(differences, dtype=np.float64))
+        losses, ties, wins = (int(np.sum(signs == sign)) for sign in (-1, 0, 1))
+        self.signs = (self.signs[0] + losses, self.signs[1] + ties, self.signs[2] + wins)
+        return block
+
+    def units(self) -> Units:
+        """Return all units so far; a cluster that came in several blocks is one unit."""
+        if self._units is None:
+            self._units = self._regrouped() if self._is_split() else joined(self._blocks)
+        return self._units
+
+    def block_ends(self) -> NDArray[np.intp]:
+        """Return the number of units after each block, ascending."""
+        return np.cumsum([block.sums.size for block in self._blocks])
+
+    def _accept(self, block: Units, clusters: Sequence[str] | None) -> None:
+        names = set(map(str, clusters or ()))
+        if again := names & self._names:
+            raise ValueError(f"cluster {min(again)!r} is in two blocks: keep its prompts in one")
+        if block.sizes.max() > self.largest:
+            raise ValueError(
+                f"a cluster has {int(block.sizes.max())} prompts, largest_cluster is {self.largest}"
+            )
+        self._names |= names
+
+    def _is_split(self) -> bool:
+        """Return whether clusters may have come in several blocks."""
+        return not self._whole and len(self._rows) > 1 and any(row[1] for row in self._rows)
+
+    def _regrouped(self) -> Units:
+        differences, clusters, candidate = zip(*self._rows, strict=True)
+        names = [str(name) for part in clusters for name in part or ()]
+        scores = None if any(part is None for part in candidate) else np.concatenate(candidate)
+        return units_of(np.concatenate(differences), names, scores)
