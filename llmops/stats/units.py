@@ -78,17 +78,19 @@ def units_of(
         ValueError: The differences are not one-dimensional, a number is NaN or outside its
             range, or there is not one cluster name or score for each difference.
     """
-    values = np.asarray(differences, dtype=np.float64).round(DIGITS)
+    given = np.asarray(differences, dtype=np.float64)
+    values = given.round(DIGITS)
     if values.ndim != 1:
         raise ValueError("differences: expected one dimension")
     if not np.all((values >= -1) & (values <= 1)):  # NaN fails too
         raise ValueError("differences: expected numbers in [-1, 1]")
     falls, rises = values + 1, 1 - values
     if candidate is not None:
-        falls = np.asarray(candidate, dtype=np.float64).round(DIGITS)
+        own = np.asarray(candidate, dtype=np.float64)
+        falls = own.round(DIGITS)
         if falls.shape != values.shape or not np.all((falls >= 0) & (falls <= 1)):
             raise ValueError("candidate: expected one score in [0, 1] for each difference")
-        rises = np.clip((falls - values).round(DIGITS), 0.0, 1.0)
+        rises = np.clip((own - given).round(DIGITS), 0.0, 1.0)
     sums, sizes = cluster_sums(values, clusters)
     return Units(sums, sizes, *(cluster_sums(room, clusters)[0] for room in (falls, rises)))
 
