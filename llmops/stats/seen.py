@@ -27,8 +27,7 @@ class Seen:
         self.signs = (0, 0, 0)
         self._whole = whole
         self._blocks: list[Units] = []
-        self._names: set[str] = set()
-        self._rows: list[tuple[ArrayLike, Sequence[str] | None, ArrayLike | None]] = []
+        self._names: list[list[str]] = []
         self._units: Units | None = None
 
     def add(
@@ -46,10 +45,11 @@ class Seen:
         block = units_of(differences, clusters, candidate)
         if block.sums.size == 0:
             return block
+        names = [] if clusters is None else np.unique(np.asarray(clusters, dtype=str)).tolist()
         if self._whole:
-            self._accept(block, clusters)
+            self._accept(block, names)
         self._blocks.append(block)
-        self._rows.append((differences, clusters, candidate))
+        self._names.append(names)
         self._units = None
         self.n += int(block.sizes.sum())
         signs = np.sign(np.asarray(differences, dtype=np.float64))
@@ -60,29 +60,28 @@ class Seen:
     def units(self) -> Units:
         """Return all units so far; a cluster that came in several blocks is one unit."""
         if self._units is None:
-            self._units = self._regrouped() if self._is_split() else joined(self._blocks)
+            self._units = joined(self._blocks)
+            if not self._whole and len(self._blocks) > 1 and self._names[0]:
+                self._units = _merged(self._units, [name for part in self._names for name in part])
         return self._units
 
     def block_ends(self) -> NDArray[np.intp]:
         """Return the number of units after each block, ascending."""
         return np.cumsum([block.sums.size for block in self._blocks])
 
-    def _accept(self, block: Units, clusters: Sequence[str] | None) -> None:
-        names = set(map(str, clusters or ()))
-        if again := names & self._names:
+    def _accept(self, block: Units, names: Sequence[str]) -> None:
+        known = {name for part in self._names for name in part}
+        if again := known & set(names):
             raise ValueError(f"cluster {min(again)!r} is in two blocks: keep its prompts in one")
         if block.sizes.max() > self.largest:
             raise ValueError(
                 f"a cluster has {int(block.sizes.max())} prompts, largest_cluster is {self.largest}"
             )
-        self._names |= names
 
-    def _is_split(self) -> bool:
-        """Return whether clusters may have come in several blocks."""
-        return not self._whole and len(self._rows) > 1 and any(row[1] for row in self._rows)
 
-    def _regrouped(self) -> Units:
-        differences, clusters, candidate = zip(*self._rows, strict=True)
-        names = [str(name) for part in clusters for name in part or ()]
-        scores = None if any(part is None for part in candidate) else np.concatenate(candidate)
-        return units_of(np.concatenate(differences), names, scores)
+def _merged(units: Units, names: Sequence[str]) -> Units:
+    """Return the units with those of the same name added up."""
+    index: dict[str, int] = {}
+    place = [index.setdefault(name, len(index)) for name in names]
+    columns = (units.sums, units.sizes, units.falls, units.rises)
+    return Units(*(np.bincount(place, weights=column) for column in columns))

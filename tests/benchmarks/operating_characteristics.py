@@ -4,7 +4,7 @@ Every figure comes from ``llmops.stats.SequentialTest`` itself, driven as a harn
 the tables and plots of ``docs/explanation/operating-characteristics.md`` and ends with exit code 1
 if a bar is missed.
 
-    python tests/benchmarks/operating_characteristics.py            # some 15 minutes on 2 cores
+    python tests/benchmarks/operating_characteristics.py            # some 25 minutes on 2 cores
     python tests/benchmarks/operating_characteristics.py --runs 100 --dry   # a look at it
 """
 
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,48 @@ def _weight(cell: Cell) -> int:
     return 4 if cell in false_verdicts() or cell in false_passes() else 1
 
 
+NULLS: tuple[tuple[str, str, int], ...] = (
+    ("ternary", "", CAP), ("ternary", "", 100), ("continuous", "", CAP), ("rare", "", 117),
+    ("rare_gains", "", 117), ("ternary", "clusters of 1 to 9", 0),
+    ("ternary", "28 unequal clusters", 0), ("shifted", "28 unequal clusters", 0),
+    ("ternary", "10 unequal clusters", 0), ("ternary", "6 unequal clusters", 0),
+    ("ternary", "one cluster of 40, 360 prompts", 0), ("rare", "100 clusters of 4", 0),
+    ("rare_gains", "100 clusters of 4", 0), ("by_size", "150 unequal clusters", 0),
+)  # fmt: skip
+"""Kind of scores, suite and prompts of each simulation without a true difference."""
+WORSE: tuple[tuple[str, str, int, float], ...] = (
+    *((kind, "", cap, MARGIN) for cap in (SMALL, CAP)
+      for kind in ("ternary", "losses", "continuous", "bad", "stakes")),
+    ("ternary", "clusters of 1 to 9", 0, MARGIN), ("together", "clusters of 1 to 9", 0, MARGIN),
+    ("ternary", "100 clusters of 4", 0, 0.1), ("ternary", "30 clusters of 4", 0, 0.1),
+    ("ternary", "28 unequal clusters", 0, 0.15), ("together", "28 unequal clusters", 0, MARGIN),
+    ("ternary", "150 unequal clusters", 0, 0.1), ("together", "227 unequal clusters", 0, 0.02),
+    ("by_size", "150 unequal clusters", 0, MARGIN), ("together", "100 clusters of 4", 0, MARGIN),
+)  # fmt: skip
+"""Kind of scores, suite, prompts and margin where the candidate is worse by exactly the margin."""
+CLUSTERED: tuple[tuple[str, float], ...] = (
+    ("99 clusters of 4", 0.08), ("99 clusters of 4", 0.03), ("150 unequal clusters", 0.05),
+    ("28 unequal clusters", 0.1), ("227 unequal clusters", 0.02),
+)  # fmt: skip
+"""Suite and true difference of low continuous scores."""
+TOLERATED = Cell("", "ternary", -0.02, "not_regress", MARGIN, 2_000, q=0.1)
+
+
 def false_verdicts() -> list[Cell]:
     return [
-        *(Cell(m, kind, 0.0) for kind in ("ternary", "continuous", "clustered") for m in METHODS),
+        *(Cell(m, kind, 0.0, cap=n, suite=suite) for kind, suite, n in NULLS for m in METHODS),
         Cell(PEEKING, "ternary", 0.0),
     ]
 
 
 def powers() -> list[Cell]:
-    return [Cell(method, "ternary", effect) for method in METHODS for effect in EFFECTS]
+    methods = (*METHODS, T_INTERVAL)
+    return [Cell(method, "ternary", effect) for method in methods for effect in EFFECTS]
+
+
+def clustered_powers() -> list[Cell]:
+    methods = (*METHODS, T_INTERVAL)
+    return [Cell(m, "shifted", d, suite=suite) for suite, d in CLUSTERED for m in methods]
 
 
 def passes() -> list[Cell]:
@@ -82,11 +116,14 @@ def passes() -> list[Cell]:
     ]
 
 
+def tolerated() -> list[Cell]:
+    return [replace(TOLERATED, method=method) for method in METHODS]
+
+
 def false_passes() -> list[Cell]:
     return [
-        Cell(method, kind, -MARGIN, "not_regress", MARGIN, cap)
-        for cap in (SMALL, CAP)
-        for kind in KINDS
+        Cell(method, kind, -margin, "not_regress", margin, n, suite=suite)
+        for kind, suite, n, margin in WORSE
         for method in (T_INTERVAL, *METHODS)
     ]
 
@@ -98,59 +135,87 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 def false_verdict_table(found: dict[Cell, Outcome]) -> str:
+    """The rate of IMPROVED and of REGRESSED for each method, in one row for each kind of scores."""
     rows = []
-    for cell in false_verdicts():
-        o = found[cell]
-        rows.append(
-            [
-                f"`{cell.method}`" if cell.method in METHODS else cell.method,
-                KINDS[cell.kind][0],
-                f"{o.share('improved'):.3f} (≤ {o.upper('improved'):.3f})",
-                f"{o.share('regressed'):.3f} (≤ {o.upper('regressed'):.3f})",
-                f"{o.prompts / o.runs:,.0f}",
-            ]
-        )
-    return table(["method", "scores", "false IMPROVED", "false REGRESSED", "mean prompts"], rows)
+    for kind, suite, n in NULLS:
+        row = [c for c in false_verdicts() if (c.kind, c.suite, c.cap) == (kind, suite, n)]
+        row = [c for c in row if c.method in METHODS]
+        rates = [
+            f"{found[c].share('improved'):.3f} / {found[c].share('regressed'):.3f}" for c in row
+        ]
+        rows.append([row[0].title, *rates])
+    peek = found[false_verdicts()[-1]]
+    rates = f"{peek.share('improved'):.3f} / {peek.share('regressed'):.3f}"
+    rows.append([f"{PEEKING} (1,000 prompts)", rates, *[""] * (len(METHODS) - 1)])
+    return table(["scores", *(f"`{method}`" for method in METHODS)], rows)
 
 
 def power_table(found: dict[Cell, Outcome], cells: list[Cell], event: str, heads: list[str]) -> str:
     rows = []
-    for method in METHODS:
+    for method in dict.fromkeys(cell.method for cell in cells):
         outcomes = [found[cell] for cell in cells if cell.method == method]
         figures = [f"{o.share(event):.3f} / {o.prompts / o.runs:,.0f}" for o in outcomes]
-        rows.append([f"`{method}`", *figures])
+        rows.append([f"`{method}`" if method in METHODS else method, *figures])
     return table(["method", *heads], rows)
 
 
 def false_pass_table(found: dict[Cell, Outcome]) -> str:
     rows = []
-    for cap in (SMALL, CAP):
-        for kind, (name, _) in KINDS.items():
-            row = [c for c in false_passes() if (c.cap, c.kind) == (cap, kind)]
-            rows.append([f"{cap:,}", name, *(f"{found[c].share('passed'):.3f}" for c in row)])
+    for kind, suite, n, margin in WORSE:
+        row = [
+            c
+            for c in false_passes()
+            if (c.kind, c.suite, c.cap, c.margin) == (kind, suite, n, margin)
+        ]
+        rows.append(
+            [row[0].title, f"{margin:g}", *(f"{found[c].share('passed'):.3f}" for c in row)]
+        )
     heads = [T_INTERVAL, *(f"`{method}`" for method in METHODS)]
-    return table(["prompts", "scores", *heads], rows)
+    return table(["scores", "margin", *heads], rows)
+
+
+def tolerated_table(found: dict[Cell, Outcome]) -> str:
+    rows = [
+        [f"`{c.method}`", *(f"{found[c].share(event):.3f}" for event in ("passed", "failed")),
+         f"{found[c].prompts / found[c].runs:,.0f}"]
+        for c in tolerated()
+    ]  # fmt: skip
+    return table(["method", "passed", "failed", "mean prompts"], rows)
 
 
 def bars(found: dict[Cell, Outcome]) -> list[tuple[str, bool]]:
     """What must hold, and whether it does."""
     checks = []
+
+    def at_most(what: str, cell: Cell, share: float, level: float) -> None:
+        # A level that is kept exactly is exceeded by noise half of the time; of some 200 levels,
+        # a few exceed it by more than 2.6 standard errors only if they are not kept.
+        noise = 2.6 * (level * (1 - level) / found[cell].runs) ** 0.5
+        label = f"{what}, {cell.method}, {cell.title}: {share:.4f} ≤ {level + noise:.4f}"
+        checks.append((label, share <= level + noise))
+
     for cell in false_verdicts()[:-1]:
-        worst = max(found[cell].upper("improved"), found[cell].upper("regressed"))
-        label = f"false verdicts, {cell.method}, {KINDS[cell.kind][0]}: {worst:.4f} ≤ 0.06"
-        checks.append((label, worst <= 0.06))
-    eight = found[Cell("hybrid", "ternary", 0.08)]
-    used = eight.prompts / eight.runs
-    checks.append((f"power at 0.08, hybrid: {eight.share('passed'):.3f} ≥ 0.98",
-                   eight.share("passed") >= 0.98))  # fmt: skip
-    checks.append((f"mean prompts at 0.08, hybrid: {used:.0f} ≤ 550", used <= 550))
+        for event in ("improved", "regressed"):
+            at_most(f"false {event}", cell, found[cell].share(event), ALPHA)
     for cell in false_passes():
         if cell.method in METHODS:
-            # A level that is kept exactly is exceeded by noise half of the time.
-            noise = 1.645 * (ALPHA * (1 - ALPHA) / found[cell].runs) ** 0.5
-            share = found[cell].share("passed")
-            label = f"false PASS, {cell.method}, {KINDS[cell.kind][0]}, {cell.cap}: {share:.4f} ≤ {ALPHA + noise:.4f}"
-            checks.append((label, share <= ALPHA + noise))
+            at_most("false PASS", cell, found[cell].share("passed"), ALPHA)
+    for cell in tolerated():
+        share = found[cell].share("failed")
+        checks.append((f"tolerated loss fails, {cell.method}: {share:.4f} ≤ 0.01", share <= 0.01))
+    spend, plain = (
+        found[Cell(m, "ternary", 0.05)].share("improved") for m in ("spend", T_INTERVAL)
+    )
+    checks.append(
+        (f"power of spend beside a t test: {spend / plain:.3f} ≥ 0.94", spend >= 0.94 * plain)
+    )
+    for suite, effect, most in (
+        ("99 clusters of 4", 0.08, 80),
+        ("150 unequal clusters", 0.05, 150),
+    ):
+        outcome = found[Cell("spend", "shifted", effect, suite=suite)]
+        used = outcome.prompts / outcome.runs
+        checks.append((f"mean prompts of spend, {suite}: {used:.0f} ≤ {most}", used <= most))
     return checks
 
 
@@ -161,7 +226,7 @@ def plot(found: dict[Cell, Outcome], folder: Path) -> None:
     from matplotlib import pyplot
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for method, marker in zip(METHODS, "osD^", strict=True):
+    for method, marker in zip(METHODS, "vosD^", strict=True):
         outcomes = [found[c] for c in powers() if c.method == method]
         left.plot(EFFECTS, [o.share("passed") for o in outcomes], marker=marker, label=method)
         right.plot(EFFECTS, [o.prompts / o.runs for o in outcomes], marker=marker, label=method)
@@ -176,18 +241,21 @@ def plot(found: dict[Cell, Outcome], folder: Path) -> None:
 def _plot_levels(pyplot: Any, found: dict[Cell, Outcome], folder: Path) -> None:
     """False passes on a small suite, with 95% intervals."""
     figure, axis = pyplot.subplots(figsize=(9, 3.4), layout="constrained")
-    for i, (method, marker) in enumerate(zip((T_INTERVAL, *METHODS), "xosD^", strict=True)):
-        cells = [c for c in false_passes() if (c.cap, c.method) == (SMALL, method)]
+    for i, (method, marker) in enumerate(zip((T_INTERVAL, *METHODS), "xvosD^", strict=True)):
+        cells = [
+            c for c in false_passes() if (c.cap, c.method) == (SMALL, method)
+        ]  # without clusters
         shares = np.array([found[c].share("passed") for c in cells])
         ends = [stats.binomtest(found[c].passed, found[c].runs).proportion_ci() for c in cells]
         spread = np.array([[s - e.low, e.high - s] for s, e in zip(shares, ends, strict=True)])
         axis.errorbar(
-            np.arange(len(cells)) + (i - 2) * 0.13, shares, spread.T, fmt=marker, label=method
+            np.arange(len(cells)) + (i - 2.5) * 0.12, shares, spread.T, fmt=marker, label=method
         )
     axis.axhline(ALPHA, color="grey", linestyle=":", linewidth=1)
-    axis.set_xticks(range(len(KINDS)), [name.replace(" ", "\n", 1) for name, _ in KINDS.values()])
+    names = [KINDS[c.kind][0] for c in false_passes() if (c.cap, c.method) == (SMALL, "spend")]
+    axis.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
     axis.set(ylabel="passed though worse by the margin", ylim=(0, None))
-    axis.legend(frameon=False, ncols=5)
+    axis.legend(frameon=False, ncols=6)
     _save(figure, folder / "operating-false-pass.png")
 
 
@@ -208,14 +276,19 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1_000, help="simulations of each cell")
     parser.add_argument("--dry", action="store_true", help="print, write nothing")
     arguments = parser.parse_args()
-    cells = [*false_verdicts(), *powers(), *passes(), *false_passes()]
+    cells = [
+        *false_verdicts(), *powers(), *clustered_powers(), *passes(), *tolerated(), *false_passes(),
+    ]  # fmt: skip
     begin = time.monotonic()
     found = measure({cell: arguments.runs * _weight(cell) for cell in cells})
     tables = {
         "false verdicts": false_verdict_table(found),
-        "power": power_table(found, powers(), "passed", [f"difference {e:g}" for e in EFFECTS]),
+        "power": power_table(found, powers(), "improved", [f"difference {e:g}" for e in EFFECTS]),
         "passes": power_table(found, passes(), "passed",
                               ["discordance 0.02", "discordance 0.1", "discordance 0.3"]),
+        "clustered power": power_table(found, clustered_powers(), "improved",
+                                       [f"{suite}, +{d:g}" for suite, d in CLUSTERED]),
+        "tolerated": tolerated_table(found),
         "false passes": false_pass_table(found),
     }  # fmt: skip
     checks = bars(found)
