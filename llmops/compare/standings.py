@@ -12,15 +12,12 @@ from llmops.records import Comparison, Standing
 from llmops.stats.bradley_terry import Strengths, bradley_terry
 from llmops.stats.multiple import holm
 
-DIGITS = 12
-"""Decimal digits at which scores are compared, as in the paired test: 0.3 - 0.2 equals 0.9 - 0.8."""
-
 
 def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
     """Rank all sides of a comparison by the mean of the first metric, best first.
 
     P-values are adjusted for the number of candidates (Holm). Strengths are Bradley-Terry log odds
-    from every pair of sides, prompt by prompt.
+    from every pair of sides, prompt by prompt; their standard errors allow for clusters.
 
     Args:
         comparisons: The candidates' comparisons with the same baseline, from ``compare_all``.
@@ -45,7 +42,10 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
             ),
         ]
     )
-    strengths = _strengths(labels, scores) if _has_one_baseline(comparisons, metric) else None
+    clusters = [row.example.cluster for row in first.rows]
+    strengths = (
+        _strengths(labels, scores, clusters) if _has_one_baseline(comparisons, metric) else None
+    )
     adjusted = holm([_p_value(comparison) for comparison in comparisons])
     candidates = [
         Standing(
@@ -81,13 +81,12 @@ def _p_value(comparison: Comparison) -> float:
     return 1.0 if isnan(p) else p
 
 
-def _strengths(labels: Sequence[str], scores: np.ndarray) -> Strengths | None:
+def _strengths(
+    labels: Sequence[str], scores: np.ndarray, clusters: Sequence[str]
+) -> Strengths | None:
     """Return Bradley-Terry strengths from scores of shape (sides, prompts); ``None`` if undefined."""
-    gaps = np.round(scores[:, None, :] - scores[None, :, :], DIGITS)
-    ties = (gaps == 0).sum(axis=2)
-    np.fill_diagonal(ties, 0)
     try:
-        return bradley_terry(labels, (gaps > 0).sum(axis=2), ties)
+        return bradley_terry(labels, scores, clusters)
     except DataError:
         return None
 
