@@ -122,20 +122,15 @@ def powered_mean(
     if y.shape != f.shape:
         raise ValueError(f"unpaired labels: {y.size} human, {f.size} of the judge")
     _enough(y.size, rest.size)
-    groups = _groups(y.size, rest.size, clusters)
-    independent = _independent(groups)
-    alone = _influence(y, groups.labelled, groups.total)
-    error = _influence(f, groups.labelled, groups.total) - _influence(
-        rest, groups.others, groups.total
-    )
-    weight = _weight(alone, error)
-    variance, alone_variance = float(np.sum((alone - weight * error) ** 2)), float(alone @ alone)
-    if weight > 0:  # as for the slope of a regression: the residuals are smaller than the errors
-        variance *= independent / (independent - 2)
-    quantile = float(special.stdtrit(independent - 1, (1 + confidence) / 2))
+    return _powered(y, f, rest, _groups(y.size, rest.size, clusters), confidence)
+
+
+def _powered(y: Floats, f: Floats, rest: Floats, groups: _Groups, confidence: float) -> Powered:
+    weight, errors, freedom = _weighted(y, f, rest, groups)
+    quantile = float(special.stdtrit(freedom, (1 + confidence) / 2))
     estimate = float(y.mean() + weight * (rest.mean() - f.mean()))
-    low, high = _ends(estimate, quantile * math.sqrt(variance))
-    human_low, human_high = _ends(float(y.mean()), quantile * math.sqrt(alone_variance))
+    low, high = _ends(estimate, quantile * errors[0])
+    human_low, human_high = _ends(float(y.mean()), quantile * errors[1])
     varied = y.std() > 0 and f.std() > 0
     return Powered(
         difference=estimate,
@@ -148,9 +143,24 @@ def powered_mean(
         judge=float(np.concatenate([f, rest]).mean()),
         labels=int(y.size),
         judged=int(rest.size),
-        effective=y.size * alone_variance / variance if variance > 0 else float(y.size),
+        effective=y.size * (errors[1] / errors[0]) ** 2 if errors[0] > 0 else float(y.size),
         correlation=float(np.corrcoef(y, f)[0, 1]) if varied else math.nan,
     )
+
+
+def _weighted(
+    y: Floats, f: Floats, rest: Floats, groups: _Groups
+) -> tuple[float, tuple[float, float], float]:
+    """Return the judge's weight, standard errors with and without the judge, degrees of freedom."""
+    independent = _independent(groups)
+    alone = _influence(y, groups.labelled, groups.total)
+    judge = _influence(f, groups.labelled, groups.total)
+    error = judge - _influence(rest, groups.others, groups.total)
+    weight = _weight(alone, error)
+    variance = float(np.sum((alone - weight * error) ** 2))
+    if weight > 0:  # as for the slope of a regression: residuals are smaller than errors
+        variance *= independent / (independent - 2)
+    return weight, (math.sqrt(variance), math.sqrt(float(alone @ alone))), independent - 1
 
 
 def _groups(
