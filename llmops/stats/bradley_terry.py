@@ -97,7 +97,7 @@ def bradley_terry(
     Example:
         from llmops.stats import bradley_terry
 
-        scores = [[0.1, 0.6, 0.2, 0.5], [0.2, 0.5, 0.4, 0.4], [0.9, 0.1, 0.8, 0.6]]
+        scores = [[0.1, 0.6, 0.2, 0.4], [0.2, 0.5, 0.4, 0.5], [0.9, 0.1, 0.8, 0.6]]
         strengths = bradley_terry(["v1", "v2", "v3"], scores, clusters=["a", "b", "c", "c"])
         assert strengths.names == ("v3", "v2", "v1")
         assert abs(strengths.strengths.sum()) < 1e-9
