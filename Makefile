@@ -9,7 +9,7 @@ LOWEST_MLFLOW := 3.14.0
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench characteristics seeds gpu vllm vllm-env constraints clean
+.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench characteristics coverage seeds gpu vllm vllm-env constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -75,6 +75,9 @@ bench: $(VENV)/development  ## Run the benchmarks; each prints a ratio measured 
 
 characteristics: $(VENV)/development  ## Simulate the error rates of each comparison method (15 min)
 	$(BIN)/python tests/benchmarks/operating_characteristics.py
+
+coverage: $(VENV)/development  ## Simulate how often other intervals contain the truth (2 min)
+	$(BIN)/python tests/benchmarks/coverage.py
 
 seeds: install  ## Run quickstart with three seeds and print the figures behind expected.json (20 min)
 	$(BIN)/python tests/benchmarks/quickstart_seeds.py

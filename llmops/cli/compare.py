@@ -98,6 +98,19 @@ SCORER_HELP = (
     help="MLflow experiment that gets the result.",
 )
 @click.option(
+    "--labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Human labels, a CSV or JSON lines file that --label-sample wrote: combine them with the"
+    " first scorer (prediction-powered inference). Needs --method fixed.",
+)
+@click.option(
+    "--label-sample",
+    type=click.IntRange(50),
+    metavar="N",
+    help="Draw N prompts at random for humans to label, and write them to the new file --labels.",
+)
+@click.option(
     "--report",
     type=click.Path(path_type=Path, dir_okay=False, writable=True),
     help="Also write the HTML report to this file (one candidate only). In MLflow, the run has it as"
@@ -108,6 +121,8 @@ def command(
     baseline: str,
     candidates: tuple[str, ...],
     suite: Path,
+    labels: Path | None,
+    label_sample: int | None,
     report: Path | None,
     output: str,
     **options: Any,
@@ -125,8 +140,13 @@ def command(
         )
     if report:
         _check_report(report, suite, candidates)
-    comparisons = _compare(baseline, candidates, suite, **options)
-    _emit(output, comparisons)
+    if labels or label_sample:
+        comparisons, about_labels = _labelled(
+            baseline, candidates, suite, labels, label_sample, **options
+        )
+    else:
+        comparisons, about_labels = _compare(baseline, candidates, suite, **options), ""
+    _emit(output, comparisons, about_labels)
     if report:
         _write(report, comparisons[0])
 
@@ -160,6 +180,23 @@ def _compare(
         questions=_questions(scorers or config.scorers, margin),
         cache=not no_cache,
     )
+
+
+def _labelled(
+    baseline: str,
+    candidates: tuple[str, ...],
+    suite: Path,
+    file: Path | None,
+    sample: int | None,
+    **options: Any,
+) -> tuple[Sequence[Comparison], str]:
+    """Compare, and write a sample to label or read labels; return also what to print about it."""
+    from llmops.compare.labels.step import check_labels, label
+
+    checked = check_labels(file, sample, candidates=len(candidates), method=options["method"])
+    (comparison,) = _compare(baseline, candidates, suite, **options)
+    comparison, text = label(comparison, checked, sample)
+    return [comparison], text
 
 
 def _check_report(report: Path, suite: Path, candidates: Sequence[str]) -> None:
@@ -216,13 +253,14 @@ def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requiremen
     return (Requirement(metric=first, must="not_regress", margin=margin),)
 
 
-def _emit(output: str, comparisons: Sequence[Comparison]) -> None:
+def _emit(output: str, comparisons: Sequence[Comparison], labels: str) -> None:
     from llmops.store import connection
 
     first = comparisons[0]
     link = connection.ui(f"/experiments/{first.experiment_id}/runs/{first.run_id}")
     text, record = _shown(comparisons)
-    emit(output, f"{text}\n\nRun: {link}", {**record, "run": link})
+    parts = [text, labels, f"Run: {link}"]
+    emit(output, "\n\n".join(filter(None, parts)), {**record, "run": link})
 
 
 def _shown(comparisons: Sequence[Comparison]) -> tuple[str, dict[str, Any]]:

@@ -5,7 +5,16 @@ that a gate can decide before the report is written.
 """
 
 from llmops.compare.harness import compare, compare_all, comparison_run
+from llmops.compare.labels.step import with_human_labels, write_label_sample
 from llmops.compare.standings import standings
 from llmops.compare.suite.load import load_suite
 
-__all__ = ["compare", "compare_all", "comparison_run", "load_suite", "standings"]
+__all__ = [
+    "compare",
+    "compare_all",
+    "comparison_run",
+    "load_suite",
+    "standings",
+    "with_human_labels",
+    "write_label_sample",
+]

@@ -12,7 +12,8 @@ from llmops.compare.answers.blocks import SuiteAnswers, repeated
 from llmops.compare.cache import MEMORY, ResultCache
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
 from llmops.compare.setup import BLOCK, Options, Setup, set_up
-from llmops.compare.stopping import ask_until_decided
+from llmops.compare.slices import allow_for_looks
+from llmops.compare.stopping import ask_until_decided, comparable
 from llmops.compare.tracking.runs import comparison_runs, publish_reports
 from llmops.recipe.schema import Compare, Gate, Requirement
 from llmops.records import Comparison, Side, Suite
@@ -202,7 +203,12 @@ def _measure(setup: Setup) -> list[Comparison]:
         candidates = len(setup.sides) - 1
         results = ask_until_decided(answers.ask, examples, names, setup.plan, candidates)
         comparisons = [
-            comparison_of(setup, answers, result, which)
+            allow_for_looks(
+                comparison_of(setup, answers, result, which),
+                comparable(result.rows),
+                block=setup.plan.block,
+                confidence=setup.plan.confidence,
+            )
             for which, result in enumerate(results, start=1)
         ]
         if trained:

@@ -2,6 +2,10 @@
 
 A slice is all rows with the same value of a tag (``slice.topic`` = billing). Many slices are tested,
 so some will differ by chance: their p-values are adjusted together (Benjamini & Hochberg 1995).
+
+A comparison that stopped early did so because the sides differed so far, and the slices took part in
+that. Their intervals and p-values then pay for every look that could have been the last (Bonferroni):
+whichever look it was, an interval misses on either side with at most the level of one side.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from llmops.records import Row, SliceResult, SmallSlice
+from llmops.records import Comparison, Row, SliceResult, SmallSlice
 from llmops.stats.multiple import benjamini_hochberg
 from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import DIGITS, units_of
@@ -32,32 +36,58 @@ class Slices(NamedTuple):
     too_small: tuple[SmallSlice, ...]
 
 
-def slice_results(rows: Sequence[Row], metric: str, *, confidence: float = 0.95) -> Slices:
+def slice_results(
+    rows: Sequence[Row], metric: str, *, confidence: float = 0.95, looks: int = 1
+) -> Slices:
     """Test the difference of a metric on every slice.
 
     Args:
         rows: Rows of the prompts that were asked; may be empty.
         metric: Name of a score of the rows.
         confidence: Confidence of each interval, which is not adjusted for the number of slices.
+        looks: Number of looks at which the comparison could have stopped; 1 if every prompt was
+            asked.
 
     Raises:
         KeyError: A row has no score of this metric.
-        ValueError: The confidence is outside (0, 1), or a difference is NaN or outside [-1, 1].
+        ValueError: The confidence is outside (0, 1), there is no look, or a difference is NaN or
+            outside [-1, 1].
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
+    if looks < 1:
+        raise ValueError(f"looks: expected at least 1, received {looks}")
     groups = _by_slice(rows)
     small = [SmallSlice(*name, len(own)) for name, own in groups.items() if len(own) < FEWEST]
+    each = 1 - (1 - confidence) / looks
     tested = [
-        _result(*name, own, metric, confidence)
-        for name, own in groups.items()
-        if len(own) >= FEWEST
+        _result(*name, own, metric, each) for name, own in groups.items() if len(own) >= FEWEST
     ]
+    tested = [replace(result, p_value=min(1.0, looks * result.p_value)) for result in tested]
     adjusted = benjamini_hochberg([result.p_value for result in tested])
     return Slices(
         tuple(replace(r, p_adjusted=float(p)) for r, p in zip(tested, adjusted, strict=True)),
         tuple(small),
     )
+
+
+def allow_for_looks(
+    comparison: Comparison, counting: Sequence[Row], *, block: int, confidence: float
+) -> Comparison:
+    """Return the comparison with slices that allow for its looks, if it stopped early.
+
+    Args:
+        comparison: A finished comparison.
+        counting: Its rows that count.
+        block: Number of prompts between two looks.
+        confidence: Confidence of each interval.
+    """
+    if len(comparison.rows) == comparison.available:
+        return comparison
+    looks = -(-comparison.available // block)
+    metric = comparison.metrics[0].metric
+    found = slice_results(counting, metric, confidence=confidence, looks=looks)
+    return replace(comparison, slices=(*found.tested, *found.too_small))
 
 
 def _by_slice(rows: Sequence[Row]) -> Mapping[tuple[str, str], list[Row]]:

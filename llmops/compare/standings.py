@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-import numpy as np
-
 from llmops.errors import DataError
 from llmops.records import Comparison, Standing
 from llmops.stats.bradley_terry import Strengths, bradley_terry
 from llmops.stats.multiple import holm
-
-DIGITS = 12
-"""Decimal digits at which scores are compared, as in the paired test: 0.3 - 0.2 equals 0.9 - 0.8."""
 
 
 def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
     """Rank all sides of a comparison by the mean of the first metric, best first.
 
     P-values are adjusted for the number of candidates (Holm). Strengths are Bradley-Terry log odds
-    from every pair of sides, prompt by prompt.
+    from every pair of sides, prompt by prompt; their standard errors allow for clusters.
 
     Args:
         comparisons: The candidates' comparisons with the same baseline, from ``compare_all``.
@@ -34,18 +29,7 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
         ranking = [standing.side.label for standing in standings(comparisons)]
     """
     first = comparisons[0]
-    metric = first.metrics[0].metric
-    labels = [first.baseline.label, *(comparison.candidate.label for comparison in comparisons)]
-    scores = np.array(
-        [
-            [row.baseline_scores[metric] for row in first.rows],
-            *(
-                [row.candidate_scores[metric] for row in comparison.rows]
-                for comparison in comparisons
-            ),
-        ]
-    )
-    strengths = _strengths(labels, scores) if _has_one_baseline(comparisons, metric) else None
+    strengths = _strengths(comparisons, first.metrics[0].metric)
     adjusted = holm([_p_value(comparison) for comparison in comparisons])
     candidates = [
         Standing(
@@ -62,7 +46,7 @@ def standings(comparisons: Sequence[Comparison]) -> tuple[Standing, ...]:
         score=first.metrics[0].baseline,
         result=None,
         p_holm=None,
-        strength=_strength_of(labels[0], strengths),
+        strength=_strength_of(first.baseline.label, strengths),
     )
     return tuple(sorted([baseline, *candidates], key=lambda standing: -standing.score))
 
@@ -81,13 +65,18 @@ def _p_value(comparison: Comparison) -> float:
     return 1.0 if isnan(p) else p
 
 
-def _strengths(labels: Sequence[str], scores: np.ndarray) -> Strengths | None:
-    """Return Bradley-Terry strengths from scores of shape (sides, prompts); ``None`` if undefined."""
-    gaps = np.round(scores[:, None, :] - scores[None, :, :], DIGITS)
-    ties = (gaps == 0).sum(axis=2)
-    np.fill_diagonal(ties, 0)
+def _strengths(comparisons: Sequence[Comparison], metric: str) -> Strengths | None:
+    """Return the Bradley-Terry strengths of all sides; ``None`` if undefined."""
+    if not _has_one_baseline(comparisons, metric):
+        return None
+    first = comparisons[0]
+    labels = [first.baseline.label, *(comparison.candidate.label for comparison in comparisons)]
+    scores = [
+        [row.baseline_scores[metric] for row in first.rows],
+        *([row.candidate_scores[metric] for row in c.rows] for c in comparisons),
+    ]
     try:
-        return bradley_terry(labels, (gaps > 0).sum(axis=2), ties)
+        return bradley_terry(labels, scores, [row.example.cluster for row in first.rows])
     except DataError:
         return None
 

@@ -32,6 +32,7 @@ from llmops.records.decision import (
     Decision,
     Verdict,
 )
+from llmops.records.labels import HumanLabels
 from llmops.records.lineage import Lineage
 from llmops.records.models import (
     BaseModel,
@@ -53,6 +54,7 @@ __all__ = [
     "Decision",
     "Deployment",
     "Example",
+    "HumanLabels",
     "IntervalPoint",
     "Likelihood",
     "Lineage",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llmops.records.answers import Answer, Example
+from llmops.records.labels import HumanLabels
 from llmops.records.models import Side
 
 
@@ -128,9 +129,10 @@ class SliceResult:
         value: Value of the tag, such as ``billing``.
         n: Number of rows.
         difference: Mean of candidate minus baseline, in [-1, 1].
-        low: Lower end of the two-sided interval; -1 if the slice is a single cluster.
+        low: Lower end of the two-sided interval; -1 if the slice is a single cluster. After an
+            early stop, interval and p-value allow for every look at which it could have stopped.
         high: Upper end of the interval; 1 if the slice is a single cluster.
-        p_value: Exact two-sided p-value of the hypothesis that the sides do not differ on this slice.
+        p_value: Two-sided p-value of the hypothesis that the sides do not differ on this slice.
         p_adjusted: p-value adjusted over all tested slices (Benjamini-Hochberg): among the slices
             with a value of at most q, a share of at most q is expected to be false.
         wins: Number of rows in which the candidate scores higher.
@@ -191,6 +193,8 @@ class Comparison:
         traced: Whether each answer is also a trace in MLflow.
         trajectories: Trajectories of the metrics that a report may lead with: the first one, and
             that of the first question. Not part of the evidence.
+        human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
+            evidence.
     """
 
     baseline: Side
@@ -211,6 +215,7 @@ class Comparison:
     slices: tuple[SliceResult | SmallSlice, ...] = ()
     traced: bool = True
     trajectories: tuple[Trajectory, ...] = ()
+    human_labels: HumanLabels | None = None
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.

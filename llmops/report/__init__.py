@@ -7,6 +7,7 @@ verdicts are those in the records.
 from llmops.report.card import evidence_card, version_tags
 from llmops.report.html.page import html_report
 from llmops.report.json import standings_json, to_json
+from llmops.report.labels import labels_text
 from llmops.report.lineage import lineage_table
 from llmops.report.plots.forest import forest_svg
 from llmops.report.publish import SIDE_BY_SIDE, publish
@@ -19,6 +20,7 @@ __all__ = [
     "evidence_card",
     "forest_svg",
     "html_report",
+    "labels_text",
     "lineage_table",
     "publish",
     "sentence",

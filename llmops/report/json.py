@@ -9,6 +9,7 @@ from dataclasses import asdict
 from llmops.records import (
     Comparison,
     Decision,
+    HumanLabels,
     MetricResult,
     Side,
     SliceResult,
@@ -57,6 +58,7 @@ def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[st
         "slices_too_small": [
             asdict(item) for item in comparison.slices if isinstance(item, SmallSlice)
         ],
+        "human_labels": _human_labels(comparison.human_labels),
         "trained_on": [row.example.id for row in comparison.trained],
         "notes": list(comparison.notes),
         "seconds": _number(comparison.seconds),
@@ -131,6 +133,12 @@ def _metric(result: MetricResult, decision: Decision | None) -> dict[str, object
 def _slice(item: SliceResult) -> dict[str, object]:
     """Return a slice as JSON; numbers that an empty or constant slice lacks become ``None``."""
     return {k: _number(v) if isinstance(v, float) else v for k, v in asdict(item).items()}
+
+
+def _human_labels(found: HumanLabels | None) -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {k: _number(v) if isinstance(v, float) else v for k, v in asdict(found).items()}
 
 
 def _decision(decision: Decision) -> dict[str, object]:

@@ -26,6 +26,9 @@ LONGEST = 1e15
 """Largest accepted length."""
 EVEN = 0.5
 """Win rate of two sides that are equally good."""
+LEAST_RAW, MOST_RAW = 0.2, 0.8
+"""Raw win rates for which the adjusted one is meant. Beyond them it extrapolates: of AlpacaEval's 57
+models, one with a raw rate of 2.4% would get 17.2%, where AlpacaEval's own adjustment gives 5.9%."""
 ROUNDING = 1e-9
 """A win rate this close to one half counts as one half."""
 
@@ -58,10 +61,18 @@ class LengthAdjusted:
     candidate_longer: float
 
     @property
+    def is_reliable(self) -> bool:
+        """Whether the raw rate is within 0.2 to 0.8; outside, the adjusted one extrapolates."""
+        return LEAST_RAW - ROUNDING <= self.raw <= MOST_RAW + ROUNDING
+
+    @property
     def contradicts(self) -> bool:
-        """Whether raw and adjusted rate lie on different sides of 0.5: length decides who wins."""
+        """Whether length decides who wins: raw and adjusted rate lie on different sides of 0.5.
+
+        Never where the adjusted rate is not reliable.
+        """
         raw, adjusted = self.raw - EVEN, self.adjusted - EVEN
-        return raw * adjusted < 0 and min(abs(raw), abs(adjusted)) > ROUNDING
+        return self.is_reliable and raw * adjusted < 0 and min(abs(raw), abs(adjusted)) > ROUNDING
 
 
 def length_adjusted(

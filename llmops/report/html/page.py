@@ -7,6 +7,7 @@ from llmops.records import Comparison, Decision, MetricResult
 from llmops.report import wording
 from llmops.report.html import examples
 from llmops.report.html.answers import answer_table
+from llmops.report.labels import labels_section
 from llmops.report.plots.forest import forest_svg
 from llmops.report.plots.histogram import histogram_svg
 from llmops.report.plots.narrowing import narrowing_svg
@@ -57,6 +58,8 @@ def html_report(comparison: Comparison, decision: Decision | None = None) -> str
         ],
         open_losses=examples.OPEN_LOSSES,
         slices=slice_table(comparison.slices, comparison.metrics[0]),
+        stopped=len(comparison.rows) < comparison.available,
+        labels=labels_section(comparison),
         answers=answer_table(comparison),
         provenance=_provenance(comparison, decision),
     )

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from report_records import comparison
+from report_records import metric as metric_result
 
-from llmops.compare.slices import FEWEST, SliceResult, SmallSlice, slice_results
+from llmops.compare.slices import (
+    FEWEST,
+    SliceResult,
+    SmallSlice,
+    allow_for_looks,
+    slice_results,
+)
 from llmops.records import Answer, Example, Row
 from llmops.stats import benjamini_hochberg, exact_test
 from llmops.stats.terminal import interval
@@ -126,6 +135,33 @@ def test_twenty_slices_without_a_difference_seldom_warn() -> None:
         raw += min(r.p_value for r in tested) <= 0.05
         adjusted += min(r.p_adjusted for r in tested) <= 0.05
     assert adjusted <= 10 < raw
+
+
+def test_looks_are_paid_for() -> None:
+    found = [
+        *rows([1.0] * 22 + [-1.0] * 8, {"topic": "billing"}),
+        *rows([0.0] * 10 + [1.0] * 2, {"topic": "cards"}),
+    ]
+    once, often = (slice_results(found, "exact", looks=looks).tested for looks in (1, 10))
+    assert once[0].p_adjusted <= 0.05 < often[0].p_adjusted
+    for plain, paid in zip(once, often, strict=True):
+        assert paid.p_value == pytest.approx(min(1, 10 * plain.p_value))
+        assert paid.low < plain.low < plain.high < paid.high
+    wide = slice_results(found, "exact", confidence=0.995).tested[0]
+    assert (often[0].low, often[0].high) == pytest.approx((wide.low, wide.high))
+    with pytest.raises(ValueError, match="looks"):
+        slice_results(found, "exact", looks=0)
+
+
+def test_only_a_comparison_that_stopped_early_pays_for_looks() -> None:
+    found = rows([1.0] * 22 + [-1.0] * 8, {"topic": "billing"})
+    plain = slice_results(found, "exact")
+    whole = comparison([metric_result("exact", 0.1, 0.2, 0.3)], found, slices=plain.tested)
+    for available, looks in ((30, 1), (31, 1), (100, 4)):
+        made = replace(whole, available=available)
+        (shown,) = allow_for_looks(made, found, block=32, confidence=0.95).slices
+        (expected,) = slice_results(found, "exact", looks=looks).tested
+        assert shown == expected
 
 
 def test_nothing_differs() -> None:

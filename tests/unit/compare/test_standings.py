@@ -59,6 +59,23 @@ def test_strengths_are_on_one_scale_and_in_the_order_of_wins() -> None:
     assert all(found[1] > 0 for found in strength.values() if found)
 
 
+def test_prompts_of_one_cluster_count_once() -> None:
+    def clustered(found: Comparison, repeats: int) -> Comparison:
+        rows = [
+            replace(one, example=replace(one.example, id=f"q{i}-{j}", cluster=f"c{i}"))
+            for i, one in enumerate(found.rows)
+            for j in range(repeats)
+        ]
+        return replace(found, rows=tuple(rows))
+
+    once, twice = (
+        {one.side.label: one.strength for one in standings([clustered(c, n) for c in THREE])}
+        for n in (1, 4)
+    )
+    for label, found in once.items():
+        assert twice[label] == pytest.approx(found), "four copies of a prompt add no information"
+
+
 def test_there_is_no_scale_where_the_baseline_has_two_scores_or_one_side_never_wins() -> None:
     judged = against("v4", -0.2, 0.02, before=[1 - score for score in BEFORE])
     assert all(one.strength is None for one in standings([THREE[0], judged]))

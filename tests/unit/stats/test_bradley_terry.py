@@ -4,24 +4,33 @@ import math
 
 import numpy as np
 import pytest
-from scipy import optimize
+from scipy import optimize, stats
 
 from llmops.errors import DataError
 from llmops.stats import bradley_terry
 
+THREE = np.random.default_rng(1).normal(size=(3, 90)) + np.array([[0.3], [0.0], [-0.4]])
+
+
+def few(clusters: float) -> float:
+    """How much Student's t widens a standard error."""
+    return float(stats.t.ppf(0.975, clusters - 1) / stats.norm.ppf(0.975))
+
 
 def test_two_versions_are_a_binomial() -> None:
-    found = bradley_terry(["a", "b"], [[0, 30], [10, 0]])
+    found = bradley_terry(["a", "b"], [[1] * 30 + [0] * 10, [0] * 30 + [1] * 10])
     assert found.names == ("a", "b")
     assert found.chance("a", "b") == pytest.approx(0.75)
     assert found.strengths == pytest.approx([math.log(3) / 2, -math.log(3) / 2])
-    assert found.error_of_gap("a", "b") == pytest.approx(math.sqrt(1 / 30 + 1 / 10))
+    expected = math.sqrt(1 / 30 + 1 / 10) * math.sqrt(40 / 39) * few(40)
+    assert found.error_of_gap("a", "b") == pytest.approx(expected)
     assert found.errors[0] == pytest.approx(found.error_of_gap("a", "b") / 2)
 
 
 def test_the_likelihood_is_at_its_maximum() -> None:
-    rng = np.random.default_rng(1)
-    wins = rng.integers(1, 40, (5, 5)) * (1 - np.eye(5, dtype=int))
+    scores = np.random.default_rng(1).normal(size=(5, 60)).round(1)
+    gaps = scores[:, None] - scores[None]
+    wins = (gaps > 0).sum(axis=2) + ((gaps == 0).sum(axis=2) - 60 * np.eye(5)) / 2
 
     def unlikelihood(strengths: np.ndarray) -> float:
         gaps = strengths[:, None] - strengths
@@ -29,7 +38,7 @@ def test_the_likelihood_is_at_its_maximum() -> None:
 
     expected = optimize.minimize(unlikelihood, np.zeros(5), tol=1e-12).x
     names = list("abcde")
-    found = bradley_terry(names, wins)
+    found = bradley_terry(names, scores)
     assert [found.strengths[found.names.index(n)] for n in names] == pytest.approx(
         expected, abs=1e-5
     )
@@ -38,58 +47,67 @@ def test_the_likelihood_is_at_its_maximum() -> None:
 
 
 def test_a_tie_is_half_a_win_for_each() -> None:
-    wins, ties = [[0, 8, 4], [6, 0, 7], [5, 3, 0]], [[0, 4, 2], [4, 0, 0], [2, 0, 0]]
-    halves = [[0, 10, 5], [8, 0, 7], [6, 3, 0]]
-    found, expected = bradley_terry(list("abc"), wins, ties), bradley_terry(list("abc"), halves)
-    assert found.strengths == pytest.approx(expected.strengths)
+    tied = bradley_terry(["a", "b"], [[1, 1, 0, 0.3], [0, 1, 1, 0.1 + 0.2]])
+    assert tied.strengths == pytest.approx([0, 0], abs=1e-9)
+    assert bradley_terry(["a", "b"], [[1, 1, 1, 0], [0, 1, 1, 1]]).chance("a", "b") == 0.5
 
 
-def test_standard_errors_are_those_of_repeats() -> None:
-    true, rng = np.array([0.5, 0.0, -0.5]), np.random.default_rng(2)
-    chance = 1 / (1 + np.exp(true[None, :] - true[:, None]))
-    found, claimed = [], []
-    for _ in range(300):
-        wins = np.zeros((3, 3))
-        for i, j in ((0, 1), (0, 2), (1, 2)):
-            wins[i, j] = rng.binomial(100, chance[i, j])
-            wins[j, i] = 100 - wins[i, j]
-        fit = bradley_terry(list("abc"), wins)
-        found.append(fit.strengths[fit.names.index("a")])
-        claimed.append(fit.errors[fit.names.index("a")])
-    assert np.mean(found) == pytest.approx(0.5, abs=0.03)
-    assert np.std(found) == pytest.approx(np.mean(claimed), rel=0.15)
+def test_errors_are_those_of_a_cluster_bootstrap() -> None:
+    rng = np.random.default_rng(2)
+    cluster = np.repeat(np.arange(30), 3)
+    shared = rng.normal(size=(3, 30))[:, cluster]
+    scores, names = THREE + shared, [f"c{i}" for i in cluster]
+    found = bradley_terry(list("abc"), scores, names)
+    drawn = []
+    for _ in range(400):
+        take = np.concatenate([np.flatnonzero(cluster == i) for i in rng.integers(0, 30, 30)])
+        again = bradley_terry(list("abc"), scores[:, take])
+        drawn.append([again.strengths[again.names.index(name)] for name in found.names])
+    assert found.errors / few(30) == pytest.approx(np.std(drawn, axis=0), rel=0.12)
+    alone = bradley_terry(list("abc"), scores)
+    assert (found.errors > 1.2 * alone.errors).all()  # errors that ignore clusters are too small
+
+
+def test_prompts_that_are_repeated_add_nothing() -> None:
+    names = [f"c{i % 90}" for i in range(180)]
+    once = bradley_terry(list("abc"), THREE)
+    twice = bradley_terry(list("abc"), np.hstack([THREE, THREE]), names)
+    assert twice.covariance == pytest.approx(once.covariance)
+    assert once.covariance.sum(axis=1) == pytest.approx([0, 0, 0], abs=1e-9)
+
+
+def test_one_cluster_has_no_standard_error() -> None:
+    with pytest.raises(DataError, match="one cluster"):
+        bradley_terry(list("abc"), THREE, ["c"] * 90)
 
 
 @pytest.mark.parametrize(
-    "wins",
+    "scores",
     [
-        [[0, 5, 0], [3, 0, 0], [0, 0, 0]],  # c never met the others
-        [[0, 5, 1], [3, 0, 1], [0, 0, 0]],  # c never won
-        [[0, 9, 9], [0, 0, 4], [0, 4, 0]],  # a never lost
+        [[1, 0, 1], [0, 1, 0], [-1, -1, -1]],  # c never won
+        [[2, 2, 2], [0, 1, 0], [1, 0, 1]],  # a never lost
+        [[], [], []],
     ],
 )
-def test_groups_without_a_common_scale_are_named(wins: list[list[int]]) -> None:
+def test_groups_without_a_common_scale_are_named(scores: list[list[float]]) -> None:
     with pytest.raises(DataError, match="no common scale") as refused:
-        bradley_terry(list("abc"), wins)
+        bradley_terry(list("abc"), scores)
     assert refused.value.next_command
-    tied = bradley_terry(list("abc"), wins, 1 - np.eye(3))
-    assert np.isfinite(tied.errors).all()
 
 
 @pytest.mark.parametrize(
-    ("names", "wins", "ties", "complaint"),
+    ("names", "scores", "clusters", "complaint"),
     [
         (["a"], [[0]], None, "at least two"),
         (["a", "a"], [[0, 1], [1, 0]], None, "all different"),
-        (["a", "b"], [[0, 1, 1], [1, 0, 1]], None, "shape"),
-        (["a", "b"], [[0, -1], [1, 0]], None, "counts"),
-        (["a", "b"], [[1, 1], [1, 0]], None, "diagonal"),
-        (["a", "b"], [[0, math.nan], [1, 0]], None, "counts"),
-        (["a", "b"], [[0, 1], [1, 0]], [[0, 1], [2, 0]], "symmetric"),
+        (["a", "b"], [[0, 1, 1]], None, "shape"),
+        (["a", "b"], [0, 1], None, "shape"),
+        (["a", "b"], [[0, math.nan], [1, 0]], None, "finite"),
+        (["a", "b"], [[0, 1], [1, 0]], ["c"], "cluster names"),
     ],
 )
-def test_what_is_no_table_of_wins_is_refused(
-    names: list[str], wins: list[list[float]], ties: list[list[float]] | None, complaint: str
+def test_what_is_no_table_of_scores_is_refused(
+    names: list[str], scores: list[object], clusters: list[str] | None, complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        bradley_terry(names, wins, ties)
+        bradley_terry(names, scores, clusters)  # type: ignore[arg-type]

@@ -62,6 +62,20 @@ def test_a_win_by_length_alone_is_told() -> None:
     assert found.slope > 2
 
 
+@pytest.mark.parametrize(
+    ("wins", "reliable"), [(7, False), (8, True), (20, True), (32, True), (33, False), (40, False)]
+)
+def test_a_lopsided_rate_is_not_adjusted_reliably(wins: int, reliable: bool) -> None:
+    rng = np.random.default_rng(8)
+    preferences = [1] * wins + [-1] * (40 - wins)
+    found = length_adjusted(preferences, rng.integers(1, 90, 40), rng.integers(1, 90, 40))
+    assert found.is_reliable is reliable
+    mirrored = LengthAdjusted(1 - found.raw, 1 - found.adjusted, found.slope, 40, 0.5)
+    assert mirrored.is_reliable is reliable
+    assert not LengthAdjusted(0.9, 0.4, 1.0, 40, 0.5).contradicts
+    assert not LengthAdjusted(math.nan, math.nan, 0.0, 0, math.nan).is_reliable
+
+
 def test_a_win_at_any_length_is_none_by_length() -> None:
     rng = np.random.default_rng(4)
     found = length_adjusted(*drawn(rng, 2_000, 1.0, 0.0, 60))

@@ -23,12 +23,71 @@ def test_by_hand() -> None:
     y, rest = rng.choice([1.0, -1.0], 60), rng.choice([1.0, -1.0], 400)
     f = np.where(rng.random(60) < 0.8, y, -y)
     found = powered_mean(y, f, rest)
-    weight = np.cov(y, f)[0, 1] / ((1 + 60 / 400) * np.var(np.r_[f, rest], ddof=1))
+    spread = f.var(ddof=1) / 60 + rest.var(ddof=1) / 400
+    weight = np.cov(y, f)[0, 1] / 60 / spread
     variance = weight**2 * rest.var(ddof=1) / 400 + (y - weight * f).var(ddof=1) / 60
+    variance *= 60 / 58  # the weight is estimated
+    half = stats.t.ppf(0.975, 59) * math.sqrt(variance)
     assert found.weight == pytest.approx(weight)
     assert found.difference == pytest.approx(y.mean() + weight * (rest.mean() - f.mean()))
-    assert found.high - found.low == pytest.approx(2 * 1.959964 * math.sqrt(variance), rel=1e-6)
-    assert found.effective == pytest.approx(y.var(ddof=1) / variance)
+    assert (found.low, found.high) == pytest.approx(
+        (found.difference - half, found.difference + half)
+    )
+    assert found.effective == pytest.approx(60 * y.var(ddof=1) / 60 / variance)
+    alone = stats.t.ppf(0.975, 59) * y.std(ddof=1) / math.sqrt(60)
+    assert (found.human_low, found.human_high) == pytest.approx(
+        (y.mean() - alone, y.mean() + alone)
+    )
+
+
+def clustered(rng: np.random.Generator, prompts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels of humans and judge in clusters of 5 that share half of their variance."""
+    names = np.array([f"c{i // 5}" for i in range(prompts)])
+
+    def drawn() -> np.ndarray:
+        shared = np.repeat(rng.normal(size=prompts // 5), 5)
+        return np.asarray((shared + rng.normal(size=prompts)) / math.sqrt(2))
+
+    human = drawn()
+    judge = 0.8 * human + 0.6 * drawn()
+    return np.sign(human), np.clip(judge / 4, -1, 1), names
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_interval_covers_with_clusters(whole: bool) -> None:
+    rng = np.random.default_rng(6)
+    covered = ignored = 0
+    for _ in range(400):
+        y, f, names = clustered(rng, 600)
+        order = np.arange(600) if whole else rng.permutation(600)
+        own, rest = order[:100], order[100:]
+        found = powered_mean(y[own], f[own], f[rest], clusters=(names[own], names[rest]))
+        plain = powered_mean(y[own], f[own], f[rest])
+        covered += found.low <= 0 <= found.high
+        ignored += plain.low <= 0 <= plain.high
+    assert covered / 400 >= 0.95 - 3 * math.sqrt(0.95 * 0.05 / 400)
+    if whole:
+        assert ignored / 400 < 0.9  # the same prompts, taken as independent
+
+
+def test_clusters_of_one_prompt_change_nothing() -> None:
+    rng = np.random.default_rng(7)
+    y, f, rest = (rng.choice([1.0, 0.0, -1.0], n) for n in (60, 60, 200))
+    names = [str(i) for i in range(60)], [str(i) for i in range(60, 260)]
+    assert powered_mean(y, f, rest, clusters=names) == powered_mean(y, f, rest)
+
+
+def test_labels_of_few_clusters_are_refused() -> None:
+    y, rest = np.tile([1.0, -1.0], 30), np.zeros(200)
+    others = [str(i) for i in range(200)]
+    nine = [f"c{i % 9}" for i in range(60)]
+    with pytest.raises(DataError, match=r"9 clusters, worth 9\.0 of equal size") as refused:
+        powered_mean(y, y, rest, clusters=(nine, others))
+    assert refused.value.next_command
+    with pytest.raises(DataError, match="150 of 200 are one cluster"):
+        powered_mean(y, y, rest, clusters=([f"d{i}" for i in range(60)], ["c"] * 150 + others[:50]))
+    with pytest.raises(ValueError, match="expected 60 and 200 names"):
+        powered_mean(y, y, rest, clusters=(nine, nine))
 
 
 def test_the_interval_covers_although_the_judge_leans() -> None:
@@ -55,8 +114,8 @@ def test_a_judge_who_says_the_opposite_is_not_used() -> None:
     y = np.array([1.0, -1.0] * 30)
     found = powered_mean(y, -y, np.ones(500))
     assert found.weight == 0.0
-    assert (found.difference, found.effective) == (y.mean(), 60)
-    half = stats.norm.ppf(0.975) * y.std(ddof=1) / math.sqrt(60)
+    assert (found.difference, found.effective) == (y.mean(), pytest.approx(60))
+    half = stats.t.ppf(0.975, 59) * y.std(ddof=1) / math.sqrt(60)
     assert found.high == pytest.approx(half)
 
 

@@ -12,7 +12,7 @@ from llmops.compare.scorers.judge.pairs import Judged, Kind, Outcome, compare_pa
 from llmops.compare.scorers.scorer import Scorer
 from llmops.errors import UsageError
 from llmops.records import Answer, Example, ModelFiles, RemoteModel, Side
-from llmops.stats.length import length_adjusted
+from llmops.stats.length import LEAST_RAW, MOST_RAW, length_adjusted
 
 SAMPLE = 20
 """Examples of each control: the judge's replies are the slowest part of a comparison."""
@@ -78,15 +78,18 @@ class Pairwise:
         )
 
     def _length(self, judged: Judged) -> tuple[str, ...]:
-        """Describe the raw win rate and the win rate at equal length."""
+        """Describe the raw win rate, and the win rate at equal length if it is reliable."""
         sizes = [(len(before.text), len(after.text)) for _, before, after in self._seen]
         rates = length_adjusted(
             judged.preferences, [before for before, _ in sizes], [after for _, after in sizes]
         )
-        note = (
-            f"{self.name}: win rate {rates.raw:.3f}, at equal length {rates.adjusted:.3f}"
-            f" (the candidate's answer is longer in {rates.candidate_longer:.0%} of the pairs)"
-        )
+        longer = f"the candidate's answer is longer in {rates.candidate_longer:.0%} of the pairs"
+        if not rates.is_reliable:
+            return (
+                f"{self.name}: win rate {rates.raw:.3f} ({longer}); no win rate at equal length,"
+                f" which would extrapolate outside {LEAST_RAW:g} to {MOST_RAW:g}",
+            )
+        note = f"{self.name}: win rate {rates.raw:.3f}, at equal length {rates.adjusted:.3f} ({longer})"
         return (f"{note}: length alone decides the winner" if rates.contradicts else note,)
 
     def _controls(self, judged: Judged) -> tuple[str, ...]:

@@ -144,5 +144,12 @@ def test_a_thousand_rows_stay_below_2_mb_and_say_how_many_are_shown():
     assert page.count('<article class="example">') == sum(examples.MOST.values())
 
 
+@pytest.mark.parametrize(("available", "stopped"), [(12, False), (120, True)])
+def test_slices_say_whether_they_allow_for_looks(available: int, stopped: bool) -> None:
+    slices = (SliceResult("topic", "billing", 40, -0.2, -0.3, -0.1, 0.001, 0.003, 4, 16, 20),)
+    page = html_report(comparison(slices=slices, available=available))
+    assert ("stopped early, so p and intervals also allow for each look" in page) is stopped
+
+
 def test_a_suite_without_rows_or_losses_is_shown():
     assert "0 prompts that v3 loses" in html_report(comparison(shown=()), decision())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from judge_servers import cut, good, serving
+from judge_servers import answer, cut, example, good, serving
 from tiny_models import build_tiny_adapter
 from versions import log_version
 
@@ -62,6 +62,18 @@ def test_a_judge_is_a_metric_with_a_test_and_controls(two: list[str], suite: Pat
     )
     metrics = connection.client().get_run(found.run_id).data.metrics
     assert metrics["delta/win"] == pytest.approx(win.test.difference, abs=1e-6)
+
+
+def test_a_lopsided_win_rate_has_none_at_equal_length() -> None:
+    with serving(good) as served, ResultCache(MEMORY) as cache:
+        (scorer,) = load_scorers([f"win=judge:openai:{served.url}#umpire"], code=True)
+        (judge,) = pairwise([scorer], cache)
+        block = [example(i) for i in range(10)]
+        judge.score(block, [answer("short")] * 10, [answer("much longer")] * 10)
+        notes = " ".join(judge.notes())
+    assert "win: win rate 1.000 (the candidate's answer is longer in 100% of the pairs)" in notes
+    assert "no win rate at equal length, which would extrapolate outside 0.2 to 0.8" in notes
+    assert "at equal length 1" not in notes
 
 
 def test_a_judge_that_always_prefers_the_first_decides_nothing(two: list[str], suite: Path) -> None:
