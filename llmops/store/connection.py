@@ -13,8 +13,9 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from llmops.errors import StoreError
+from llmops.errors import StoreError, masked
 from llmops.files import digest, home
+from llmops.records.urls import without_credentials
 
 REACH_SECONDS = 5.0
 """Seconds to wait for the first answer of a server."""
@@ -126,19 +127,24 @@ def use_experiment(name: str) -> str:
 
 
 def ui(path: str) -> str:
-    """Return the address of a page of MLflow's UI.
+    """Return the address of a page of MLflow's UI, without credentials.
 
     Args:
         path: The part after ``#``, such as ``/models/bot``.
     """
     uri = str(client().tracking_uri)
-    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else DEFAULT_UI
+    server = DEFAULT_UI
+    if uri.startswith(("http://", "https://")):
+        server = without_credentials(uri).rstrip("/")
     return f"{server}/#{quote(path, safe='/?=&')}"
 
 
 def ui_hint() -> str | None:
-    """Return the command that shows the store in a browser, ``None`` if the store is a server."""
+    """Return the command that shows the store in a browser, ``None`` if the store is a server.
+
+    A password in the store's URI is masked.
+    """
     uri = str(client().tracking_uri)
     if uri.startswith(("http://", "https://")):
         return None
-    return f"mlflow server --backend-store-uri {uri}"
+    return f"mlflow server --backend-store-uri {masked(uri)}"
