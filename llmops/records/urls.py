@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from llmops.errors import UsageError, masked
 
@@ -30,7 +30,8 @@ def without_credentials(url: str) -> str:
     """Return a URL without user name and password, such as for a browser."""
     try:
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        return parts._replace(netloc=host).geturl() if "@" in parts.netloc else url
+        if "@" not in parts.netloc:
+            return url
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], *parts[2:]))
     except ValueError:  # such as http://[::1
         return masked(url)

@@ -91,6 +91,6 @@ def test_a_failed_copy_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(copying.shutil, "copyfile", full)
-    with pytest.raises(LlmopsError, match="cannot be written: .*No space"):
+    with pytest.raises(LlmopsError, match=r"cannot be written: .*No space"):
         copying.copy(source, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
