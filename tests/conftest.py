@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tiny_models import build_tiny_adapter, build_tiny_model
 
+from llmops.models.foreign import process
 from llmops.records import BaseModel, ModelVersion
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -117,3 +119,13 @@ def version(base: BaseModel, tiny_adapter: Path) -> ModelVersion:
 
     with mlflow.start_run():
         return log_version(tiny_adapter, base, "bot", alias="champion", params={"lora_rank": 4})
+
+
+@pytest.fixture(scope="module")
+def one_second() -> Iterator[None]:
+    """Limit what others wrote to a CPU second: enough to see that it does not end."""
+    process.LIMITED.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "SECONDS", 1)
+        yield
+    process.LIMITED.close()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -96,22 +94,22 @@ def _record(item: Any) -> dict[str, Any]:
 def _note(item: Any) -> str:
     if item.kind == "leftover":
         return "removed by llmops cache gc"
+    if item.kind != "results":
+        return ""
     entries = _entries(item)
-    return "" if entries is None else f"{entries:,} answers and likelihoods"
+    return "cannot be read" if entries is None else f"{entries:,} answers and likelihoods"
 
 
 def _entries(item: Any) -> int | None:
     """Return how many answers and likelihoods a cache holds.
 
-    ``None`` for anything that is not a cache, and for a damaged one.
+    ``None`` for anything that is not a cache, and for one that cannot be read.
     """
     if item.kind != "results":
         return None
-    from llmops.compare.cache import ResultCache
+    from llmops.compare.cache import entries
 
-    with suppress(sqlite3.Error), ResultCache(item.path) as cache:
-        return cache.count()
-    return None
+    return entries(item.path)
 
 
 def _prune(unused_for: float, *, dry_run: bool) -> int:

@@ -236,7 +236,7 @@ def _write(file: Path, comparison: Comparison) -> None:
     from llmops.report import html_report
 
     try:
-        home.write_whole(file.resolve(), html_report(comparison))  # through a link, not over it
+        home.write_whole(file.resolve(), html_report(comparison), shared=True)  # through a link
     except OSError as error:
         raise LlmopsError(
             f"--report {file}: cannot be written: {error.strerror}",

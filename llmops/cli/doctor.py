@@ -7,7 +7,7 @@ from typing import NamedTuple
 import click
 
 from llmops.cli.options import columns, emit, output_option
-from llmops.errors import LlmopsError
+from llmops.errors import LlmopsError, masked
 
 BYTES_PER_GIB = 2**30
 DISK_GIB = 5
@@ -102,7 +102,7 @@ def _store_and_bases() -> list[Finding]:
         return [Finding("MLflow store", False, error.message, error.next_command or "")]
     names = ", ".join(sorted({version.name for version in bases}))
     return [
-        Finding("MLflow store", True, uri),
+        Finding("MLflow store", True, masked(uri)),
         Finding(
             "base models",
             bool(bases),

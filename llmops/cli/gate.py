@@ -17,9 +17,15 @@ from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
     type=click.Path(path_type=Path),
     help="Held-out prompts; default: the test split that the candidate's training run kept.",
 )
+@click.option("--no-cache", is_flag=True, help="Use no cached answers, and cache none.")
 @output_option
 def command(
-    recipe: str, overrides: tuple[str, ...], candidate: str | None, suite: Path | None, output: str
+    recipe: str,
+    overrides: tuple[str, ...],
+    candidate: str | None,
+    suite: Path | None,
+    no_cache: bool,
+    output: str,
 ) -> int:
     """Decide by the policy of RECIPE whether a version may be promoted. No alias moves.
 
@@ -42,6 +48,6 @@ def command(
         files = resolve(uri)
         path = suite or heldout.download_test_split(files, Path(folder))
         held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
-        comparison, decision = pipeline.judge(resolved, files, held_out)
+        comparison, decision = pipeline.judge(resolved, files, held_out, cache=not no_cache)
     emit(output, comparison_table(comparison, decision), to_json(comparison, decision))
     return decision.exit_code

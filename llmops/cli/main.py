@@ -14,7 +14,14 @@ from typing import Any, NoReturn
 import click
 
 import llmops
-from llmops.errors import EXIT_FAILURE, EXIT_INTERRUPTED, EXIT_USAGE, LlmopsError, first_line
+from llmops.errors import (
+    EXIT_FAILURE,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    LlmopsError,
+    first_line,
+    masked,
+)
 
 VERBS = {
     "run": "Run a recipe: data, train, register, compare, gate, serve.",
@@ -130,7 +137,7 @@ def _no_room(error: OSError) -> int:
 def _unexpected(error: Exception) -> int:
     """Report an error that we did not foresee; the traceback is shown only with ``--debug``."""
     click.echo(f"Error: {type(error).__name__}: {first_line(error)}", err=True)
-    again = shlex.join(["llmops", "--debug", *sys.argv[1:]])
+    again = masked(shlex.join(["llmops", "--debug", *sys.argv[1:]]))
     click.echo(f"  Next: {again}  (shows the traceback)", err=True)
     return EXIT_FAILURE
 

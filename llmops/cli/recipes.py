@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
 from llmops.cli.options import columns
-from llmops.errors import UsageError
 from llmops.recipe import catalog as packaged
+from llmops.recipe import copying
 
 
 @click.group("recipes")
@@ -27,7 +26,7 @@ def ls() -> None:
 @click.argument("recipe")
 def show(recipe: str) -> None:
     """Print the file of RECIPE, comments included."""
-    click.echo(packaged.find(recipe).read_text(encoding="utf-8"), nl=False)
+    click.echo(packaged.read(packaged.find(recipe)), nl=False)
 
 
 @command.command("cp", short_help="Copy the folder of a recipe.")
@@ -36,12 +35,8 @@ def show(recipe: str) -> None:
 def cp(recipe: str, target: Path | None) -> None:
     """Copy the folder of RECIPE to TARGET (default: ./RECIPE), where you can edit it."""
     source = packaged.find(recipe).parent
-    target = target or Path(source.name)
-    if target.exists():
-        raise UsageError(
-            f"{target}: already exists", next_command=f"llmops recipes cp {recipe} OTHER_FOLDER"
-        )
-    shutil.copytree(source, target)
+    target = target or Path(source.resolve().name)
+    copying.copy(source, target)
     click.echo(f"{target}\n  Next: llmops run {target}")
 
 

@@ -1,28 +1,37 @@
 """The cache of answers and likelihoods, keyed by content.
 
-A killed comparison resumes, and an unchanged baseline costs nothing.
+A killed comparison resumes, and an unchanged baseline costs nothing. A row counts only with its
+seal, a keyed digest (HMAC-SHA256): scores that were edited in the file, or that came with a file from
+another machine, would decide a gate. The key lies in ``LLMOPS_HOME/keys``, so whoever can read the
+files of this account can seal rows as well.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
+import secrets
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from llmops.engine.chat_format import Messages
 from llmops.errors import LlmopsError
-from llmops.files import digest, home
+from llmops.files import digest, home, private
+from llmops.files.staging import lock
 from llmops.progress import say
 from llmops.records import Side
 
 MEMORY = Path(":memory:")
 """Path of a cache in memory, which is gone when it is closed."""
 FILE = "results.sqlite"
+KEY_FILE = "answers"
+KEY_BYTES = 32
 SECONDS_A_DAY = 86_400.0
 
 
@@ -39,6 +48,7 @@ class ResultCache:
     def __init__(self, path: Path | None = None) -> None:
         path = path or home.folder("cache") / FILE
         self._read: set[str] = set()
+        self._unsealed: set[str] = set()
         self._path = path
         with self._usable():
             try:
@@ -55,14 +65,20 @@ class ResultCache:
                 self._db = _open(path)
 
     def get(self, key: str) -> Any | None:
-        """Return the stored value; ``None`` if there is none or it is not JSON."""
+        """Return the stored value; ``None`` if there is none, its seal is wrong, or it is not JSON."""
+        query = "select value, seal from result where key = ?"
         with self._usable():
-            row = self._db.execute("select value from result where key = ?", (key,)).fetchone()
-        if row is not None:
-            self._read.add(key)
+            row = self._db.execute(query, (key,)).fetchone()
+        if row is None:
+            return None
+        value, seal = row
+        if not _equal(seal, self._seal(key, value)):
+            self._unsealed.add(key)
+            return None
+        self._read.add(key)
         try:
-            return None if row is None else json.loads(row[0])
-        except ValueError:
+            return json.loads(value)
+        except (ValueError, RecursionError):
             return None  # it is only a cache
 
     def put(self, entries: Mapping[str, Any]) -> None:
@@ -71,9 +87,11 @@ class ResultCache:
         Args:
             entries: Key → value that JSON can hold.
         """
-        rows = [(key, json.dumps(value), _today()) for key, value in entries.items()]
+        texts = {key: json.dumps(value) for key, value in entries.items()}
+        rows = [(key, text, _today(), self._seal(key, text)) for key, text in texts.items()]
+        query = "insert or replace into result (key, value, used, seal) values (?, ?, ?, ?)"
         with self._usable(), self._db:
-            self._db.executemany("insert or replace into result values (?, ?, ?)", rows)
+            self._db.executemany(query, rows)
 
     def count(self, unused_for: float = 0.0) -> int:
         """Return the number of results that were not used for a number of days.
@@ -99,11 +117,24 @@ class ResultCache:
         return removed
 
     def close(self) -> None:
-        """Record when the results were used, and close the file."""
+        """Record when the results were used, say how many had no valid seal, and close the file."""
+        if self._unsealed:
+            say(
+                f"warning: {self._path}: {len(self._unsealed):,} cached results were not written by"
+                " this llmops on this machine, or were changed since: ignored and computed again"
+            )
+            self._unsealed.clear()
         with suppress(sqlite3.OperationalError), self._db:  # it only orders pruning
             query = "update result set used = ? where key = ?"
             self._db.executemany(query, [(_today(), key) for key in self._read])
         self._db.close()
+
+    def _seal(self, key: str, value: object) -> str:
+        return hmac.digest(self._secret, f"{key}\0{value}".encode(), "sha256").hex()
+
+    @cached_property
+    def _secret(self) -> bytes:
+        return secrets.token_bytes(KEY_BYTES) if self._path == MEMORY else _key_of_home()
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -131,6 +162,9 @@ class ResultCache:
 
 def _open(path: Path) -> sqlite3.Connection:
     """Open the file, and read it once from end to end to find damage."""
+    if path != MEMORY and not path.is_dir():
+        with suppress(OSError):  # SQLite names the reason
+            private.make_file(path)
     db = sqlite3.connect(path, timeout=30)
     try:
         db.execute("pragma journal_mode=wal")
@@ -141,12 +175,48 @@ def _open(path: Path) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("its table has an unknown layout")
         if "used" not in columns:  # before 0.2
             db.execute(f"alter table result add column used integer not null default {_today()}")
+        if "seal" not in columns:
+            db.execute("alter table result add column seal text")
         db.execute("select sum(length(value)) from result").fetchone()  # reads every page
         db.commit()
     except sqlite3.DatabaseError:
         db.close()
         raise
     return db
+
+
+def entries(path: Path) -> int | None:
+    """Return the number of results in a cache file, ``None`` if it cannot be read; change nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            return int(db.execute("select count(*) from result").fetchone()[0])
+    except sqlite3.Error:
+        return None
+
+
+def _key_of_home() -> bytes:
+    """Return the key of this home's seals, made at first use.
+
+    Raises:
+        LlmopsError: It cannot be read or written.
+    """
+    path = home.folder("keys") / KEY_FILE
+    try:
+        with lock("key-of-answers"):  # the first of several processes makes it
+            if not (path.is_file() and path.stat().st_size == 2 * KEY_BYTES):
+                home.write_whole(path, secrets.token_hex(KEY_BYTES))
+            private.tighten(path, private.FILE_MODE)
+            return bytes.fromhex(path.read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise LlmopsError(
+            f"{path}: the key of the answer cache cannot be read or written: {error}",
+            next_command=f"rm -f {path}  (cached answers are then computed again)",
+        ) from error
+
+
+def _equal(seal: object, expected: str) -> bool:
+    """Compare seals in constant time; a row may hold anything."""
+    return isinstance(seal, str) and hmac.compare_digest(seal.encode(), expected.encode())
 
 
 def _today() -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llmops.compare.answers.blocks import SuiteAnswers, repeated
 from llmops.compare.cache import MEMORY, ResultCache
+from llmops.compare.destinations import announce
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
 from llmops.compare.setup import BLOCK, Options, Setup, set_up
 from llmops.compare.slices import allow_for_looks
@@ -118,6 +119,8 @@ def comparison_run(
     suite: str | Path | Suite,
     config: Compare,
     policy: Gate,
+    *,
+    cache: bool = True,
 ) -> Iterator[Comparison]:
     """Compare two sides for a gate, in an MLflow run that stays open for the decision.
 
@@ -130,6 +133,7 @@ def comparison_run(
         suite: See ``compare``.
         config: The recipe's ``compare`` section.
         policy: The recipe's ``gate`` section, whose requirements are the questions to decide.
+        cache: See ``compare``.
 
     Yields:
         The comparison, with the ids of its run and of the run of each side.
@@ -150,7 +154,9 @@ def comparison_run(
             decision = gate(comparison, recipe.gate)
             record(comparison, decision)
     """
-    options = Options(questions=policy.require, min_prompts=policy.min_prompts, refuse_trained=True)
+    options = Options(
+        questions=policy.require, min_prompts=policy.min_prompts, cache=cache, refuse_trained=True
+    )
     with _measured(baseline, [candidate], suite, config, options) as (comparison,):
         yield comparison
 
@@ -195,6 +201,7 @@ def _measure(setup: Setup) -> list[Comparison]:
         for part in (setup.exclusion.fresh, setup.exclusion.trained)
     )
     prompts, names = [*fresh, *trained], [scorer.name for scorer in setup.scorers]
+    announce(setup.sides, setup.scorers, len(prompts))
     with (
         ResultCache(None if setup.cache else MEMORY) as cache,
         closing(SuiteAnswers(setup.sides, prompts, setup.scorers, setup.config, cache)) as answers,

@@ -139,5 +139,5 @@ def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, l
 
 def _write(path: Path, name: str, rows: list[Row]) -> DataSplit:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    home.write_whole(path, text)
+    home.write_whole(path, text, shared=True)  # the store gets a copy with the same permissions
     return DataSplit(name=name, path=path, digest=digest.of_bytes(text.encode()), rows=len(rows))

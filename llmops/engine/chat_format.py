@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError, UsageError, first_line
+from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.models import generation_config
+from llmops.models.foreign import templates
 from llmops.models.generation_config import Generation
 from llmops.records import ModelFiles
 
@@ -122,12 +123,11 @@ class ChatFormat:
 
     def _template(self, messages: Messages, **options: bool) -> str:
         try:
-            text = self.tokenizer.apply_chat_template(
-                [dict(message) for message in messages], tokenize=False, **options
-            )
+            return templates.render(self.tokenizer, messages, **options)
+        except LlmopsError:
+            raise
         except Exception as error:
             raise UsageError(f"the chat template refuses the messages: {error}") from error
-        return str(text)
 
 
 def load_tokenizer(directory: Path, **options: Any) -> Any:

@@ -9,40 +9,91 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from llmops.errors import LlmopsError
+from llmops.errors import LlmopsError, UsageError
+from llmops.files import private
+
+VARIABLE = "LLMOPS_HOME"
+FOLDERS = (
+    "models",
+    "adapters",
+    "staging",
+    "runs",
+    "cache",
+    "verified",
+    "logs",
+    "metrics",
+    "locks",
+    "deployments",
+    "keys",
+)
+"""Folders of the home; see ``folder``."""
 
 
 def home() -> Path:
-    """Return the root folder, without creating it."""
-    configured = os.environ.get("LLMOPS_HOME")
+    """Return the root folder, without creating it.
+
+    Raises:
+        UsageError: ``LLMOPS_HOME`` cannot be a path.
+    """
+    configured = os.environ.get(VARIABLE)
     if configured:
-        return Path(configured).expanduser().resolve()
+        return _configured(configured)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("llmops", appauthor=False))
 
 
+def _configured(text: str) -> Path:
+    problem = "" if text.strip() else "is blank"
+    if not problem and not text.isprintable():
+        problem = "contains a line break or another character that no path should have"
+    try:
+        path = Path(text).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # "~" of an unknown user, a loop of links
+        problem = problem or str(error)
+    if problem:
+        raise UsageError(
+            f"{VARIABLE}={text!r}: {problem}",
+            next_command=f"export {VARIABLE}=FOLDER, or unset it for the platform's default",
+        )
+    return path
+
+
 def folder(name: str) -> Path:
-    """Return a folder of the home; create it if it does not exist.
+    """Return a folder of the home; create it, readable by its owner only, if it does not exist.
 
     Args:
         name: ``models`` and ``adapters`` (addressed by content), ``staging`` (work in progress),
             ``runs`` (state of unfinished runs), ``cache`` (generations), ``verified`` (records
             of checks and conversions already done), ``logs`` (engine logs), ``metrics``
-            (``evaluate`` modules), ``locks`` or ``deployments``.
+            (``evaluate`` modules), ``locks``, ``deployments`` or ``keys`` (secrets of this home).
 
     Raises:
+        UsageError: ``LLMOPS_HOME`` cannot be a path.
         LlmopsError: The folder cannot be created.
     """
-    path = home() / name
+    path = home()
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_root(path)
+        for part in Path(name).parts:
+            path = private.make_folder(path / part)
+        return path
     except OSError as error:
         raise LlmopsError(
-            f"LLMOPS_HOME: cannot create {path}: {error}",
-            next_command="set LLMOPS_HOME to a folder that you can write to",
+            f"{VARIABLE}: cannot create {path}: {error}",
+            next_command=f"set {VARIABLE} to a folder that you can write to",
         ) from error
-    return path
+
+
+def _make_root(root: Path) -> None:
+    """Create the home, or tighten it unless it holds something else, such as a user's own files."""
+    try:
+        root.mkdir(mode=private.FOLDER_MODE)
+    except FileExistsError:
+        with suppress(OSError):
+            if all(entry.name in FOLDERS for entry in root.iterdir()):
+                private.tighten(root, private.FOLDER_MODE)
 
 
 def directory(text: str | Path) -> Path | None:
@@ -80,10 +131,18 @@ def writing(name: str) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file atomically: a reader finds all of it, or none."""
+def write_whole(path: Path, text: str, *, shared: bool = False) -> None:
+    """Write a file atomically: a reader finds all of it, or none.
+
+    Args:
+        path: The file.
+        text: Its new content.
+        shared: Whether others may read it, as the umask says; otherwise only its owner can.
+    """
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.tmp")  # threads write too
     try:
+        if not shared:
+            private.make_file(temporary)
         temporary.write_text(text, encoding="utf-8")
         os.replace(temporary, path)
     finally:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from llmops.errors import rephrased
-from llmops.files import home
+from llmops.files import home, private
 
 NOTES = "notes.json"
 GRACE_SECONDS = 2.0
@@ -41,7 +41,7 @@ def staging() -> Iterator[Path]:
     """Yield an empty folder on the disk of the cache; remove it at the end."""
     folder = home.folder("staging") / uuid.uuid4().hex[:12]
     with FileLock(_lock(folder)):
-        folder.mkdir()
+        private.make_folder(folder)
         token = _current.set(folder)
         try:
             yield folder

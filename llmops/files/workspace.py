@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from llmops.errors import UsageError
-from llmops.files import home
+from llmops.files import home, private
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def workspace(name: str, key: str) -> Iterator[Path]:
             next_command="wait for it, or change the recipe: llmops run RECIPE seed=8",
         ) from None
     try:
-        work.mkdir(exist_ok=True)
+        private.make_folder(work)
         yield work
         shutil.rmtree(work)
     finally:

@@ -47,9 +47,11 @@ def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
         ``target``, or ``None`` if nothing differs.
 
     Raises:
-        IntegrityError: The vocabulary is larger than the base's embedding, or a file is damaged.
+        IntegrityError: The vocabulary is larger than the base's embedding, a file is damaged, or
+            a link leads out of the directory.
         UsageError: A generation setting is not supported.
     """
+    safety.check_links(candidate)
     names: list[str] = []
     if _vocabulary_differs(candidate, base.directory):
         safety.check_vocabulary(

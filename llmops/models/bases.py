@@ -152,7 +152,7 @@ def _download(uri: str, base_digest: str) -> None:
 
 
 def copy(source: Path, folder: Path) -> Path:
-    """Copy the files that define a model into a folder of ``staging()``; follow links."""
+    """Copy the files that define a model into a folder of ``staging()``; no link may lead out."""
     safety.check_links(source)
     staged = folder / MODEL_FOLDER
     staged.mkdir()

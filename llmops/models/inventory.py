@@ -132,8 +132,12 @@ def _folders(name: str) -> Iterator[Path]:
 def _present(kind: str, paths: Iterator[Path]) -> Iterator[Item]:
     """Yield the items that no other process has removed in the meantime."""
     for path in paths:
-        with suppress(FileNotFoundError):
+        try:
             yield _item(kind, path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # such as no permission: the other items are shown all the same
+            say(f"warning: {path}: cannot be read: {error.strerror}")
 
 
 def _item(kind: str, path: Path) -> Item:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError, UsageError, first_line
+from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.files import digest, home
 from llmops.models import adapters, safety
+from llmops.models.foreign import patterns
 from llmops.models.safety import Shapes
 from llmops.records import BaseModel
 
@@ -34,6 +34,8 @@ PLAIN = {
     "task_type",
 }
 """Settings of a plain LoRA: two matrices beside each layer, and nothing else."""
+LARGEST = 1e9
+"""Largest number in a configuration."""
 LABELS = {"base_model_name_or_path", "revision", "inference_mode", "peft_version"}
 """Settings without effect on a loaded adapter."""
 
@@ -63,9 +65,10 @@ def read_config(directory: Path) -> Any:
         )
     _check_rebuilt(directory, written)
     for name, value in written.items():
-        if not _finite(value):
+        if not _moderate(value):
             raise IntegrityError(
-                f"{directory / adapters.CONFIG}: {name} must be finite, received {value!r:.80}"
+                f"{directory / adapters.CONFIG}: {name} must be finite and at most {LARGEST:g},"
+                f" received {value!r:.80}"
             )
     try:
         config = peft.LoraConfig.from_pretrained(str(directory))
@@ -75,12 +78,12 @@ def read_config(directory: Path) -> Any:
     return config
 
 
-def _finite(value: Any) -> bool:
-    """Return whether a value holds no NaN and no infinity, which Python's JSON reader accepts."""
+def _moderate(value: Any) -> bool:
+    """Return whether a value holds no NaN, infinity or absurdly large number."""
     values = value.values() if isinstance(value, dict) else value
     if isinstance(value, (dict, list)):
-        return all(map(_finite, values))
-    return not isinstance(value, float) or isfinite(value)
+        return all(map(_moderate, values))
+    return not isinstance(value, (int, float)) or abs(value) <= LARGEST  # false for NaN
 
 
 def check_fits(directory: Path, base: BaseModel) -> None:
@@ -121,7 +124,11 @@ def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
     try:
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
+            modules = (name for name, _ in model.named_modules())
+            patterns.check(str(directory / adapters.CONFIG), config, modules)
             wrapped = get_peft_model(model, config)
+    except LlmopsError:
+        raise
     except Exception as error:  # an odd value may raise anything
         reason = first_line(error)
         raise IntegrityError(

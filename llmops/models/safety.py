@@ -14,6 +14,14 @@ from typing import Any
 from llmops.errors import IntegrityError, NotFoundError, UsageError
 
 CONFIG = "config.json"
+MEGABYTE = 10**6
+LARGEST_TEMPLATE, LARGEST_CONFIG, LARGEST_LIST = MEGABYTE, 10 * MEGABYTE, 500 * MEGABYTE
+"""Bytes of a chat template, a configuration, and a list of tokens or tensors."""
+LISTS = re.compile(r"tokenizer\.json|vocab\.json|.*\.index\.json")
+TEMPLATES = "additional_chat_templates"
+"""The only folder in a model's folder whose files are read."""
+HUB_REPOSITORY = re.compile(r"(models|datasets|spaces)--.+")
+"""Folder of a repository in the cache of ``huggingface_hub``."""
 UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 # Trainers leave these beside the weights. llmops neither reads nor copies them.
 TRAINING_STATE = re.compile(
@@ -55,12 +63,17 @@ def check_weights(directory: Path) -> None:
 
 
 def check_code(directory: Path) -> None:
-    """Refuse pickle files and configurations that name code.
+    """Refuse pickle files, configurations that name code or are too large, and links that lead out.
 
     Raises:
-        UsageError: There is such a file.
-        IntegrityError: A configuration is not JSON.
+        UsageError: There is a pickle file, or a configuration that names code.
+        NotFoundError: There is a broken link.
+        IntegrityError: A link leads out, a file is too large, or a configuration is not JSON.
     """
+    check_links(directory)
+    for path in _entries(directory):
+        if path.suffix == ".jinja" and path.is_file():
+            _check_size(path, LARGEST_TEMPLATE)
     unsafe = sorted(
         path.name
         for path in directory.iterdir()
@@ -71,7 +84,7 @@ def check_code(directory: Path) -> None:
             f"{directory}: {', '.join(unsafe)} may hold pickled code; only safetensors are read",
             next_command="save the model with `save_pretrained(…)`, which writes safetensors",
         )
-    for path in sorted(directory.glob("*config.json")):
+    for path in sorted(filter(Path.is_file, directory.glob("*config.json"))):
         if "auto_map" in read_json(path):
             raise UsageError(
                 f"{path}: needs remote code (auto_map), which is never executed",
@@ -83,11 +96,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the content of a configuration file.
 
     Raises:
-        IntegrityError: The file is not a JSON object.
+        IntegrityError: The file is too large, or not a JSON object.
     """
+    _check_size(path, LARGEST_LIST if LISTS.fullmatch(path.name) else LARGEST_CONFIG)
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path}: damaged, not a JSON object: {error}") from error
 
 
@@ -187,28 +201,69 @@ def check_vocabulary(tokenizer_dir: Path, rows: int | None, model: str) -> None:
 
 
 def check_links(directory: Path) -> None:
-    """Refuse broken symbolic links, which would pass for missing files.
+    """Refuse what is read from a user's folder and lies elsewhere, or is no ordinary file.
+
+    A link may lead to another file of the folder. In the cache of ``huggingface_hub``, which keeps
+    files as links to its ``blobs``, it may lead there.
 
     Raises:
-        NotFoundError: There is one.
+        NotFoundError: A symbolic link is broken, which would pass for a missing file.
+        IntegrityError: A link leads elsewhere, or there is a pipe or device.
     """
-    for path in sorted(directory.iterdir()):
+    roots = _roots(directory)
+    for path in _entries(directory):
         if path.is_symlink() and not path.exists():
             raise NotFoundError(f"{path}: a broken symbolic link to {path.readlink()}")
+        _refuse_link(path, roots)
+        if not (path.is_file() or path.is_dir()):
+            raise IntegrityError(f"{path}: neither a file nor a folder: refused")
 
 
 def check_inside(directory: Path) -> None:
-    """Refuse symbolic links that lead out of a directory.
+    """Refuse symbolic links that lead out of a directory, wherever in it they are.
 
     Raises:
         IntegrityError: There is one.
     """
-    root = directory.resolve()
     for path in directory.rglob("*"):
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise IntegrityError(
-                f"{path}: a symbolic link to {path.resolve()}, outside {root}: refused"
-            )
+        _refuse_link(path, [directory.resolve()])
+
+
+def _entries(directory: Path) -> list[Path]:
+    """Return what is in a model's folder and in the folder of its named chat templates, sorted."""
+    folders = [directory, directory / TEMPLATES]
+    return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir())
+
+
+def _roots(directory: Path) -> list[Path]:
+    """Return the folders into which a link in a model's folder may lead."""
+    root = directory.resolve()
+    for snapshot in (root, *root.parents):
+        repository = snapshot.parent.parent
+        if snapshot.parent.name == "snapshots" and HUB_REPOSITORY.fullmatch(repository.name):
+            return [root, repository / "blobs"]
+    return [root]
+
+
+def _refuse_link(path: Path, roots: Iterable[Path]) -> None:
+    if not path.is_symlink():
+        return
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # a loop
+        target = Path(path.readlink())
+    if not any(target.is_relative_to(root) for root in roots):
+        raise IntegrityError(
+            f"{path}: a symbolic link to {target}, outside {path.parent}: refused",
+            next_command=f"if you want that file in the model: cp --remove-destination {target} {path}",
+        )
+
+
+def _check_size(path: Path, most: int) -> None:
+    """Refuse a file that is far larger than any useful one, before it is read."""
+    size = path.stat().st_size
+    if size > most:
+        raise IntegrityError(f"{path}: {size:,} bytes; such a file may have {most:,}")
 
 
 def _token_ids(tokenizer: dict[str, Any]) -> Iterable[int]:

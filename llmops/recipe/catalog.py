@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import llmops
-from llmops.errors import NotFoundError
+from llmops.errors import ConfigError, NotFoundError
 
 RECIPE_FILE = "recipe.yaml"
+LARGEST = 10**6
+"""Bytes of a recipe; reading 20 MB of YAML takes minutes."""
 
 
 def folder() -> Path:
@@ -32,12 +35,33 @@ def find(reference: str) -> Path:
     Raises:
         NotFoundError: There is no such file, folder or packaged recipe.
     """
-    for path in (Path(reference).expanduser(), folder() / reference):
-        if path.is_dir() and (path / RECIPE_FILE).is_file():
-            return path / RECIPE_FILE
-        if path.is_file():
-            return path
+    with suppress(OSError, ValueError, RuntimeError):  # too long, a NUL, "~" of an unknown user
+        for path in (Path(reference).expanduser(), folder() / reference):
+            if path.is_dir() and (path / RECIPE_FILE).is_file():
+                return path / RECIPE_FILE
+            if path.is_file():
+                return path
     raise NotFoundError(
         f"recipe {reference!r}: no such file or folder, and no packaged recipe ({', '.join(names())})",
         next_command="llmops recipes ls",
     )
+
+
+def read(path: Path) -> str:
+    """Return the text of a recipe.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ConfigError: The file is too large, cannot be read, or is not UTF-8.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such recipe", next_command="llmops recipes ls")
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise ConfigError([f"{path}: {size:,} bytes; a recipe may have {LARGEST:,}"])
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: not UTF-8 (byte {error.start})"]) from error
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error

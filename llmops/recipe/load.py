@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from llmops.errors import ConfigError, NotFoundError
-from llmops.recipe import scorer_names
+from llmops.errors import ConfigError
+from llmops.recipe import catalog, scorer_names
 from llmops.recipe.schema import Recipe, Section
 
 
@@ -56,23 +56,19 @@ def _read(path: Path) -> tuple[dict[str, Any], yaml.Node]:
 
     Raises:
         NotFoundError: The file does not exist.
-        ConfigError: It is not YAML, has aliases or duplicate keys, or is not a mapping.
+        ConfigError: It is too large, is not YAML, has aliases or duplicate keys, or is not a mapping.
     """
-    if not path.is_file():
-        raise NotFoundError(f"{path}: no such recipe", next_command="llmops recipes ls")
+    text = catalog.read(path)
     try:
-        text = path.read_text(encoding="utf-8")
         _refuse_aliases(path, text)
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         content = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: not UTF-8 (byte {error.start})"]) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         what = getattr(error, "problem", None) or str(error)
         raise ConfigError([f"{path}{line}: not valid YAML: {what}"]) from error
-    except (ValueError, AttributeError, RecursionError, OSError) as error:  # from odd scalars
+    except (ValueError, AttributeError, RecursionError) as error:  # from odd scalars
         raise ConfigError([f"{path}: cannot be read as YAML: {error}"]) from error
     if not isinstance(content, dict) or tree is None:
         raise ConfigError([f"{path}: a recipe is a mapping of stages, received {_kind(content)}"])
@@ -119,7 +115,10 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
 
 
 def _anchored(path: str, folder: Path) -> str:
-    return str((folder / Path(path).expanduser()).resolve())
+    try:
+        return str((folder / Path(path).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # a loop, "~" of an unknown user, a NUL
+        raise ConfigError([f"{path!r:.200}: cannot be a path: {error}"]) from error
 
 
 def _anchored_scorer(name: Any, folder: Path) -> Any:

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 
 from llmops.errors import UsageError
 from llmops.recipe.built_in_scorers import BUILT_IN, BY_NAME, FILE
+from llmops.records.urls import check_no_credentials
 
 PLAIN = tuple(scorer.name for scorer in BUILT_IN if not scorer.argument)
 """Scorers without an argument."""
+JUDGE = "judge"
+"""The scorer whose argument may be a URL."""
 RESERVED = (*PLAIN, "nll")
 """Names of metrics in MLflow that no label may have."""
 
@@ -49,11 +52,13 @@ def parse(text: str, *, code: bool = True) -> ScorerName:
         code: Whether scorers that import a module are allowed; in a recipe they are not.
 
     Raises:
-        UsageError: The scorer is unknown, lacks its argument or is not allowed here, or its label
-            is reserved.
+        UsageError: The scorer is unknown, lacks its argument or is not allowed here, its label is
+            reserved, or its URL contains credentials.
     """
     label, spec = _split(text)
     kind, colon, argument = spec.partition(":")
+    if kind == JUDGE:
+        check_no_credentials(argument)
     scorer = BY_NAME.get(kind)
     if scorer is None:
         raise UsageError(f"scorer {text!r}: unknown; allowed: {', '.join(allowed(code=code))}")

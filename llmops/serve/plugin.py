@@ -109,15 +109,21 @@ class DeploymentFailed(MlflowException, click.ClickException):  # type: ignore[m
 
 @contextmanager
 def mlflow_errors() -> Iterator[None]:
-    """Raise our errors within the block as MLflow's.
+    """Raise our errors within the block, and those of the file system, as MLflow's.
 
     Raises:
-        DeploymentFailed: An ``LlmopsError`` was raised; it is the cause.
+        DeploymentFailed: An ``LlmopsError`` or an ``OSError`` was raised; it is the cause.
     """
     try:
         yield
     except LlmopsError as error:
         raise DeploymentFailed(error) from error
+    except OSError as error:  # such as a full disk
+        failed = LlmopsError(
+            f"{error.filename or 'LLMOPS_HOME'}: cannot be read or written: {error.strerror or error}",
+            next_command="free disk space, fix permissions, or set LLMOPS_HOME to another folder",
+        )
+        raise DeploymentFailed(failed) from error
 
 
 def _code(error: LlmopsError) -> str:

@@ -9,15 +9,18 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from filelock import FileLock
 
-from llmops.errors import StoreError
+from llmops.errors import StoreError, masked
 from llmops.files import digest, home
+from llmops.records.urls import without_credentials
 
 REACH_SECONDS = 5.0
 """Seconds to wait for the first answer of a server."""
+KNOWN_SCHEMES = ("databricks", "databricks-uc", "file", "mssql", "mysql", "postgresql", "uc")
+"""Schemes besides http and sqlite that MLflow itself opens, some with ``+DRIVER`` behind them."""
 DEFAULT_UI = "http://127.0.0.1:5000"
 
 
@@ -28,19 +31,38 @@ def connect() -> str:
         The tracking URI.
 
     Raises:
-        StoreError: The server does not answer within five seconds, or the database cannot be
-            opened.
+        StoreError: The URI has no valid form, the server does not answer within five seconds, or
+            the database cannot be opened.
     """
     import mlflow
 
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # it logs tracebacks
-    for uri in dict.fromkeys((mlflow.get_tracking_uri(), mlflow.get_registry_uri())):
+    for uri in _uris():
         if uri.startswith(("http://", "https://")):
             _reach(uri)
         elif uri.startswith("sqlite:"):
             _open_alone(uri)
+        elif "://" in uri and uri.partition("://")[0].partition("+")[0] not in KNOWN_SCHEMES:
+            with store_errors(f"opening {uri}"):  # a plugin of MLflow may know it
+                mlflow.MlflowClient(uri, uri).search_experiments(max_results=1)
     return str(mlflow.get_tracking_uri())
+
+
+def _uris() -> list[str]:
+    """Return the URIs of tracking store and registry, once if they are the same."""
+    import mlflow
+
+    try:
+        uris = (str(mlflow.get_tracking_uri()), str(mlflow.get_registry_uri()))
+        for uri in uris:
+            urlsplit(uri)
+    except ValueError as error:  # such as http://[::1
+        raise StoreError(
+            f"the MLflow store's URI is invalid: {error}",
+            next_command="set MLFLOW_TRACKING_URI, such as to sqlite:///mlflow.db",
+        ) from error
+    return list(dict.fromkeys(uris))
 
 
 def _open_alone(uri: str) -> None:
@@ -126,19 +148,28 @@ def use_experiment(name: str) -> str:
 
 
 def ui(path: str) -> str:
-    """Return the address of a page of MLflow's UI.
+    """Return the address of a page of MLflow's UI, without credentials.
 
     Args:
         path: The part after ``#``, such as ``/models/bot``.
     """
-    uri = str(client().tracking_uri)
-    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else DEFAULT_UI
+    import mlflow
+
+    uri = str(mlflow.get_tracking_uri())
+    server = DEFAULT_UI
+    if uri.startswith(("http://", "https://")):
+        server = without_credentials(uri).rstrip("/")
     return f"{server}/#{quote(path, safe='/?=&')}"
 
 
 def ui_hint() -> str | None:
-    """Return the command that shows the store in a browser, ``None`` if the store is a server."""
-    uri = str(client().tracking_uri)
+    """Return the command that shows the store in a browser, ``None`` if the store is a server.
+
+    A password in the store's URI is masked.
+    """
+    import mlflow
+
+    uri = str(mlflow.get_tracking_uri())
     if uri.startswith(("http://", "https://")):
         return None
-    return f"mlflow server --backend-store-uri {uri}"
+    return f"mlflow server --backend-store-uri {masked(uri)}"

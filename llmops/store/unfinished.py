@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from llmops.errors import StoreError, masked
 from llmops.files import staging
 from llmops.store.connection import store_errors
 from llmops.store.tags import UNFINISHED
@@ -24,8 +25,9 @@ class Mark:
     Attributes:
         token: Value of the tag.
         experiment_id: Experiment of the logged model.
-        tracking: URI of the store that gets the logged model.
-        registry: URI of the registry that gets the version.
+        tracking: URI of the store that gets the logged model, its password masked: it is noted in
+            a file.
+        registry: URI of the registry that gets the version, masked likewise.
         name: Registered model that gets a version; empty if the model is not registered.
     """
 
@@ -41,10 +43,16 @@ class Mark:
         return {UNFINISHED: self.token}
 
     def client(self) -> Any:
-        """Return a client of the stores that were in use when the call began."""
+        """Return a client of the stores that were in use when the call began.
+
+        Raises:
+            StoreError: A store's URI had a password, and is not that of the current store.
+        """
         import mlflow
 
-        return mlflow.MlflowClient(tracking_uri=self.tracking, registry_uri=self.registry)
+        return mlflow.MlflowClient(
+            tracking_uri=_with_password(self.tracking), registry_uri=_with_password(self.registry)
+        )
 
 
 def begin(experiment_id: str, name: str | None) -> Mark:
@@ -52,9 +60,8 @@ def begin(experiment_id: str, name: str | None) -> Mark:
     import mlflow
 
     token = uuid.uuid4().hex
-    mark = Mark(
-        token, experiment_id, mlflow.get_tracking_uri(), mlflow.get_registry_uri(), name or ""
-    )
+    tracking, registry = masked(mlflow.get_tracking_uri()), masked(mlflow.get_registry_uri())
+    mark = Mark(token, experiment_id, tracking, registry, name or "")
     staging.note(**asdict(mark))
     return mark
 
@@ -124,3 +131,17 @@ def _registered_model_is_ours(client: Any, mark: Mark) -> bool:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
         raise
+
+
+def _with_password(uri: str) -> str:
+    """Return a noted URI with its password, which only the environment of this process can know."""
+    import mlflow
+
+    current = (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+    known = next((own for own in current if masked(own) == uri), uri)
+    if known == uri and "***" in uri:
+        raise StoreError(
+            f"{uri}: its password is not known here",
+            next_command="set MLFLOW_TRACKING_URI to the store's full URI, then rerun",
+        )
+    return known

@@ -8,6 +8,7 @@ from typing import Any
 
 from llmops.errors import DataError
 from llmops.files import jsonl
+from llmops.models.foreign import templates
 
 Row = Mapping[str, str]
 
@@ -50,7 +51,7 @@ def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
         ]
         for row in rows
     ]
-    texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
+    texts = [templates.render(tokenizer, chat) for chat in chats]
     lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
     longest = max(range(len(rows)), key=lambda i: lengths[i])
     too_long = sum(length > max_length for length in lengths)

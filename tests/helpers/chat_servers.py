@@ -58,12 +58,38 @@ def replying(says: Says, received: list[Received] | None = None) -> Iterator[str
         server.server_close()
 
 
+@contextmanager
+def replying_with_headers(reply: object, headers: list[dict[str, str]]) -> Iterator[str]:
+    """Run a server that always gives the same reply; ``headers`` gets those of every request."""
+
+    class Handler(BaseHTTPRequestHandler):
+        wbufsize = -1
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            headers.append({name.lower(): value for name, value in self.headers.items()})
+            body = json.dumps(reply).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
 CHOICE: dict[str, object] = {
     "index": 0,
     "message": {"role": "assistant", "content": "fine"},
     "finish_reason": "stop",
 }
 ODD: dict[str, object] = {
+    "nested too deeply": b"[" * 200_000 + b"]" * 200_000,
     "a page": "<html></html>",
     "a list": [1, 2],
     "nothing": None,

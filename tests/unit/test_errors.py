@@ -5,6 +5,8 @@ import re
 import pytest
 
 from llmops import errors
+from llmops.errors import ConfigError, LlmopsError, first_line
+from llmops.progress import say
 
 
 def tree_of(root: type[errors.LlmopsError]) -> dict[str, type[errors.LlmopsError]]:
@@ -96,3 +98,44 @@ def test_an_error_of_a_library_is_not_rephrased() -> None:
 )
 def test_an_error_is_quoted_in_one_line(error: Exception, line: str) -> None:
     assert errors.first_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:secret@h/v1", "http://***@h/v1"),
+        ("'openai:https://secret@h/v1#m'", "'openai:https://***@h/v1#m'"),
+        ("HTTP://me:se#cret@h", "HTTP://***@h"),
+        ("http://me:se/cr@et@h:1/", "http://***@h:1/"),
+        ("postgresql+psycopg2://me:sec/r@et@db/mlflow", "postgresql+psycopg2://***@db/mlflow"),
+        ("mysql://db/x?user=me&password=secret", "mysql://db/x?user=me&password=***"),
+        ("mssql://db?odbc_connect=PWD%3Dsecret", "mssql://db?odbc_connect=***"),
+        ("a http://a:b@c and ftp://d:e@f", "a http://***@c and ftp://***@f"),
+    ],
+)
+def test_no_password_is_shown(text: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert errors.masked(text) == shown
+    error = LlmopsError(text, next_command=text)
+    assert str(error) == f"{shown}\n  Next: {shown}"
+    assert error.args == (shown,)
+    assert error.in_words(text).message == shown
+    assert ConfigError([text]).problems == [shown]
+    assert first_line(ValueError(text)) == shown
+    say(text)
+    assert capsys.readouterr().err == f"{shown}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "models:/bot@champion",
+        "openai:http://127.0.0.1:8000/v1#bot@champion",
+        "openai:http://[::1]:8000/v1#bot@champion",
+        "http://host:5000/#/models/bot@champion",
+        "http://a:80/x?e=a@b",
+        "sqlite:///mlflow.db",
+        "file:///x:y@z",
+    ],
+)
+def test_what_is_no_password_is_shown(text: str) -> None:
+    assert errors.masked(text) == text

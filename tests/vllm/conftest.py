@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def python() -> Path:
     """Interpreter of an environment with vLLM."""
-    path = Path(os.environ.get(PYTHON) or ROOT / BUILT)
+    path = Path(os.environ.get(PYTHON) or ROOT / BUILT)  # ours, which `make vllm-env` built
     if not path.is_file():
         pytest.skip(f"no {path}: `make vllm-env` builds it, or {PYTHON} names another")
     return path

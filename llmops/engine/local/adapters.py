@@ -15,6 +15,7 @@ from llmops.engine.local import adapter_copies
 from llmops.engine.local.adapter_copies import Original
 from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.models import adapters, peft_config
+from llmops.models.foreign import patterns
 from llmops.records import ModelFiles
 
 
@@ -103,6 +104,8 @@ def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any
     from peft import PeftModel, PeftModelForCausalLM
 
     first = not isinstance(model, PeftModel)
+    modules = (module for module, _ in unwrapped(model).named_modules())
+    patterns.check(str(directory / adapters.CONFIG), config, modules)
     try:
         with warnings.catch_warnings():  # PEFT 0.21.2 uses a deprecated name of transformers 5
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)

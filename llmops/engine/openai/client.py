@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from llmops.engine.chat_format import Messages
+from llmops.engine.openai.credentials import NO_KEY, anonymous
 from llmops.engine.openai.endpoint import Endpoint
 from llmops.engine.requests import failed
 from llmops.errors import ServeError, UsageError, first_line
@@ -25,8 +26,8 @@ PROBE = ({"role": "user", "content": "Hello."},)
 """The conversation that tests whether a server still answers."""
 PROBE_TOKENS = 16
 """Maximum tokens of the answer to the probe."""
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
-"""Exceptions from reading a reply of another shape."""
+UNREADABLE = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""Exceptions from reading a reply of another shape, or one that is nested too deeply."""
 
 
 class ChatClient:
@@ -56,7 +57,8 @@ class ChatClient:
 
         self.endpoint, self._key_help = endpoint, key_help
         # A proxy from the environment cannot reach this machine's own loopback.
-        connections = DefaultHttpxClient(trust_env=not endpoint.is_loopback)
+        hooks = {"request": [anonymous]} if key == NO_KEY else {}
+        connections = DefaultHttpxClient(trust_env=not endpoint.is_loopback, event_hooks=hooks)
         self._close = weakref.finalize(self, connections.close)
         self._client = OpenAI(
             base_url=endpoint.url,

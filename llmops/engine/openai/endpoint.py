@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.records import RemoteModel
+from llmops.records.urls import check_no_credentials
 
 PREFIX = "openai:"
 REFERENCE = re.compile(r"openai:(?P<url>https?://[^\s#]+)#(?P<model>\S+)")
@@ -33,21 +34,31 @@ class Endpoint:
         return f"{PREFIX}{self.url}#{self.model}"
 
     @property
+    def host(self) -> str:
+        """Host of the URL in lower case, without port."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the URL names this machine itself."""
-        host = urlsplit(self.url).hostname or ""
         try:
-            return host == "localhost" or ip_address(host).is_loopback
+            return self.host == "localhost" or ip_address(self.host).is_loopback
         except ValueError:  # a host name
             return False
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether requests travel over TLS."""
+        return urlsplit(self.url).scheme == "https"
 
 
 def parse_endpoint(text: str) -> Endpoint:
     """Read ``openai:URL#MODEL``.
 
     Raises:
-        UsageError: The text has another form, or its URL is invalid.
+        UsageError: The text has another form, or its URL is invalid or contains credentials.
     """
+    check_no_credentials(text)
     match = REFERENCE.fullmatch(text)
     problem = _problem_with(match["url"]) if match else ""
     if match is None or problem:
@@ -77,6 +88,8 @@ def _problem_with(url: str) -> str:
         parts = urlsplit(url)
         if not parts.hostname or parts.port == 0:
             return "the URL has no host, or port 0"
+        if parts.query:
+            return "the URL has a query, which no request would carry"
         httpx.URL(url)
     except (ValueError, httpx.InvalidURL) as error:
         return f"invalid URL ({error})"

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing
 
 from llmops.engine.chat_format import Messages
 from llmops.engine.openai.client import ChatClient
+from llmops.engine.openai.credentials import credential_for
 from llmops.engine.openai.endpoint import Endpoint, parse_endpoint
 from llmops.engine.openai.parallel import concurrently
 from llmops.engine.protocol import Capabilities, Engine
 from llmops.engine.requests import Key, Request, Turn, check_requests
 from llmops.errors import ServeError, UsageError
+from llmops.progress import say
 from llmops.records import Answer, Likelihood, LoadOptions, RemoteModel, Side
 
-KEY = "OPENAI_API_KEY"
-NO_KEY = "none"
-"""The key for servers without one; the client requires a key."""
 DEFAULTS = LoadOptions()
 
 
@@ -27,7 +25,8 @@ class HttpEngine(Engine):
 
     Args:
         endpoint: The model's URL and name; the side of every request must be its ``RemoteModel``.
-        key: API key, by default that of ``OPENAI_API_KEY``; sent as a bearer token, never shown.
+        key: API key, by default that of ``OPENAI_API_KEY`` if the host may have it (see
+            ``credentials``); sent as a bearer token, never shown.
         concurrency: Maximum number of requests in flight.
         timeout: Seconds for one attempt.
         retries: Number of retries for one prompt, with pauses that grow to 8 s.
@@ -49,13 +48,15 @@ class HttpEngine(Engine):
         retries: int = 6,
     ) -> None:
         self.endpoint, self._concurrency = endpoint, concurrency
-        key = key or os.environ.get(KEY) or NO_KEY
-        if not (key.isascii() and key.isprintable()):
-            raise UsageError(
-                f"{KEY}: contains a line break or another character that no HTTP header may contain"
-            )
+        credential = credential_for(endpoint, key)
+        if credential.withheld:
+            say(f"{credential.withheld}\n  If the server needs it: {credential.remedy}")
         self._client = ChatClient(
-            endpoint, key=key, timeout=timeout, retries=retries, key_help=f"set {KEY}"
+            endpoint,
+            key=credential.key,
+            timeout=timeout,
+            retries=retries,
+            key_help=credential.remedy,
         )
         self._closed = False
 

@@ -16,7 +16,7 @@ from llmops.errors import NotFoundError, UsageError
 PYTHON = "LLMOPS_VLLM_PYTHON"
 """Environment variable with the interpreter that has vLLM."""
 BUILT = Path(".vllm/bin/python")
-"""The interpreter that ``make vllm-env`` installs."""
+"""The interpreter that ``make vllm-env`` installs; it runs only if ``LLMOPS_VLLM_PYTHON`` names it."""
 PROBE_SECONDS = 60.0
 """Maximum seconds for an interpreter to list its packages."""
 
@@ -52,15 +52,22 @@ def find_environment(python: Path | None = None) -> Environment:
     """Find the Python environment with vLLM.
 
     Args:
-        python: Its interpreter; by default that of ``LLMOPS_VLLM_PYTHON``, else
-            ``.vllm/bin/python`` in the current folder.
+        python: Its interpreter; by default that of ``LLMOPS_VLLM_PYTHON``. None is searched in the
+            current folder: a recipe can choose this engine, and may have come with the folder.
 
     Raises:
-        NotFoundError: The interpreter does not exist, or has no vLLM.
+        NotFoundError: No interpreter is named, or it does not exist, or has no vLLM.
         UsageError: The interpreter cannot be run, or its transformers is too old.
     """
-    python = (python or Path(os.environ.get(PYTHON) or BUILT)).expanduser().absolute()
-    how = f"make vllm-env, or set {PYTHON} to the interpreter of an environment with vllm"
+    how = f"export {PYTHON}=PYTHON of an environment with vllm, such as {BUILT.absolute()}"
+    if not BUILT.is_file():
+        how = f"make vllm-env, then {how}"
+    if python is None:
+        named = os.environ.get(PYTHON)
+        if not named:
+            raise NotFoundError(f"vLLM: {PYTHON} names no interpreter", next_command=how)
+        python = Path(named)
+    python = python.expanduser().absolute()
     if not python.is_file():
         raise NotFoundError(f"vLLM: no interpreter at {python}", next_command=how)
     try:

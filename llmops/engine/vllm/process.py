@@ -15,12 +15,12 @@ from pathlib import Path
 
 import httpx
 
-from llmops.engine.openai.engine import KEY
 from llmops.engine.vllm import guard
 from llmops.engine.vllm.environment import Environment
 from llmops.errors import LlmopsError, ServeError
-from llmops.files import home
+from llmops.files import home, private
 from llmops.progress import last_words, say
+from llmops.records.urls import KEY
 
 LOOPBACK = "127.0.0.1"
 MODULE = "vllm.entrypoints.openai.api_server"
@@ -227,7 +227,7 @@ def _new_log() -> Path:
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest:
                 path.unlink()
-    return folder / f"vllm-{uuid.uuid4().hex[:12]}.log"
+    return private.make_file(folder / f"vllm-{uuid.uuid4().hex[:12]}.log")
 
 
 def _free_port() -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from llmops.errors import ServeError, UsageError
+from llmops.files import private
 from llmops.models.resolve import resolve
 from llmops.progress import last_words, say
 from llmops.records import Deployment
@@ -137,8 +138,8 @@ def _refuse_running(name: str) -> None:
 
 def _start(name: str, uri: str, listening: socket.socket) -> Deployment:
     folder = state.folder(name)
-    folder.mkdir(exist_ok=True)
-    log = folder / state.LOG_FILE
+    private.make_folder(folder)
+    log = private.make_file(folder / state.LOG_FILE)
     say(f"{name}: loading {uri}; log: {log}")
     server = _spawn(name, uri, listening, log)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from llmops.errors import LlmopsError, NotFoundError, ServeError, UsageError
-from llmops.files import home
+from llmops.files import home, private
 from llmops.progress import say
 from llmops.records import Deployment, names
 from llmops.serve.deployment import client
@@ -55,7 +54,7 @@ def locked(name: str) -> Iterator[None]:
         ServeError: Another command holds the lock.
     """
     locks = home.folder("deployments") / ".locks"
-    locks.mkdir(exist_ok=True)
+    private.make_folder(locks)
     try:
         with FileLock(locks / f"{check_name(name)}.lock", timeout=0):
             yield
@@ -69,10 +68,7 @@ def locked(name: str) -> Iterator[None]:
 def write(deployment: Deployment) -> None:
     """Write the state of a deployment atomically."""
     record = dataclasses.asdict(deployment) | {"log": str(deployment.log)}
-    path = folder(deployment.name) / STATE_FILE
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps(record, indent=2), encoding="utf-8")
-    os.replace(draft, path)
+    home.write_whole(folder(deployment.name) / STATE_FILE, json.dumps(record, indent=2))
 
 
 def forget(name: str, *, keep_log: bool = False) -> None:

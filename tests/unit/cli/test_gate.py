@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from trained import HELD_OUT, TRAINED, another_adapter, log_trained, recipe_file
 
 from llmops.cli.main import cli
 from llmops.errors import LlmopsError
+from llmops.files import home
 from llmops.records import ModelVersion
 from llmops.store import registry
 
@@ -74,3 +77,27 @@ def test_a_version_without_a_test_split_needs_a_suite(
     assert isinstance(error, LlmopsError)
     assert error.exit_code == 2
     assert "its training run kept no test split" in str(error)
+
+
+def test_cached_answers_that_were_edited_do_not_decide(candidate: ModelVersion) -> None:
+    demand = "gate.require=[{metric: likelihood, must: improve, margin: 0.5}]"
+    honest = gate(demand, "--output", "json")
+    better = json.dumps([-0.001, 5])
+    with closing(sqlite3.connect(home.folder("cache") / "results.sqlite")) as db:
+        edited = db.execute("update result set value = ? where value like '[%'", [better]).rowcount
+        db.commit()
+    assert edited > 0
+    again = gate(demand, "--output", "json")
+    assert again.return_value == honest.return_value == 3, again.output
+    assert (
+        f"warning: {home.folder('cache') / 'results.sqlite'}: {edited} cached results"
+        in again.stderr
+    )
+    measured = [json.loads(done.stdout)["metrics"] for done in (honest, again)]
+    assert measured[0] == measured[1]
+
+
+def test_a_gate_without_the_cache_reads_and_writes_none(candidate: ModelVersion) -> None:
+    done = gate("--no-cache")
+    assert done.return_value in (0, 3, 4), done.output
+    assert not (home.folder("cache") / "results.sqlite").exists()

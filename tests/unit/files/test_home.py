@@ -5,6 +5,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
+from llmops.errors import LlmopsError, UsageError
 from llmops.files import home
 
 
@@ -41,3 +42,31 @@ def test_a_folder_is_created_once_and_kept() -> None:
     (folder / "x").touch()
     assert home.folder("cache") == folder == home.home() / "cache"
     assert (folder / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (" ", "is blank"),
+        ("\n", "is blank"),
+        ("a\nb", "line break"),
+        ("a\x1b[31m", "another character"),
+        ("~nosuchuser/x", "home directory"),
+    ],
+)
+def test_a_home_that_cannot_be_a_path_is_refused(
+    value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMOPS_HOME", value)
+    for read in (home.home, lambda: home.folder("cache")):
+        with pytest.raises(UsageError, match=problem) as refused:
+            read()
+        assert "export LLMOPS_HOME=FOLDER" in str(refused.value.next_command)
+
+
+def test_a_home_in_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/home"):
+        monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / place))
+        with pytest.raises(LlmopsError, match="cannot create"):
+            home.folder("cache")

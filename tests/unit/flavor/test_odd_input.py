@@ -202,11 +202,20 @@ def test_a_model_that_could_not_be_loaded_is_no_base_and_no_version(
     assert registered() == []
 
 
+@pytest.mark.usefixtures("one_second")
 @pytest.mark.parametrize(
     ("change", "says"),
     [
         ({"lora_alpha": "x"}, "adapter_config.json"),
         ({"lora_alpha": float("nan")}, "lora_alpha must be finite"),
+        ({"lora_alpha": 1e308}, "lora_alpha must be finite and at most 1e\\+09, received 1e"),
+        ({"lora_alpha": 10**400}, "lora_alpha must be finite and at most"),
+        ({"rank_pattern": {"q_proj": -(10**30)}}, "rank_pattern must be finite and at most"),
+        (
+            {"rank_pattern": {r"(\w+\.?)+\d!": 4}},
+            "pattern of module names: takes more than 1 s",
+        ),
+        ({"target_modules": r"(\w+\.?)+\d!"}, "pattern of module names: takes more than 1 s"),
         ({"alpha_pattern": {"q_proj": float("nan")}}, "alpha_pattern must be finite"),
         ({"r": "four"}, "adapter_config.json"),
         ({"target_modules": 5}, "adapter_config.json"),
@@ -302,3 +311,53 @@ def test_a_name_alone_is_a_base_model(base: BaseModel) -> None:
     with pytest.raises(NotFoundError, match="'nobody': no base model with this name") as refused:
         resolve("nobody")
     assert refused.value.next_command == "llmops base ls"
+
+
+@pytest.mark.parametrize("name", ["chat_template.jinja", "tokenizer.json", "README.md"])
+def test_no_link_out_of_a_folder_is_followed(
+    base: BaseModel, adapter: Path, model: Path, tmp_path: Path, name: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    attempts: list[tuple[Path, Callable[[], Any]]] = [
+        (adapter, lambda: log_version(adapter, base, "bot")),
+        (model, lambda: flavor.add_base(model)),
+        (model, lambda: flavor.log_model(model, registered_model_name="bot")),
+    ]
+    for folder, attempt in attempts:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(secret)
+        with pytest.raises(IntegrityError, match=f"{name}: a symbolic link to {secret}"):
+            attempt()
+        (folder / name).unlink()
+    tokenizer = Path(shutil.copytree(base.directory, tmp_path / "tokenizer"))
+    (tokenizer / "chat_template.jinja").unlink(missing_ok=True)
+    (tokenizer / "chat_template.jinja").symlink_to(secret)
+    with pytest.raises(IntegrityError, match="symbolic link"):
+        flavor.log_model(adapter, base=base, tokenizer=tokenizer, registered_model_name="bot")
+    assert registered() == ["tiny/1"]
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "takes"),
+        ("{{ 'a' * 5000000000 }}", "needs more than 1 GiB"),
+        ("x" * 1_000_001, "1,000,001 bytes; such a file may have 1,000,000"),
+    ],
+    ids=["endless", "gigabytes", "long"],
+)
+@pytest.mark.usefixtures("one_second")
+def test_a_template_that_would_hang_or_fill_the_memory_is_not_stored(
+    base: BaseModel, adapter: Path, model: Path, template: str, says: str
+) -> None:
+    for folder in (adapter, model):
+        (folder / "chat_template.jinja").write_text(template)
+    for attempt in (
+        lambda: log_version(adapter, base, "bot"),
+        lambda: flavor.log_model(model, registered_model_name="bot"),
+        lambda: flavor.add_base(model, "other"),
+    ):
+        with pytest.raises(IntegrityError, match=says):
+            attempt()
+    assert registered() == ["tiny/1"]

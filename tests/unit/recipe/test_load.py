@@ -178,3 +178,19 @@ def test_odd_yaml_is_a_recipe_error_not_a_crash(tmp_path: Path, line: str) -> No
     path.write_text(f"schema_version: 1\n{line}\n")
     with pytest.raises(ConfigError, match=r"recipe\.yaml"):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("path", ["a\\0b.csv", "~nosuchuser/rows.csv"])
+def test_a_data_path_that_cannot_be_one_is_refused(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(f'data: {{path: "{path}"}}')
+    with pytest.raises(ConfigError, match="cannot be a path"):
+        load_recipe(file)
+
+
+def test_a_judge_with_a_password_is_refused_and_the_password_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text('compare: {scorers: ["judge:openai:http://me:secret@h/v1#m"]}')
+    with pytest.raises(ConfigError, match="must not contain credentials") as refused:
+        load_recipe(file)
+    assert "secret" not in str(refused.value)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+
 import pandas as pd
 import pytest
 from pandas import DataFrame
@@ -40,3 +42,15 @@ def test_other_inputs_are_refused(nothing: object) -> None:
 
 def test_no_messages_are_left_to_the_server_to_refuse() -> None:
     assert plugin._bodies(DataFrame({"messages": []})) == [{"messages": []}]
+
+
+def test_a_full_disk_is_named_to_mlflow() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/home/x/state.json")
+    said = r"/home/x/state\.json: .*No space"
+    with (
+        pytest.raises(plugin.DeploymentFailed, match=said) as refused,
+        plugin.mlflow_errors(),
+    ):
+        raise full
+    assert "Next: free disk space" in str(refused.value)
+    assert refused.value.exit_code == 1

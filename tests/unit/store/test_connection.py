@@ -116,3 +116,29 @@ def test_a_server_is_asked_through_the_proxy_that_mlflow_uses(
     monkeypatch.setenv("http_proxy", "odd://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"not reachable.*odd"):
         stores.connect()
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("http://[::1", "URI is invalid: Invalid IPv6 URL"),
+        ("ftp://me:secret@h/x", r"opening ftp://\*\*\*@h/x: MLflow refused: .*unsupported URI"),
+        ("http://me:secret@127.0.0.1:9", r"MLflow server http://\*\*\*@127.0.0.1:9: not reachable"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_named_without_its_password(uri: str, said: str) -> None:
+    mlflow.set_tracking_uri(uri)
+    with pytest.raises(StoreError, match=said) as refused:
+        stores.connect()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("store")
+def test_links_and_hints_have_no_password() -> None:
+    mlflow.set_tracking_uri("https://me:secret@mlflow.example/base/")
+    assert stores.ui("/models/bot") == "https://mlflow.example/base/#/models/bot"
+    assert stores.ui_hint() is None
+    mlflow.set_tracking_uri("postgresql://me:secret@db/mlflow")
+    assert stores.ui("/models/bot") == "http://127.0.0.1:5000/#/models/bot"
+    assert stores.ui_hint() == "mlflow server --backend-store-uri postgresql://***@db/mlflow"

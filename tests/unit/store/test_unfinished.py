@@ -8,6 +8,7 @@ import mlflow
 import pytest
 from versions import logged_models, registered
 
+from llmops.errors import StoreError
 from llmops.files import staging
 from llmops.models import compat
 from llmops.store import connection, unfinished
@@ -70,3 +71,22 @@ def test_the_end_of_a_log_takes_its_mark_off(store: str, name: str | None) -> No
     assert UNFINISHED not in logged_models()[0].tags
     if name is not None:
         assert UNFINISHED not in connection.client().get_registered_model(name).tags
+
+
+def test_no_password_is_noted_and_the_store_is_found_all_the_same(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = "postgresql://me:secret@db.example/mlflow"
+    mlflow.set_tracking_uri(uri)
+    with staging.staging() as folder:
+        mark = unfinished.begin("0", None)
+        assert "secret" not in (folder / staging.NOTES).read_text()
+    assert mark.tracking == mark.registry == "postgresql://***@db.example/mlflow"
+    used: list[str] = []
+    monkeypatch.setattr(mlflow, "MlflowClient", lambda **uris: used.extend(uris.values()))
+    mark.client()
+    assert used == [uri, uri]
+    mlflow.set_tracking_uri(store)
+    with pytest.raises(StoreError, match="its password is not known here") as refused:
+        mark.client()
+    assert "MLFLOW_TRACKING_URI" in str(refused.value.next_command)

@@ -21,6 +21,17 @@ def test_references() -> None:
     for text in (":80", "x:0"):
         with pytest.raises(UsageError, match="no host, or port 0"):
             parse_endpoint(f"openai:http://{text}/v1#m")
+    with pytest.raises(UsageError, match="the URL has a query"):
+        parse_endpoint("openai:https://h/v1?version=1#m")
+
+
+def test_credentials_in_a_url_are_refused_and_not_shown() -> None:
+    for url in ("http://me:secret@h/v1", "https://secret@h/v1", "http://me:se#secret@h/v1"):
+        for read in (parse_endpoint, remote_model):
+            with pytest.raises(UsageError, match="must not contain credentials") as refused:
+                read(f"openai:{url}#m")
+            assert "secret" not in str(refused.value)
+            assert "export OPENAI_API_KEY" in str(refused.value)
 
 
 def test_a_side_behind_a_url_is_known_by_its_uri() -> None:
@@ -43,3 +54,9 @@ def test_a_side_behind_a_url_is_known_by_its_uri() -> None:
 )
 def test_which_urls_are_this_machine(host: str, here: bool) -> None:
     assert Endpoint(f"http://{host}:80/v1", "m").is_loopback is here
+
+
+def test_host_and_encryption() -> None:
+    one, other = Endpoint("https://Api.Example:8443/v1", "m"), Endpoint("http://[::1]:80/v1", "m")
+    assert (one.host, one.is_encrypted) == ("api.example", True)
+    assert (other.host, other.is_encrypted) == ("::1", False)

@@ -16,7 +16,7 @@ def test_an_interpreter_that_is_missing_or_has_no_vllm_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LLMOPS_VLLM_PYTHON", raising=False)
-    with pytest.raises(NotFoundError, match=r"no interpreter at .*\.vllm/bin/python") as refused:
+    with pytest.raises(NotFoundError, match="LLMOPS_VLLM_PYTHON names no interpreter") as refused:
         find_environment()
     assert "make vllm-env" in str(refused.value.next_command)
     monkeypatch.setenv("LLMOPS_VLLM_PYTHON", str(tmp_path / "elsewhere"))
@@ -55,3 +55,30 @@ def test_an_interpreter_may_be_named_by_the_environment(
     python = interpreter(tmp_path, vllm="0.33.0", transformers="5.19.0")
     monkeypatch.setenv("LLMOPS_VLLM_PYTHON", str(python))
     assert find_environment().python == python
+
+
+def test_an_interpreter_in_the_current_folder_is_not_run_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = tmp_path / "ran"
+    python = tmp_path / ".vllm" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    python.chmod(0o755)
+    for unnamed in (None, ""):
+        if unnamed is None:
+            monkeypatch.delenv("LLMOPS_VLLM_PYTHON", raising=False)
+        else:
+            monkeypatch.setenv("LLMOPS_VLLM_PYTHON", unnamed)
+        with pytest.raises(NotFoundError, match="names no interpreter") as refused:
+            find_environment()
+        assert (
+            f"export LLMOPS_VLLM_PYTHON=PYTHON of an environment with vllm, such as {python}"
+            == (refused.value.next_command)
+        )
+    assert not ran.exists()
+    monkeypatch.setenv("LLMOPS_VLLM_PYTHON", ".vllm/bin/python")
+    with pytest.raises(UsageError, match="cannot be run as Python"):
+        find_environment()
+    assert ran.exists()
