@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llmops.files import staging
-from llmops.store.connection import store_errors
+from llmops.store.connection import absolute, store_errors
 from llmops.store.tags import UNFINISHED
 
 
@@ -52,9 +52,8 @@ def begin(experiment_id: str, name: str | None) -> Mark:
     import mlflow
 
     token = uuid.uuid4().hex
-    mark = Mark(
-        token, experiment_id, mlflow.get_tracking_uri(), mlflow.get_registry_uri(), name or ""
-    )
+    tracking, registry = map(absolute, (mlflow.get_tracking_uri(), mlflow.get_registry_uri()))
+    mark = Mark(token, experiment_id, tracking, registry, name or "")
     staging.note(**asdict(mark))
     return mark
 
