@@ -64,7 +64,9 @@ def require_different(sides: Sequence[Side], named: Sequence[str | Side]) -> Non
         text = name if isinstance(name, str) else name.uri
         if side.digest in known:
             other, twin = known[side.digest]
-            if twin.uri == side.uri:
+            if text == other:
+                what = f"{text} is named twice: there is nothing to compare"
+            elif twin.uri == side.uri:
                 what = f"{text} and {other} are the same side, {side.uri}: name it once"
             else:
                 what = f"{side.uri} and {twin.uri} are the same bytes: there is nothing to compare"

@@ -116,3 +116,18 @@ def test_a_server_is_asked_through_the_proxy_that_mlflow_uses(
     monkeypatch.setenv("http_proxy", "odd://127.0.0.1:1")
     with pytest.raises(StoreError, match=r"not reachable.*odd"):
         stores.connect()
+
+
+def test_a_relative_database_is_named_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert stores.absolute("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+    for same in (
+        "sqlite:////x/mlflow.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "http://x:5000",
+        "mlruns",
+    ):
+        assert stores.absolute(same) == same
