@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmops import records
+from llmops import errors, records
 from llmops.compare import comparison_run, load_suite
 from llmops.compare.baseline import baseline, remembered_baseline
 from llmops.data import prepare
@@ -29,16 +29,31 @@ __all__ = ["Outcome", "fine_tune", "judge", "run"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """The results of all stages, the served champion's answer if any, and the wall time in seconds."""
+    """The results of all stages, the served champion's answer if any, and the wall time in seconds.
+
+    Comparison and decision are ``None`` if the version has the same bytes as its baseline, as after
+    an unchanged recipe: then there is nothing to compare, and no alias moves.
+    """
 
     recipe: Recipe
     data: records.PreparedData
     trained: records.TrainResult
     version: records.ModelVersion
-    comparison: records.Comparison
-    decision: records.Decision
+    baseline: str
+    comparison: records.Comparison | None
+    decision: records.Decision | None
     answer: str | None
     seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the version was promoted."""
+        return self.decision is not None and self.decision.passed
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of the process: the gate's, or 0 if there was nothing to compare."""
+        return errors.EXIT_OK if self.decision is None else self.decision.exit_code
 
 
 def run(recipe: Recipe) -> Outcome:
@@ -59,15 +74,28 @@ def run(recipe: Recipe) -> Outcome:
     begun = time.monotonic()
     with workspace_of(recipe) as work:
         data, trained, version = fine_tune(recipe, work)
-        against = remembered_baseline(work, recipe, version)
+        against = resolve(remembered_baseline(work, recipe, version))
         suite = load_suite(data.test.path, name=f"{recipe.name}-test")
-        comparison, decision = judge(recipe, version.uri, suite, against)
-        if decision.passed:
+        comparison, decision, answer = None, None, None
+        if version.digest == against.digest:
+            say(f"compare: {version.uri} has the same bytes as {against.uri}: nothing to compare")
+        else:
+            comparison, decision = judge(recipe, version.uri, suite, against)
+        if decision is not None and decision.passed:
             promote(version.uri, alias=recipe.gate.on_pass)
             say(f"gate: {version.uri} is @{recipe.gate.on_pass} now")
-        answer = serve(recipe, version.uri, suite) if decision.passed else None
-    seconds = time.monotonic() - begun
-    return Outcome(recipe, data, trained, version, comparison, decision, answer, seconds)
+            answer = serve(recipe, version.uri, suite)
+    return Outcome(
+        recipe=recipe,
+        data=data,
+        trained=trained,
+        version=version,
+        baseline=against.uri,
+        comparison=comparison,
+        decision=decision,
+        answer=answer,
+        seconds=time.monotonic() - begun,
+    )
 
 
 def workspace_of(recipe: Recipe) -> AbstractContextManager[Path]:
@@ -115,7 +143,7 @@ def judge(
     recipe: Recipe,
     candidate: str | ModelFiles,
     suite: Suite,
-    against: str | None = None,
+    against: str | ModelFiles | None = None,
     *,
     cache: bool = True,
 ) -> tuple[records.Comparison, records.Decision]:
@@ -125,21 +153,23 @@ def judge(
         recipe: The recipe, with scorers and policy.
         candidate: A registered version.
         suite: Held-out prompts.
-        against: URI of the baseline; default: the recipe's ``compare.baseline``.
+        against: The baseline; default: the recipe's ``compare.baseline``.
         cache: Whether cached answers are used and new ones are cached.
 
     Returns:
         The comparison and the gate's decision.
 
     Raises:
-        LlmopsError: See ``comparison_run``; also if the candidate is not a registered version.
+        UsageError: The candidate is not a registered version, or has the same bytes as the baseline.
+        LlmopsError: See ``comparison_run``.
 
     Example:
         comparison, decision = judge(recipe, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
     registry.parse(files.uri)  # only a registered version can have a verdict
-    other = resolve(against or baseline(recipe, files.base))
+    against = against or baseline(recipe, files.base)
+    other = resolve(against) if isinstance(against, str) else against
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
     with comparison_run(
         other, files, suite, recipe.compare, recipe.gate, cache=cache

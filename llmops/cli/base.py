@@ -51,12 +51,12 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
 def ls(verify: bool, output: str) -> None:
     """List the registered base models and the folders of those on this machine."""
     from llmops.models import bases
-    from llmops.store import connection, registry, tags
+    from llmops.store import connection, registry
 
     connection.connect()
     registered = [
-        (version.name, version.version, version.tags[tags.BASE_DIGEST])
-        for version in registry.list_bases()
+        (version.name, version.version, bases.digest_of(version))
+        for version in registry.tagged_bases()
     ]
     folders = {digest: bases.cache_dir(digest) for _, _, digest in registered}
     folders = {digest: folder for digest, folder in folders.items() if folder.is_dir()}

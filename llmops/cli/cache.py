@@ -46,7 +46,9 @@ def ls(output: str) -> None:
 @click.option("--dry-run", is_flag=True, help="List what would be removed, and remove nothing.")
 @output_option
 def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
-    """Remove what killed processes left behind: files here, logged models in the store.
+    """Remove what killed processes left behind: files here, logged models and open runs in the store.
+
+    An open run is kept and gets the status KILLED.
 
     Base models and adapters are kept. --unused-for removes old ones too; they are fetched from the
     registry when they are needed again.
@@ -58,11 +60,7 @@ def gc(unused_for: float | None, dry_run: bool, output: str) -> None:
     results = 0 if unused_for is None else _prune(unused_for, dry_run=dry_run)
     leftovers = inventory.garbage()
     old = [] if unused_for is None else inventory.unused(unused_for)
-    removed = [
-        f"{left.folder}"
-        + (f", and its logged model in {left.notes['tracking']}" if "token" in left.notes else "")
-        for left in leftovers
-    ] + [str(item.path) for item in old]
+    removed = [inventory.described(left) for left in leftovers] + [str(item.path) for item in old]
     freed = sum(item.size for item in old) + sum(
         item.size for item in inventory.items() if item.kind == "leftover"
     )

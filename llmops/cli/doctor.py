@@ -29,11 +29,14 @@ class Finding(NamedTuple):
 @click.command("doctor")
 @output_option
 def command(output: str) -> int:
-    """Check hardware, packages, MLflow store, free disk space, base models and deployments.
+    """Check hardware, packages, MLflow store, disk space, base models, deployments and leftovers.
 
     Exit code 0 if everything is there, 1 if something is missing.
     """
-    findings = [*_machine(), *_packages(), *_store_and_bases(), *_deployments()]
+    findings = [
+        *(*_machine(), *_packages(), *_store_and_bases()),
+        *(*_deployments(), *_leftovers()),
+    ]
     rows = [(f"{'ok' if f.ok else 'missing':8}", f.what, f.detail) for f in findings]
     fixes = [f"  Next: {finding.next}" for finding in findings if finding.next]
     emit(output, "\n".join([columns(rows), *fixes]), {"findings": [f._asdict() for f in findings]})
@@ -93,11 +96,14 @@ def _packages() -> list[Finding]:
 
 
 def _store_and_bases() -> list[Finding]:
+    from llmops.models.bases import digest_of
     from llmops.store import connection, registry
 
     try:
         uri = connection.connect()
-        bases = registry.list_bases()
+        bases = registry.tagged_bases()
+        for version in bases:
+            digest_of(version)
     except LlmopsError as error:
         return [Finding("MLflow store", False, error.message, error.next_command or "")]
     names = ", ".join(sorted({version.name for version in bases}))
@@ -117,3 +123,12 @@ def _deployments() -> list[Finding]:
 
     states = [f"{deployment.name} ({status(deployment)})" for deployment in list_all()]
     return [Finding("deployments", True, ", ".join(states) or "none")]
+
+
+def _leftovers() -> list[Finding]:
+    """Report what killed processes left; nothing is missing because of it."""
+    from llmops.models import inventory
+
+    left = [inventory.described(leftover) for leftover in inventory.garbage()]
+    detail = f"of killed processes: {'; '.join(left)}" if left else "none"
+    return [Finding("leftovers", True, detail, "llmops cache gc" if left else "")]

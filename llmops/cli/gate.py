@@ -32,11 +32,10 @@ def command(
     Exit codes: 0 passed, 3 rejected, 4 inconclusive.
     """
     resolved = read_recipe(recipe, overrides)
-    import tempfile
-
     from llmops import pipeline
     from llmops.compare import load_suite
     from llmops.compare.leakage import heldout
+    from llmops.files.staging import staging
     from llmops.models.resolve import resolve
     from llmops.report import comparison_table, to_json
     from llmops.store import connection
@@ -44,9 +43,9 @@ def command(
     connection.connect()
     connection.use_experiment(resolved.name)
     uri = candidate or f"models:/{resolved.flavor.model}@{resolved.flavor.alias}"
-    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
+    with staging() as folder:
         files = resolve(uri)
-        path = suite or heldout.download_test_split(files, Path(folder))
+        path = suite or heldout.download_test_split(files, folder)
         held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
         comparison, decision = pipeline.judge(resolved, files, held_out, cache=not no_cache)
     emit(output, comparison_table(comparison, decision), to_json(comparison, decision))

@@ -25,7 +25,8 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     RECIPE is a YAML file, a folder with recipe.yaml, or the name of a packaged recipe. To resume a
     run that was stopped, give the same command.
 
-    Exit code 0 passed, 3 rejected, 4 inconclusive.
+    Exit code 0 passed, 3 rejected, 4 inconclusive. If the version has the same bytes as its
+    baseline, as after an unchanged recipe, nothing is compared and no alias moves: exit code 0.
 
     Example: llmops run quickstart train.epochs=2
     """
@@ -36,9 +37,9 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     from llmops.report import to_json
 
     outcome = pipeline.run(resolved)
-    comparison = to_json(outcome.comparison, outcome.decision)
+    comparison = outcome.comparison and to_json(outcome.comparison, outcome.decision)
     emit(output, text(outcome, bounds), {**summary(outcome), "comparison": comparison})
-    return outcome.decision.exit_code
+    return outcome.exit_code
 
 
 def summary(outcome: Outcome) -> dict[str, object]:
@@ -76,14 +77,24 @@ def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
             f"{outcome.seconds / 60:.1f} min, peak memory {trained.peak_memory / 2**30:.1f} GiB,"
             f" about ${cost(outcome):.2f} at ${outcome.recipe.cost.usd_per_hour:.2f} per hour",
         ),
-        ("Verdict", outcome.decision.sentence),
-        *(("Expected", line) for line in expected.report(outcome.comparison, bounds)),
+        *judged(outcome, bounds),
         *([("Served", f"{version.uri} answered: {outcome.answer}")] if outcome.answer else []),
         *links(outcome),
         ("Next", next_command(outcome)),
     ]
-    table = comparison_table(outcome.comparison, outcome.decision)
-    return "\n".join([table, "", *(f"{word:<10} {fact}" for word, fact in facts)])
+    lines = [f"{word:<10} {fact}" for word, fact in facts]
+    if outcome.comparison is None:
+        return "\n".join(lines)
+    return "\n".join([comparison_table(outcome.comparison, outcome.decision), "", *lines])
+
+
+def judged(outcome: Outcome, bounds: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return the verdict, and how the figures compare with the expected ones."""
+    if outcome.comparison is None or outcome.decision is None:
+        same = f"{outcome.version.uri} has the same bytes as {outcome.baseline}"
+        return [("Verdict", f"none: {same}, so there is nothing to compare; no alias moved")]
+    found = expected.report(outcome.comparison, bounds)
+    return [("Verdict", outcome.decision.sentence), *(("Expected", line) for line in found)]
 
 
 def links(outcome: Outcome) -> list[tuple[str, str]]:
@@ -91,15 +102,17 @@ def links(outcome: Outcome) -> list[tuple[str, str]]:
     from llmops.store import connection
 
     version, comparison = outcome.version, outcome.comparison
-    page = connection.ui(f"/models/{version.name}/versions/{version.version}")
-    run = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    found = [("Version", connection.ui(f"/models/{version.name}/versions/{version.version}"))]
+    if comparison is not None:
+        page = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+        found.append(("Run", page))
     hint = connection.ui_hint()
-    return [("Version", page), ("Run", run), *([("", f"needs: {hint}")] if hint else [])]
+    return [*found, *([("", f"needs: {hint}")] if hint else [])]
 
 
 def next_command(outcome: Outcome) -> str:
     """Return the next step: deploy the champion, or change something and rerun."""
     name, alias = outcome.version.name, outcome.recipe.gate.on_pass
-    if outcome.decision.passed:
+    if outcome.passed:
         return f"mlflow deployments create -t llmops --name {name} -m models:/{name}@{alias}"
     return f"change the data or the recipe, then rerun; @{alias} did not move"

@@ -44,6 +44,8 @@ def next_command(lineage: Lineage) -> str:
     uri = lineage.uri
     if lineage.link is None:
         return f"llmops export {uri} DIRECTORY"
+    if lineage.evidence is not None and lineage.evidence.other_bytes:
+        return f"llmops gate RECIPE --candidate {uri}"
     if lineage.kind == "adapter" and "champion" not in lineage.aliases:
         verdict = lineage.evidence.verdict if lineage.evidence else None
         if verdict is None and lineage.recipe_digest is None:

@@ -50,9 +50,11 @@ def compare(
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: A scorer cannot judge what the sides answer, or a question has no scorer.
+        UsageError: The sides are the same bytes, a scorer cannot judge what they answer, or a
+            question has no scorer.
         NotFoundError: A side does not exist.
-        DataError: The suite cannot be used, or fewer than two of its prompts are held out.
+        DataError: The suite cannot be used, or a side was trained on so much of it that fewer than
+            two prompts are left, or fewer than ``min_prompts``.
         IntegrityError: The bytes of a side differ from the recorded digests, or the sides differ
             but give identical answers and likelihoods.
         StoreError: The MLflow store refuses or does not answer.
@@ -99,7 +101,7 @@ def compare_all(
         A comparison for each candidate, in their order.
 
     Raises:
-        UsageError: See ``compare``; also if two sides are the same version.
+        UsageError: See ``compare``; also if two candidates are the same bytes.
         LlmopsError: See ``compare`` for the other errors.
 
     Example:
@@ -139,8 +141,7 @@ def comparison_run(
         The comparison, with the ids of its run and of the run of each side.
 
     Raises:
-        DataError: See ``compare``; also if the candidate was trained on prompts of the suite, word
-            for word.
+        DataError: See ``compare``.
         UsageError: See ``compare``.
         IntegrityError: See ``compare``.
         LlmopsError: See ``compare``.
@@ -154,9 +155,7 @@ def comparison_run(
             decision = gate(comparison, recipe.gate)
             record(comparison, decision)
     """
-    options = Options(
-        questions=policy.require, min_prompts=policy.min_prompts, cache=cache, refuse_trained=True
-    )
+    options = Options(questions=policy.require, min_prompts=policy.min_prompts, cache=cache)
     with _measured(baseline, [candidate], suite, config, options) as (comparison,):
         yield comparison
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from llmops.compare import sides
 from llmops.compare.leakage.exclude import Exclusion, exclude_trained
-from llmops.compare.leakage.heldout import refuse_verbatim
 from llmops.compare.leakage.trained_on import check_sides
 from llmops.compare.scorers.load import load_scorers
 from llmops.compare.scorers.scorer import Scorer
@@ -29,19 +28,13 @@ MOST_SIDES = 26
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a caller besides the recipe's ``compare`` section; see ``compare``.
-
-    Attributes:
-        refuse_trained: Whether a suite is refused if a candidate was trained on its prompts word
-            for word; otherwise they are set aside.
-    """
+    """Options of a caller besides the recipe's ``compare`` section; see ``compare``."""
 
     scorers: Sequence[str] | None = None
     questions: Sequence[Requirement] = ()
     min_prompts: int = 0
     block: int = BLOCK
     cache: bool = True
-    refuse_trained: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,23 +76,14 @@ def set_up(
     _require_scored(options.questions, scorers)
     named = (baseline, *candidates)
     chosen = sides.with_distinct_labels([sides.resolve_side(name) for name in named])
-    if len(candidates) > 1:
-        sides.require_different(chosen, named)
+    sides.require_different(chosen, named)
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     require_expected(held_out.examples, scorers)
     _require_weights(chosen, scorers, config)
-    exclusion = _without_trained(chosen, held_out, refuse=options.refuse_trained)
+    checks = check_sides(chosen, held_out).values()
+    exclusion = exclude_trained(checks, held_out, fewest=options.min_prompts)
     plan = _plan(chosen, held_out, scorers, config, options)
     return Setup(chosen, held_out, scorers, exclusion, plan, config, options.cache)
-
-
-def _without_trained(chosen: Sequence[Side], suite: Suite, *, refuse: bool) -> Exclusion:
-    """Divide the suite by what the sides were trained on, or refuse it if a candidate knows it."""
-    checks = check_sides(chosen, suite)
-    if refuse:
-        digests = {side.digest for side in chosen[1:]}
-        refuse_verbatim([check for key, check in checks.items() if key in digests], suite)
-    return exclude_trained(checks.values(), suite)
 
 
 def _plan(

@@ -49,31 +49,36 @@ def with_distinct_labels(sides: Sequence[Side]) -> list[Side]:
 
 
 def require_different(sides: Sequence[Side], named: Sequence[str | Side]) -> None:
-    """Refuse the same side twice.
+    """Refuse two sides that are the same bytes: nothing can be learnt from their answers.
 
     Args:
         sides: The resolved sides.
         named: The names of the sides, in the same order.
 
     Raises:
-        UsageError: Two names, such as an alias and a number, stand for the same side.
+        UsageError: Two names stand for the same side, such as an alias and a number, or for two
+            versions with the same base and the same adapter.
     """
-    name_of: dict[str, str] = {}
+    known: dict[str, tuple[str, Side]] = {}
     for side, name in zip(sides, named, strict=True):
         text = name if isinstance(name, str) else name.uri
-        if side.uri in name_of:
+        if side.digest in known:
+            other, twin = known[side.digest]
+            if text == other:
+                what = f"{text} is named twice: there is nothing to compare"
+            elif twin.uri == side.uri:
+                what = f"{text} and {other} are the same side, {side.uri}: name it once"
+            else:
+                what = f"{side.uri} and {twin.uri} are the same bytes: there is nothing to compare"
             raise UsageError(
-                f"{text} and {name_of[side.uri]} are the same side, {side.uri}: name it once"
+                what,
+                next_command=f"name a side with other bytes; llmops show {side.uri} prints its digests",
             )
-        name_of[side.uri] = text
+        known[side.digest] = (text, side)
 
 
 def notes(baseline: Side, candidate: Side, rows: Sequence[Row]) -> list[str]:
     """Return warnings about two sides that a reader needs before the figures."""
-    if baseline.digest == candidate.digest:
-        return [
-            f"{candidate.uri} and {baseline.uri} are the same bytes: there is nothing to compare"
-        ]
     warnings = [
         f"{side.uri}: identified by URL only; if another model is now served there, cached answers"
         " are stale (use --no-cache)"

@@ -23,6 +23,7 @@ from llmops.errors import rephrased
 from llmops.files import home, private
 
 NOTES = "notes.json"
+KEPT = "kept"
 GRACE_SECONDS = 2.0
 """A lock file this young may belong to a process that is about to take the lock."""
 
@@ -47,7 +48,8 @@ def staging() -> Iterator[Path]:
             yield folder
         finally:
             _current.reset(token)
-            shutil.rmtree(folder, ignore_errors=True)
+            if KEPT not in _notes(folder):
+                shutil.rmtree(folder, ignore_errors=True)
             _lock(folder).unlink(missing_ok=True)
 
 
@@ -56,6 +58,11 @@ def note(**items: str) -> None:
     folder = _current.get()
     if folder is not None:
         home.write_whole(folder / NOTES, json.dumps({**_notes(folder), **items}))
+
+
+def keep() -> None:
+    """Leave the current staging folder as a killed process would: its notes are still needed."""
+    note(**{KEPT: "yes"})
 
 
 def leftovers() -> list[Leftover]:

@@ -17,7 +17,7 @@ from llmops.models import adapters, bases, hub, pin, safety
 from llmops.progress import say
 from llmops.records import BaseModel
 from llmops.records.names import MODEL_NAME, check_model_name
-from llmops.store import registry, tags
+from llmops.store import tags
 
 
 def ensure_base(reference: str) -> BaseModel:
@@ -84,7 +84,7 @@ def add_base(
     ):
         base_digest = _bring(reference, directory, revision)
         with lock(f"register-{base_digest}"):
-            if registry.find_base(base_digest=base_digest) is None:
+            if bases.registered(base_digest) is None:
                 _register(name, base_digest)
         return bases.fetch(base_digest)
 

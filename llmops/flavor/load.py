@@ -12,7 +12,7 @@ from llmops.engine.chat_format import Messages
 from llmops.engine.openai.replies import Reply
 from llmops.errors import UsageError
 from llmops.flavor import rows
-from llmops.models import load_options
+from llmops.models import load_options, versions
 from llmops.models.resolve import resolve
 from llmops.records import Answer, ModelFiles, Sampling
 
@@ -200,5 +200,7 @@ def load_models(model_uris: Sequence[str], **options: Any) -> list[LoadedModel]:
     """
     chosen = load_options.read(options, "load_model")
     sides = [resolve(uri, chosen) for uri in model_uris]
+    for side in sides:
+        versions.warn_of_other_bytes(side)
     engine = open_engine("local", sides, chosen)
     return [LoadedModel(side, engine) for side in sides]

@@ -9,13 +9,15 @@ from typing import Any
 
 import llmops
 from llmops.files import digest
+from llmops.gate.schema import SCHEMA_VERSION
 from llmops.recipe.schema import Gate
 from llmops.records import Check, Comparison, Decision, Side, Verdict
 from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags
 from llmops.report.lineage import with_card
 from llmops.store import connection, registry, tags
 
-SCHEMA_VERSION = 1
+OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS)
+"""Tags of a version that a new verdict replaces; without the first, the older evidence is void."""
 
 
 def evidence_of(
@@ -59,7 +61,8 @@ def _side(side: Side) -> dict[str, str | None]:
 def record(comparison: Comparison, decision: Decision) -> None:
     """Write report and evidence to the comparison's run, then verdict and card to the version.
 
-    The version comes last, so every version with a verdict has its evidence.
+    First the version loses its older evidence, and the tag that names the new evidence is written
+    last: a call that is killed or refused in between leaves a version that cannot be promoted.
 
     Args:
         comparison: A finished comparison whose candidate is a registered version.
@@ -80,10 +83,11 @@ def record(comparison: Comparison, decision: Decision) -> None:
     name, version = registry.parse(comparison.candidate.uri)
     links = links_of(comparison)
     text = evidence_card(comparison, decision, links)
+    registry.remove_version_tags(name, version, OF_A_VERDICT)
     _write_run(comparison, decision, text)
     registry.redescribe(name, version, comparison.candidate.model_id, partial(with_card, card=text))
-    registry.annotate_version(name, version, version_tags(comparison, decision))
     registry.annotate_model(name, tags.VERDICT, str(decision.verdict))
+    registry.annotate_version(name, version, version_tags(comparison, decision))
 
 
 def links_of(comparison: Comparison) -> dict[str, str]:

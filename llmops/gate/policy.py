@@ -7,6 +7,9 @@ their level (intersection-union test: Berger 1982, Technometrics 24(4)).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.gate.evidence import evidence_of
@@ -39,31 +42,63 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
         decision = gate(compare("models:/bot@champion", "models:/bot/4", "test.jsonl"), policy)
         print(decision.verdict, decision.sentence)
     """
-    checks = tuple(_check(comparison, requirement, policy) for requirement in policy.require)
-    passed = all(check.passed for check in checks)
-    verdict = _overall(checks, passed)
-    line = sentence(comparison, _leading(checks).metric, verdict)
-    evidence = evidence_of(comparison, policy, checks, verdict, passed)
+    same = comparison.baseline.digest == comparison.candidate.digest
+    found = decide(comparison.metrics, policy, same_bytes=same)
+    line = sentence(comparison, _leading(found.checks).metric, found.verdict)
+    evidence = evidence_of(comparison, policy, found.checks, found.verdict, found.passed)
     return Decision(
-        verdict=verdict,
-        passed=passed,
-        checks=checks,
+        verdict=found.verdict,
+        passed=found.passed,
+        checks=found.checks,
         sentence=line,
         evidence=evidence,
         evidence_digest=digest.of_record(evidence),
     )
 
 
-def _check(comparison: Comparison, requirement: Requirement, policy: Gate) -> Check:
-    try:
-        result = comparison.metric(requirement.metric)
-    except KeyError:
-        known = ", ".join(result.metric for result in comparison.metrics)
+class Outcome(NamedTuple):
+    """What metrics and policy say: each check, the verdict, and whether all requirements hold."""
+
+    checks: tuple[Check, ...]
+    verdict: Verdict
+    passed: bool
+
+
+def decide(metrics: Sequence[MetricResult], policy: Gate, *, same_bytes: bool) -> Outcome:
+    """Decide by a policy, on nothing but the figures; ``promote`` decides again on recorded ones.
+
+    Args:
+        metrics: Results of the comparison.
+        policy: Requirements and the minimum number of prompts.
+        same_bytes: Whether the candidate is the baseline.
+
+    Raises:
+        UsageError: A requirement names a metric that was not computed.
+    """
+    results = {result.metric: result for result in metrics}
+    checks = tuple(
+        _check(results, requirement, policy, same_bytes=same_bytes)
+        for requirement in policy.require
+    )
+    passed = all(check.passed for check in checks)
+    return Outcome(checks, _overall(checks, passed), passed)
+
+
+def _check(
+    results: Mapping[str, MetricResult],
+    requirement: Requirement,
+    policy: Gate,
+    *,
+    same_bytes: bool,
+) -> Check:
+    if requirement.metric not in results:
         raise UsageError(
-            f"gate.require: metric {requirement.metric!r} was not computed; available: {known}"
-        ) from None
-    test, reason = result.test, ""
-    if comparison.baseline.digest == comparison.candidate.digest:
+            f"gate.require: metric {requirement.metric!r} was not computed; available:"
+            f" {', '.join(results)}"
+        )
+    result, reason = results[requirement.metric], ""
+    test = result.test
+    if same_bytes:
         # The same bytes are exactly as good.
         verdict, passed = Verdict.NOT_WORSE, requirement.must != "improve"
     elif reason := _no_basis(result, policy):

@@ -8,9 +8,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from llmops.errors import UsageError
+from llmops.errors import UsageError, rephrased
 from llmops.files import digest, home
-from llmops.models import versions
+from llmops.gate import schema
+from llmops.gate.policy import decide
+from llmops.gate.schema import EvidenceRecord
+from llmops.models import adapters, bases, versions
 from llmops.records import ModelVersion
 from llmops.records.names import check_alias
 from llmops.store import artifacts, registry, runs
@@ -25,15 +28,16 @@ def promote(uri: str, *, alias: str = "champion") -> str:
 
     Args:
         uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``.
-        alias: The alias to move.
+        alias: The alias to move, which the policy of the evidence names.
 
     Returns:
         The version's immutable URI, ``models:/NAME/VERSION``.
 
     Raises:
-        UsageError: The version has no evidence, the evidence did not pass, or it is stale: the
-            version's bytes or the champion have changed since.
-        NotFoundError: No such version or alias.
+        UsageError: The version has no evidence; the evidence is damaged, contradicts itself, did not
+            pass or names another alias; or it is stale: the version or the champion have changed.
+        IntegrityError: The version's bytes in the store are not those that it was logged with.
+        NotFoundError: No such version or alias, or the alias points to a deleted version.
         StoreError: The MLflow store refuses or does not answer.
 
     Example:
@@ -45,13 +49,15 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     name, version = registry.parse(uri)
     with _locked(name):
         candidate = versions.get_version(name, version)
-        evidence = _evidence(name, version)
+        evidence = _evidence(candidate)
+        _refuse_other_alias(evidence, candidate, alias)
         _refuse_stale(evidence, candidate, alias)
-        if not evidence["passed"]:
+        if not evidence.passed:
             raise UsageError(
-                f"{candidate.uri}: its verdict is {evidence['verdict']}, which the policy does not accept",
+                f"{candidate.uri}: its verdict is {evidence.verdict}, which the policy does not accept",
                 next_command="open the report from the version's page in MLflow",
             )
+        _verify_in_store(candidate)
         registry.set_alias(name, alias, version)
     return candidate.uri
 
@@ -73,41 +79,92 @@ def _locked(name: str) -> Iterator[None]:
         lock.release()
 
 
-def _evidence(name: str, version: str) -> Mapping[str, Any]:
-    """Read the evidence of a version and check its digest."""
-    short = registry.version_tag(name, version, EVIDENCE)
-    run_id = runs.run_with_tag(EVIDENCE, f"{short}%") if short else None
-    if short is None or run_id is None:
+def _again(version: ModelVersion) -> str:
+    return f"llmops gate RECIPE --candidate {version.uri}"
+
+
+def _evidence(candidate: ModelVersion) -> EvidenceRecord:
+    """Read the evidence of a version; check its digest, its schema, and that it agrees with itself."""
+    named = registry.version_tag(candidate.name, candidate.version, EVIDENCE)
+    if named is not None and not runs.EVIDENCE_PREFIX.fullmatch(named):
         raise UsageError(
-            f"models:/{name}/{version}: has no evidence",
-            next_command=f"llmops gate RECIPE --candidate models:/{name}/{version}",
+            f"{candidate.uri}: its tag {EVIDENCE} is {named!r}; expected 12 to 64 hexadecimal digits",
+            next_command=_again(candidate),
         )
-    evidence = artifacts.read_json(run_id, EVIDENCE_FILE)
-    if not digest.of_record(evidence).startswith(short):
+    run_id = runs.run_of_evidence(named) if named else None
+    if named is None or run_id is None:
+        raise UsageError(f"{candidate.uri}: has no evidence", next_command=_again(candidate))
+    record = artifacts.read_json(run_id, EVIDENCE_FILE)
+    if not _is_whole(record, named, run_id):
         raise UsageError(
-            f"models:/{name}/{version}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict"
+            f"{candidate.uri}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict",
+            next_command=_again(candidate),
         )
+    evidence = schema.read(record, f"{candidate.uri}: {EVIDENCE_FILE} of run {run_id}")
+    _refuse_contradiction(evidence, candidate)
     return evidence
 
 
-def _refuse_stale(evidence: Mapping[str, Any], candidate: ModelVersion, alias: str) -> None:
+def _is_whole(record: Mapping[str, Any], named: str, run_id: str) -> bool:
+    """Return whether a record has the digest that the version names and its run has in full."""
+    try:
+        actual = digest.of_record(record)
+    except ValueError:  # NaN or infinity, which no evidence holds
+        return False
+    run = runs.find_run(run_id)
+    tagged = None if run is None else run.data.tags.get(EVIDENCE)
+    return actual.startswith(named) and actual == tagged
+
+
+def _refuse_contradiction(evidence: EvidenceRecord, candidate: ModelVersion) -> None:
+    """Refuse evidence whose outcome does not follow from its own metrics and policy."""
+    same = evidence.baseline.identity == evidence.candidate.identity
+    with rephrased(lambda message: f"{candidate.uri}: damaged evidence: {message}"):
+        found = decide(evidence.metrics, evidence.policy, same_bytes=same)
+    if found != (evidence.checks, evidence.verdict, evidence.passed):
+        raise UsageError(
+            f"{candidate.uri}: the evidence contradicts itself: it says"
+            f" {evidence.verdict}, {_outcome(evidence.passed)}; its metrics and policy say"
+            f" {found.verdict}, {_outcome(found.passed)}",
+            next_command=_again(candidate),
+        )
+
+
+def _outcome(passed: bool) -> str:
+    return "passed" if passed else "not passed"
+
+
+def _refuse_other_alias(evidence: EvidenceRecord, candidate: ModelVersion, alias: str) -> None:
+    """Refuse an alias that the policy does not name."""
+    allowed = evidence.policy.on_pass
+    if alias != allowed:
+        raise UsageError(
+            f"{candidate.uri}: its policy promotes to @{allowed} (gate.on_pass), not to @{alias}",
+            next_command=f"llmops promote {candidate.uri} --alias {allowed}",
+        )
+
+
+def _refuse_stale(evidence: EvidenceRecord, candidate: ModelVersion, alias: str) -> None:
     """Refuse evidence about other bytes, or about another champion than the current one."""
-    again = f"llmops gate RECIPE --candidate {candidate.uri}"
-    judged = evidence["candidate"]
-    if (judged["adapter_digest"], judged["base_digest"]) != (
-        candidate.adapter_digest,
-        candidate.base_digest,
-    ):
-        raise UsageError(f"{candidate.uri}: the evidence is about other bytes", next_command=again)
+    if evidence.candidate.identity != candidate.digest:
+        raise UsageError(
+            f"{candidate.uri}: the evidence is about other bytes", next_command=_again(candidate)
+        )
     current = registry.version_of_alias(candidate.name, alias)
     if current is None:
         return  # no champion would be replaced
     champion = versions.get_version(candidate.name, current)
-    compared = evidence["baseline"]
-    expected = compared["adapter_digest"] or compared["base_digest"]
-    if champion.digest not in (expected, candidate.digest):
+    if champion.digest not in (evidence.baseline.identity, candidate.digest):
         raise UsageError(
-            f"{candidate.uri}: the evidence is stale: it compares with {compared['uri']},"
+            f"{candidate.uri}: the evidence is stale: it compares with {evidence.baseline.uri},"
             f" but @{alias} is {champion.uri} now",
-            next_command=again,
+            next_command=_again(candidate),
         )
+
+
+def _verify_in_store(candidate: ModelVersion) -> None:
+    """Read the version's bytes in the store, from which every machine will load it."""
+    if candidate.adapter_digest is None:
+        bases.verify_in_store(candidate.uri, candidate.base_digest)
+    else:
+        adapters.verify_in_store(candidate.uri, candidate.adapter_digest)

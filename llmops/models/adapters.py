@@ -7,7 +7,8 @@ configuration differs from that of the base. One digest covers both.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,24 @@ def fetch(uri: str, expected: str) -> Path:
     return target
 
 
-def _download(uri: str, expected: str, target: Path) -> None:
+def verify_in_store(uri: str, expected: str) -> None:
+    """Download what a version adds from the store, whatever is cached, and check every byte.
+
+    Args:
+        uri: Where the store has it.
+        expected: Its ``content_digest``.
+
+    Raises:
+        IntegrityError: The bytes in the store have another digest.
+        StoreError: The store refuses or does not answer.
+    """
+    with _from_store(uri, expected):
+        pass
+
+
+@contextmanager
+def _from_store(uri: str, expected: str) -> Iterator[Path]:
+    """Yield a folder with what a version adds, downloaded from the store and checked."""
     with staging() as folder:
         downloaded = Path(artifacts.download(uri, str(folder)))
         staged = folder / "version"
@@ -130,6 +148,11 @@ def _download(uri: str, expected: str, target: Path) -> None:
             if (downloaded / name).is_dir():
                 (downloaded / name).rename(staged / name)
         verify(staged, expected, uri)
+        yield staged
+
+
+def _download(uri: str, expected: str, target: Path) -> None:
+    with _from_store(uri, expected) as staged:
         try:
             staged.rename(target)
         except OSError:

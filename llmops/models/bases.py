@@ -10,22 +10,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError, NotFoundError
+from llmops.errors import IntegrityError, NotFoundError, UsageError
 from llmops.files import digest, home
 from llmops.files.staging import lock, staging
-from llmops.models import hub, safety, stored
+from llmops.models import hub, safety, stored, versions
 from llmops.models.pin import Pin
 from llmops.records import BaseModel
-from llmops.store import artifacts, registry, tags
+from llmops.store import artifacts, registry
 
 MODEL_FOLDER = "model"
 """Folder in a logged base or full model that holds its files."""
 MANIFEST = ".manifest.json"
 """File in a cached model: its origin, and size and modification time of each of its files."""
+DAMAGED = "log the model again: {} is damaged in the store"
 ROOTS = "LLMOPS_BASES"
 """Environment variable: folders of base models, separated as in ``PATH``."""
 
@@ -72,7 +74,7 @@ def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = No
     if location is not None:
         return at(Path(location).expanduser(), base_digest)
     directory = cache_dir(base_digest)
-    version = registry.find_base(base_digest=base_digest)
+    version = registered(base_digest)
     if not directory.is_dir():
         with lock(f"base-{base_digest}"):  # of several processes, one downloads it
             if not directory.is_dir():
@@ -92,9 +94,37 @@ def origin_of(base_digest: str) -> str | None:
 
 
 def find(name: str) -> BaseModel | None:
-    """Fetch the registered base with this name; return ``None`` if there is none."""
-    version = registry.find_base(name=name)
-    return None if version is None else fetch(version.tags[tags.BASE_DIGEST])
+    """Fetch the registered base with this name; return ``None`` if there is none.
+
+    Raises:
+        IntegrityError: The tags of the newest version contradict its pin.
+    """
+    version = next(iter(registry.tagged_bases(name=name)), None)
+    return None if version is None else fetch(digest_of(version))
+
+
+def registered(base_digest: str) -> Any | None:
+    """Return MLflow's record of the newest registered base with these bytes, ``None`` without one.
+
+    A version whose pin does not confirm its tags is passed over.
+    """
+    for version in registry.tagged_bases(base_digest=base_digest):
+        with suppress(IntegrityError, NotFoundError, UsageError):
+            digest_of(version)
+            return version
+    return None
+
+
+def digest_of(version: Any) -> str:
+    """Return the digest of a registered base, from its pin.
+
+    Args:
+        version: MLflow's record of the version.
+
+    Raises:
+        IntegrityError: Its tags contradict its pin, or the pin is damaged.
+    """
+    return versions.pinned_version(version.name, str(version.version))[1].digest
 
 
 def verify(directory: Path, base_digest: str, *, every_byte: bool = False) -> None:
@@ -143,12 +173,34 @@ def _get(base_digest: str, version: Any | None, pin: Pin | None) -> None:
 
 
 def _download(uri: str, base_digest: str) -> None:
-    with staging() as folder:
-        staged = Path(artifacts.download(uri, str(folder))) / MODEL_FOLDER
-        safety.check_inside(staged)
-        _check(staged, base_digest, f"log the model again: {uri} is damaged in the store")
+    with _from_store(uri, base_digest) as staged:
         origin = stored.read_pin(uri).origin
         keep(staged, origin=origin)
+
+
+def verify_in_store(uri: str, base_digest: str) -> None:
+    """Download a full model or base from the store, whatever is cached, and check every byte.
+
+    Raises:
+        IntegrityError: The bytes in the store have another digest.
+        StoreError: The store refuses or does not answer.
+    """
+    with _from_store(uri, base_digest):
+        pass
+
+
+@contextmanager
+def _from_store(uri: str, base_digest: str) -> Iterator[Path]:
+    """Yield a model that was downloaded from the store and checked."""
+    with staging() as folder:
+        staged = Path(artifacts.download(uri, str(folder))) / MODEL_FOLDER
+        if not staged.is_dir():
+            raise IntegrityError(
+                f"{uri}: no {MODEL_FOLDER}/ in the store", next_command=DAMAGED.format(uri)
+            )
+        safety.check_inside(staged)
+        _check(staged, base_digest, DAMAGED.format(uri))
+        yield staged
 
 
 def copy(source: Path, folder: Path) -> Path:

@@ -20,7 +20,7 @@ from llmops.files import home, staging
 from llmops.files.staging import Leftover
 from llmops.models import bases
 from llmops.progress import say
-from llmops.store import unfinished
+from llmops.store import open_runs, unfinished
 
 SECONDS_A_DAY = 86_400.0
 
@@ -66,14 +66,28 @@ def garbage() -> list[Leftover]:
     return staging.leftovers()
 
 
+def described(leftover: Leftover) -> str:
+    """Return what a killed process left: its folder, and what its notes name elsewhere."""
+    notes = leftover.notes
+    elsewhere = (
+        ("token", "tracking", "logged model"),
+        (open_runs.TOKEN, open_runs.TRACKING, "open run"),
+    )
+    parts = [
+        f", and its {what} in {notes[place]}" for key, place, what in elsewhere if key in notes
+    ]
+    return f"{leftover.folder}{''.join(parts)}"
+
+
 def collect(leftover: Leftover) -> list[str]:
     """Remove what a killed process left: its folder, and whatever else its notes list.
 
     Returns:
-        A description of each thing that was removed.
+        A description of each thing that was removed or ended.
 
     Raises:
-        StoreError: A logged model cannot be removed; its note is kept for the next attempt.
+        StoreError: A logged model cannot be removed, or a run not be ended; the note is kept for the
+            next attempt.
     """
     notes, removed = leftover.notes, [str(leftover.folder)]
     for path in (Path(notes[key]) for key in ("partial", "written") if key in notes):
@@ -82,6 +96,7 @@ def collect(leftover: Leftover) -> list[str]:
             removed.append(str(path))
             with suppress(OSError):  # MLflow's temporary folder around it, empty now
                 path.parent.rmdir()
+    removed += open_runs.end_noted(notes)
     mark = unfinished.noted(notes)
     if mark is not None:
         removed += unfinished.undo(mark)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmops.errors import IntegrityError, NotFoundError
-from llmops.models import adapters, bases, training_run, vllm_limits
+from llmops.models import adapters, bases, training_run, versions, vllm_limits
 from llmops.models.pin import Pin
 from llmops.models.stored import ModelArtifacts, SavedModel
 from llmops.records.lineage import Adapter, Base, Lineage
@@ -56,6 +56,8 @@ def lineage(uri: str, copy: SavedModel | None = None) -> Lineage:
     uri, version = _located(uri)
     stored = copy or ModelArtifacts(uri)
     pin, model_id = stored.pin()
+    if version is not None:
+        versions.check_tags(version, pin)
     model = runs.find_logged_model(model_id) if model_id else None
     run_id = (version and version.run_id) or (model and model.source_run_id)
     run = runs.find_run(run_id) if run_id else None
@@ -74,7 +76,7 @@ def lineage(uri: str, copy: SavedModel | None = None) -> Lineage:
         data_digest=tags.get(DATA_DIGEST),
         recipe_digest=tags.get(RECIPE_DIGEST),
         run=training_run.training(run_id, run) if run_id else None,
-        evidence=training_run.evidence(version.tags) if version else None,
+        evidence=training_run.evidence(version.tags, pin) if version else None,
         requirements=_requirements(stored),
     )
 
@@ -85,14 +87,14 @@ def _located(uri: str) -> tuple[str, Any | None]:
         if runs.find_logged_model(logged[1]) is None:
             raise NotFoundError(f"{uri}: no such logged model", next_command="llmops doctor")
         return uri, None
-    base = registry.find_base(name=uri) if MODEL_NAME.fullmatch(uri) else None
+    base = next(iter(registry.tagged_bases(name=uri)), None) if MODEL_NAME.fullmatch(uri) else None
     name, number = (base.name, str(base.version)) if base else registry.parse(uri)
     version = registry.version_record(name, number)
     return f"models:/{name}/{version.version}", version
 
 
 def _base(pin: Pin) -> Base:
-    version = registry.find_base(base_digest=pin.digest)
+    version = bases.registered(pin.digest)
     uri = f"models:/{version.name}/{version.version}" if version else None
     return Base(
         name=pin.base,

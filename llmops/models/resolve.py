@@ -89,7 +89,7 @@ def of_model_dir(model_dir: Path, options: LoadOptions = NO_OPTIONS) -> ModelFil
 
 def _registered(name: str, version: str, options: LoadOptions) -> ModelFiles:
     record, pinned = versions.pinned_version(name, version)
-    if registry.is_base(name, version):
+    if versions.is_base(registry.version_record(name, version)):
         return of_base(bases.fetch(record.base_digest, location=options.base))
     return _stored(f"v{version}", record.uri, pinned, options, record.model_id, record.run_id)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from llmops.errors import NotFoundError, UsageError
+from llmops.files.staging import staging
 from llmops.models import pin as pins
 from llmops.models.pin import Pin
 from llmops.store.artifacts import quietly
@@ -67,11 +67,8 @@ class ModelArtifacts:
 
     @contextmanager
     def _fetched(self, *paths: str) -> Iterator[list[Path]]:
-        with (
-            quietly(f"reading {self.uri}"),
-            tempfile.TemporaryDirectory(prefix="llmops-") as folder,
-        ):
-            yield [Path(self._repository.download_artifacts(path, folder)) for path in paths]
+        with quietly(f"reading {self.uri}"), staging() as folder:
+            yield [Path(self._repository.download_artifacts(path, str(folder))) for path in paths]
 
 
 @contextmanager

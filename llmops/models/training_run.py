@@ -6,16 +6,25 @@ pages of MLflow's UI.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, TypeVar
 
+from llmops.errors import LlmopsError
+from llmops.models.pin import Pin
 from llmops.records.lineage import Dataset, Evidence, Run
 from llmops.store import artifacts, connection, runs
-from llmops.store.tags import DELTA, EVIDENCE, GIT_COMMIT, RECIPE_FILE, VERDICT, VERSUS
+from llmops.store.tags import (
+    DELTA,
+    EVIDENCE,
+    EVIDENCE_FILE,
+    GIT_COMMIT,
+    RECIPE_FILE,
+    VERDICT,
+    VERSUS,
+)
 
 PARAMS = ("method", "epochs", "max_steps", "batch_size", "learning_rate", "max_length", "seed")
 METRICS = ("validation/loss", "train/loss", "train/tokens", "train/seconds")
@@ -23,7 +32,6 @@ MOST = 8
 """Maximum number of parameters, and of metrics, kept from a run that has none of the named."""
 COMMITS = (GIT_COMMIT, "mlflow.source.git.commit")
 
-_HEX = re.compile(r"[0-9a-f]{8,64}")
 Value = TypeVar("Value")
 
 
@@ -54,12 +62,17 @@ def training(run_id: str, run: Any | None) -> Run:
     )
 
 
-def evidence(tags: Mapping[str, str]) -> Evidence | None:
-    """Return the evidence that a version's tags name, ``None`` if no gate ever judged it."""
+def evidence(tags: Mapping[str, str], pin: Pin) -> Evidence | None:
+    """Return the evidence that a version's tags name, ``None`` if no gate ever judged it.
+
+    Args:
+        tags: Tags of the version.
+        pin: The version's pin, with the bytes that it has now.
+    """
     if VERDICT not in tags:
         return None
     short = tags.get(EVIDENCE, "")
-    run_id = runs.run_with_tag(EVIDENCE, f"{short}%") if _HEX.fullmatch(short) else None
+    run_id = runs.run_of_evidence(short)
     run = runs.find_run(run_id) if run_id else None
     return Evidence(
         verdict=tags[VERDICT],
@@ -69,7 +82,18 @@ def evidence(tags: Mapping[str, str]) -> Evidence | None:
         run_id=run_id,
         link=_page(run) if run else None,
         when=time(run.info.start_time) if run else None,
+        other_bytes=_is_about_other_bytes(run_id, pin) if run_id else None,
     )
+
+
+def _is_about_other_bytes(run_id: str, pin: Pin) -> bool | None:
+    """Return whether a run's evidence names other bytes than a pin; ``None`` if it is unreadable."""
+    try:
+        judged = artifacts.read_json(run_id, EVIDENCE_FILE)["candidate"]
+        found = (judged["base_digest"], judged["adapter_digest"])
+    except (LlmopsError, ValueError, KeyError, TypeError):
+        return None
+    return found != (pin.digest, pin.adapter_digest)
 
 
 def time(milliseconds: int | None) -> str | None:

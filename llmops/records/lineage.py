@@ -64,6 +64,8 @@ class Evidence:
         run_id: MLflow run of the comparison.
         link: Page of that run in MLflow.
         when: Time of the comparison, UTC, ISO 8601.
+        other_bytes: Whether it is about other bytes than the version has now; ``None`` if the
+            evidence cannot be read.
     """
 
     verdict: str
@@ -73,6 +75,7 @@ class Evidence:
     run_id: str | None
     link: str | None
     when: str | None
+    other_bytes: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

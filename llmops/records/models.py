@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+
+def identity(base_digest: str, adapter_digest: str | None) -> str:
+    """Return the digest that identifies what answers: of the base, or of base and adapter together.
+
+    The same adapter over another base is another model.
+
+    Args:
+        base_digest: SHA-256 of the base, or of the full model.
+        adapter_digest: SHA-256 of the adapter; ``None`` without an adapter.
+    """
+    if adapter_digest is None:
+        return base_digest
+    return hashlib.sha256(f"{base_digest}\n{adapter_digest}".encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -81,8 +96,8 @@ class ModelVersion:
 
     @property
     def digest(self) -> str:
-        """Digest that identifies the version: of its adapter, else of its base."""
-        return self.adapter_digest or self.base_digest
+        """Digest that identifies the version: of base and adapter together."""
+        return identity(self.base_digest, self.adapter_digest)
 
 
 @dataclass(frozen=True)
@@ -114,8 +129,8 @@ class ModelFiles:
 
     @property
     def digest(self) -> str:
-        """Digest that identifies the side: of its adapter, else of its base."""
-        return self.adapter_digest or self.base.digest
+        """Digest that identifies the side: of base and adapter together."""
+        return identity(self.base.digest, self.adapter_digest)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def version_tags(comparison: Comparison, decision: Decision) -> dict[str, str]:
         decision: Decision of the gate.
 
     Returns:
-        Tag → value in the order in which to set them, short enough for MLflow's table.
+        Tag → value in the order in which to set them, short enough for MLflow's table. The last
+        names the evidence, and allows a promotion.
 
     Example:
         from llmops.report import version_tags

@@ -104,6 +104,7 @@ def _side(side: Side) -> dict[str, object]:
         "uri": side.uri,
         "digest": side.digest,
         "base_digest": side.base.digest if side.base else None,
+        "adapter_digest": side.adapter_digest,
         "model_id": side.model_id,
     }
 

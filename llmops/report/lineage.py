@@ -213,6 +213,7 @@ def _judged(lineage: Lineage) -> list[Fact]:
         evidence.delta,
         evidence.digest and f"digest {evidence.digest[:DIGITS]}",
         *_moment(evidence.when),
+        evidence.other_bytes and "ABOUT OTHER BYTES than the version has now",
     ]
     return [Fact("evidence", [part for part in parts if part])]
 

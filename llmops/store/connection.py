@@ -147,6 +147,14 @@ def use_experiment(name: str) -> str:
         return str(experiment.experiment_id)
 
 
+def absolute(uri: str) -> str:
+    """Return a store's URI that means the same in every working directory."""
+    place = uri.removeprefix("sqlite:///")
+    if place in (uri, "", ":memory:") or os.path.isabs(place):
+        return uri
+    return f"sqlite:///{Path(place).resolve()}"
+
+
 def ui(path: str) -> str:
     """Return the address of a page of MLflow's UI, without credentials.
 

@@ -5,13 +5,16 @@ Every function raises ``StoreError`` when the store refuses or cannot be reached
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.records.names import MODEL_NAME
 from llmops.store.connection import client, store_errors
 from llmops.store.tags import BASE_DIGEST, KIND, NOTE
+
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""Error codes with which MLflow says that a model, version or alias does not exist."""
 
 
 def parse(uri: str) -> tuple[str, str]:
@@ -61,15 +64,41 @@ def latest_version(name: str) -> str:
 
 
 def version_of_alias(name: str, alias: str) -> str | None:
-    """Return the version that an alias points to, ``None`` if model or alias does not exist."""
+    """Return the version that an alias points to, ``None`` if model or alias does not exist.
+
+    Raises:
+        NotFoundError: The alias points to a version that was deleted.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
         return str(client().get_model_version_by_alias(name, alias).version)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise StoreError(f"alias {name}@{alias}: {error.message}") from error
+        if error.error_code not in ABSENT:
+            raise StoreError(f"alias {name}@{alias}: {error.message}") from error
+    gone = _target_of_alias(name, alias)
+    if gone is None:
+        return None
+    raise NotFoundError(
+        f"models:/{name}@{alias}: points to version {gone}, which was deleted",
+        next_command="remove the alias: python -c 'import mlflow;"
+        f' mlflow.MlflowClient().delete_registered_model_alias("{name}", "{alias}")\'',
+    )
+
+
+def _target_of_alias(name: str, alias: str) -> str | None:
+    """Return the version number that the registered model notes for an alias."""
+    from mlflow.exceptions import MlflowException
+
+    with store_errors(f"alias {name}@{alias}"):
+        try:
+            aliases = client().get_registered_model(name).aliases
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise
+    version = aliases.get(alias)
+    return None if version is None else str(version)
 
 
 def version_record(name: str, version: str) -> Any:
@@ -83,7 +112,7 @@ def version_record(name: str, version: str) -> Any:
     try:
         return client().get_model_version(name, version)
     except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code in ABSENT:
             raise NotFoundError(
                 f"models:/{name}/{version}: no such version in {client().tracking_uri}",
                 next_command="llmops doctor",
@@ -91,28 +120,24 @@ def version_record(name: str, version: str) -> Any:
         raise StoreError(f"models:/{name}/{version}: {error.message}") from error
 
 
-def find_base(*, name: str | None = None, base_digest: str | None = None) -> Any | None:
-    """Return the newest registered base model with this name or digest, ``None`` if there is none."""
+def tagged_bases(*, name: str | None = None, base_digest: str | None = None) -> list[Any]:
+    """Return MLflow's records of the versions that are tagged as base models, the newest first.
+
+    A tag only helps to find a base; ``models.bases.registered`` confirms it by its pin.
+
+    Args:
+        name: Only versions of this registered model.
+        base_digest: Only versions with this tag ``llmops.base_digest``.
+    """
     condition = f"tags.`{KIND}` = 'base'"
     if name is not None:
         condition += f" and name = '{name}'"
     if base_digest is not None:
         condition += f" and tags.`{BASE_DIGEST}` = '{base_digest}'"
-    with store_errors("searching for the base model"):
+    with store_errors("searching for base models"):
         versions = client().search_model_versions(condition)
     ready = [version for version in versions if version.status == "READY"]
-    return max(ready, key=lambda version: int(version.version), default=None)
-
-
-def is_base(name: str, version: str) -> bool:
-    """Return whether a version is a base model."""
-    return str(version_record(name, version).tags.get(KIND)) == "base"
-
-
-def list_bases() -> list[Any]:
-    """Return MLflow's records of all registered base models."""
-    with store_errors("listing base models"):
-        return list(client().search_model_versions(f"tags.`{KIND}` = 'base'"))
+    return sorted(ready, key=lambda version: int(version.version), reverse=True)
 
 
 def version_of_run(name: str, run_id: str) -> str | None:
@@ -140,6 +165,15 @@ def annotate_version(name: str, version: str, tags: Mapping[str, str]) -> None:
     with store_errors(f"tags of models:/{name}/{version}"):
         for key, value in tags.items():
             client().set_model_version_tag(name, version, key, value)
+
+
+def remove_version_tags(name: str, version: str, keys: Sequence[str]) -> None:
+    """Remove those of the tags that a version has, in the given order."""
+    present = version_record(name, version).tags
+    with store_errors(f"tags of models:/{name}/{version}"):
+        for key in keys:
+            if key in present:
+                client().delete_model_version_tag(name, version, key)
 
 
 def annotate_model(name: str, key: str, value: str) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from llmops.store.connection import client, store_errors
+from llmops.store.tags import EVIDENCE
+
+EVIDENCE_PREFIX = re.compile(r"[0-9a-f]{12,64}")
+"""Tag ``llmops.evidence`` of a version: the first digits of its evidence's digest."""
 
 
 @contextlib.contextmanager
@@ -30,11 +35,23 @@ def rename_run(run_id: str, name: str) -> None:
         client().update_run(run_id, name=name)
 
 
-def run_with_tag(key: str, pattern: str) -> str | None:
-    """Return the id of the newest run, in any experiment, whose tag matches a ``LIKE`` pattern."""
-    with store_errors(f"searching for a run with the tag {key}"):
+def run_of_evidence(prefix: str) -> str | None:
+    """Return the newest run, in any experiment, whose evidence has a digest with this beginning.
+
+    Args:
+        prefix: At least 12 hexadecimal digits.
+
+    Returns:
+        The run's id; ``None`` if there is none, or if the prefix is no such digits, which would be a
+        pattern for the store.
+    """
+    if not EVIDENCE_PREFIX.fullmatch(prefix):
+        return None
+    with store_errors(f"searching for a run with the tag {EVIDENCE}"):
         experiments = [experiment.experiment_id for experiment in client().search_experiments()]
-        runs = client().search_runs(experiments, f"tags.`{key}` LIKE '{pattern}'", max_results=1)
+        runs = client().search_runs(
+            experiments, f"tags.`{EVIDENCE}` LIKE '{prefix}%'", max_results=1
+        )
     return str(runs[0].info.run_id) if runs else None
 
 

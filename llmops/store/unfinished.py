@@ -14,7 +14,7 @@ from typing import Any
 
 from llmops.errors import StoreError, masked
 from llmops.files import staging
-from llmops.store.connection import store_errors
+from llmops.store.connection import absolute, store_errors
 from llmops.store.tags import UNFINISHED
 
 
@@ -60,7 +60,9 @@ def begin(experiment_id: str, name: str | None) -> Mark:
     import mlflow
 
     token = uuid.uuid4().hex
-    tracking, registry = masked(mlflow.get_tracking_uri()), masked(mlflow.get_registry_uri())
+    tracking, registry = (
+        masked(absolute(uri)) for uri in (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+    )
     mark = Mark(token, experiment_id, tracking, registry, name or "")
     staging.note(**asdict(mark))
     return mark

@@ -21,6 +21,7 @@ import mlflow
 import pytest
 
 import llmops
+from llmops.records.models import identity
 
 TESTS = next(folder for folder in Path(__file__).resolve().parents if folder.name == "tests")
 FIXTURE = TESTS / "fixtures" / "old_store"
@@ -103,6 +104,22 @@ def shared(found: Any, known: Any) -> Any:
 
 def assert_as_known(found: Any, known: Any) -> None:
     assert shared(found, known) == shared(known, known)
+
+
+def with_identities(known: dict[str, Any]) -> dict[str, Any]:
+    """A comparison whose sides have the digest of base and adapter together, as of today.
+
+    The older state identified a side by its adapter alone, whatever its base.
+    """
+    sides = {which: known[which] for which in ("baseline", "candidate")}
+    return known | {
+        which: side
+        | {
+            "digest": identity(side["base_digest"], side["digest"]),
+            "adapter_digest": side["digest"],
+        }
+        for which, side in sides.items()
+    }
 
 
 def compared() -> subprocess.CompletedProcess[str]:
@@ -198,18 +215,21 @@ def test_every_byte_of_the_bases_is_what_was_pinned(old: Path) -> None:
 def test_answers_of_a_cache_without_seals_are_generated_once_more(old: Path) -> None:
     before = results(old)
     again = compared()
-    assert_as_known(told(again), expected()["comparison"])
+    assert_as_known(told(again), with_identities(expected()["comparison"]))
     assert "cached results were not written by this llmops" in again.stderr
     assert "generate:" in again.stderr
     # No --suite: the gate takes the held-out prompts that the training run kept
     recipe = str(old / "recipe.yaml")
     judged = command("gate", recipe, "--candidate", SECOND, "--output", "json")
-    known = {**expected()["gate"], "decision": dict(expected()["gate"]["decision"])}
+    known = {
+        **with_identities(expected()["gate"]),
+        "decision": dict(expected()["gate"]["decision"]),
+    }
     del known["decision"]["evidence_digest"]  # it covers the id of the comparison's run
     assert_as_known(told(judged), known)
     assert results(old).keys() == before.keys(), "the same keys: nothing is stored twice"
     third = compared()
-    assert_as_known(told(third), expected()["comparison"])
+    assert_as_known(told(third), with_identities(expected()["comparison"]))
     assert not any(word in third.stderr for word in ("generate:", "score:", "warning:"))
 
 
@@ -222,7 +242,7 @@ def test_an_old_cache_that_was_edited_decides_nothing(old: Path) -> None:
             )
             cached.execute("update result set value = ? where key = ?", (json.dumps(made_up), key))
         cached.commit()
-    assert_as_known(told(compared()), expected()["comparison"])
+    assert_as_known(told(compared()), with_identities(expected()["comparison"]))
 
 
 def test_the_old_evidence_promotes(old: Path) -> None:

@@ -10,13 +10,13 @@ import psutil
 import pytest
 
 from llmops import pipeline
+from llmops.cli.run import text
 from llmops.compare import load_suite
 from llmops.errors import UsageError
 from llmops.files import home
 from llmops.gate import promote
 from llmops.recipe.load import load_recipe
 from llmops.recipe.schema import Recipe
-from llmops.records import Verdict
 from llmops.store import connection, registry
 
 
@@ -48,9 +48,17 @@ def test_the_loop_runs_twice_and_the_second_meets_the_first(store: str, own_reci
 
     again = pipeline.run(load_recipe(own_recipe, ["train.learning_rate=5.0e-3"]))
     assert again.version.adapter_digest == second.version.adapter_digest, "training is repeatable"
-    if second.decision.passed:
-        assert again.decision.verdict == Verdict.NOT_WORSE
-        assert "the same bytes" in again.comparison.notes[0]
+    assert second.passed
+    assert (again.comparison, again.decision, again.answer) == (None, None, None)
+    assert (again.version.uri, again.baseline, again.exit_code) == (
+        "models:/own/3",
+        "models:/own/2",
+        0,
+    )
+    assert registry.version_of_alias("own", "champion") == "2"
+    shown = text(again, {})
+    assert "none: models:/own/3 has the same bytes as models:/own/2" in shown
+    assert "@champion did not move" in shown
     _assert_nothing_runs_or_stays()
 
 

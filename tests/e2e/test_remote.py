@@ -18,8 +18,9 @@ from versions import log_version
 
 from llmops import flavor
 from llmops.errors import NotFoundError
+from llmops.models import bases
 from llmops.models.resolve import resolve
-from llmops.store import connection, registry
+from llmops.store import connection
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -103,7 +104,7 @@ def test_versions_and_their_copies_load_on_another_machine(
     shared = client.copy_model_version("models:/tiny/1", "shared-tiny")
     client.delete_registered_model("tiny")
     shutil.rmtree(tmp_path / "home", ignore_errors=True)
-    found = registry.find_base(base_digest=base.digest)
+    found = bases.registered(base.digest)
     assert found is not None
     assert (found.name, str(found.version)) == ("shared-tiny", str(shared.version))
     logits, _, used = loaded_elsewhere(uri, tmp_path / "fourth")

@@ -21,7 +21,7 @@ from versions import log_version, logged_models, registered
 from llmops import flavor
 from llmops.cli.main import cli
 from llmops.files import home
-from llmops.models import versions
+from llmops.models import bases, versions
 from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
 from llmops.report import markdown
@@ -92,10 +92,10 @@ def test_a_base_is_registered_once_and_found_by_its_digest(
 ) -> None:
     assert flavor.add_base(tiny_model, "other-name").uri == base.uri
     assert registered() == ["tiny/1"]
-    found = registry.find_base(base_digest=base.digest)
+    found = bases.registered(base.digest)
     assert (found.name, str(found.version)) == ("tiny", "1")
-    assert registry.find_base(base_digest="0" * 64) is None
-    assert registry.find_base(name="tiny").tags[tags.BASE_DIGEST] == base.digest
+    assert bases.registered("0" * 64) is None
+    assert bases.find("tiny").digest == base.digest
 
 
 def test_versions_aliases_tags_and_descriptions(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 import mlflow
 from report_records import comparison
 
@@ -9,6 +13,8 @@ from llmops.gate import gate, record
 from llmops.models.resolve import resolve
 from llmops.recipe.schema import Gate
 from llmops.records import Comparison, Decision
+from llmops.store import connection, registry
+from llmops.store.tags import EVIDENCE_FILE
 
 PASSED = Gate.model_validate(
     {"require": [{"metric": "token_f1", "must": "improve"}], "min_prompts": 50}
@@ -40,3 +46,14 @@ def judged(
     decision = gate(made, policy)
     record(made, decision)
     return made, decision
+
+
+def champion() -> str | None:
+    return registry.version_of_alias("bot", "champion")
+
+
+def forge(run_id: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Rewrites the evidence in its run, as somebody with access to the store could."""
+    evidence = mlflow.artifacts.load_dict(f"runs:/{run_id}/{EVIDENCE_FILE}")
+    change(evidence)
+    connection.client().log_text(run_id, json.dumps(evidence), EVIDENCE_FILE)

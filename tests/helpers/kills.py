@@ -1,4 +1,4 @@
-"""A log that is killed at a chosen moment."""
+"""A log, and the writes of a gate, that are killed at a chosen moment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from mlflow import MlflowClient
+
 from llmops.files import home
+
+WRITES = (
+    *("log_text", "set_tag", "delete_tag", "set_logged_model_tags", "update_model_version"),
+    *("set_model_version_tag", "delete_model_version_tag", "set_registered_model_tag"),
+)
+"""Methods of MLflow's client with which a gate writes its record."""
 
 KILLED_AT = """
 import os, signal, sys
@@ -47,3 +57,28 @@ def killed(where: str, adapter: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
     for lock in home.folder("staging").glob("*.lock"):
         os.utime(lock, (time.time() - 60, time.time() - 60))
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: no handler of errors catches it."""
+
+
+def killed_at(patch: pytest.MonkeyPatch, number: int, work: Callable[[], object]) -> int:
+    """Runs ``work`` and kills it before its n-th write; returns the number of writes."""
+    count = 0
+
+    def counting(real: Callable[..., object]) -> Callable[..., object]:
+        def write(*arguments: object, **options: object) -> object:
+            nonlocal count
+            count += 1
+            if count == number:
+                raise Killed
+            return real(*arguments, **options)
+
+        return write
+
+    with patch.context() as patched:
+        for name in WRITES:
+            patched.setattr(MlflowClient, name, counting(getattr(MlflowClient, name)))
+        work()
+    return count

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mlflow
-from tiny_models import build_tiny_adapter
+from tiny_models import build_tiny_adapter, build_tiny_model
 from versions import log_version
 
+from llmops import flavor
 from llmops.recipe.load import load_recipe
 from llmops.recipe.schema import Recipe
-from llmops.records import ModelVersion
+from llmops.records import BaseModel, ModelVersion
 
 TRAINED = [f"Join the parts of pathname number {i} and return the whole." for i in range(6)]
 HELD_OUT = [f"{'w' * i} {i} Split a pathname {i}." for i in range(1, 13)]
@@ -47,6 +48,11 @@ def log_trained(
 
 def another_adapter(base: Path, folder: Path, seed: int = 5) -> Path:
     return build_tiny_adapter(base, folder / f"adapter{seed}", seed=seed)
+
+
+def other_base(folder: Path) -> BaseModel:
+    """Another base of the name ``tiny``: the same layout, other weights."""
+    return flavor.add_base(build_tiny_model(folder / "other", seed=9), "tiny")
 
 
 TINY = """\

@@ -11,7 +11,7 @@ from llmops.errors import DataError
 from llmops.records import Example, Row, Suite
 
 FEWEST = 2
-"""Minimum number of prompts that must be left."""
+"""Number of prompts that must be left for any comparison."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,17 @@ class Exclusion:
     notes: tuple[str, ...]
 
 
-def exclude_trained(checks: Iterable[TrainedOn], suite: Suite) -> Exclusion:
+def exclude_trained(checks: Iterable[TrainedOn], suite: Suite, *, fewest: int = 0) -> Exclusion:
     """Set aside the prompts that any side was trained on, the baseline included.
 
     Args:
         checks: Results of ``check_sides``, one for each version.
         suite: Prompts to ask.
+        fewest: Number of prompts that a verdict needs, such as ``gate.min_prompts``.
 
     Raises:
-        DataError: Fewer than two prompts are left.
+        DataError: So many prompts are set aside that fewer than two are left, or fewer than
+            ``fewest``.
     """
     trained: set[str] = set()
     notes = []
@@ -46,11 +48,17 @@ def exclude_trained(checks: Iterable[TrainedOn], suite: Suite) -> Exclusion:
         if check.leaks is None or check.leaks:
             notes.append(leakage_note(check.uri, check.leaks, len(suite.examples)))
     fresh = tuple(example for example in suite.examples if example.id not in trained)
-    if trained and len(fresh) < FEWEST:
-        raise DataError(
-            f"suite {suite.path or suite.name}: {notes[0]}; too few prompts are left to compare",
-            next_command="use held-out prompts, such as the test split of the recipe",
-        )
+    if trained:
+        # A suite that is too small without leaks, too, is judged, and decides nothing.
+        needed = max(FEWEST, fewest) if len(suite.examples) >= fewest else FEWEST
+        if len(fresh) < needed:
+            raise DataError(
+                f"suite {suite.path or suite.name}: {notes[0]}; too few prompts are left to compare:"
+                f" {len(fresh)}, needed: {needed}",
+                next_command="use held-out prompts, such as the test split of the recipe",
+            )
+        if fewest:
+            notes.append(f"{len(fresh)} of {len(suite.examples)} prompts count for the verdict")
     rest = tuple(example for example in suite.examples if example.id in trained)
     return Exclusion(fresh, rest, tuple(notes))
 

@@ -23,13 +23,10 @@ class TrainedOn:
         uri: URI of the version.
         leaks: Example id → how it occurs in the training data; ``None`` if the training data are
             unknown.
-        verbatim: Ids of the leaks whose last message equals a training prompt, except for
-            surrounding white space.
     """
 
     uri: str
     leaks: Mapping[str, Leak] | None
-    verbatim: tuple[str, ...] = ()
 
 
 def check_sides(sides: Sequence[Side], suite: Suite) -> dict[str, TrainedOn]:
@@ -54,14 +51,7 @@ def trained_on(side: ModelFiles, suite: Suite) -> TrainedOn:
     texts = training_texts(side)
     if texts is None:
         return TrainedOn(side.uri, None)
-    leaks = leaked(chain(texts.prompts, texts.completions), suite.examples)
-    prompts = {prompt.strip() for prompt in texts.prompts}
-    verbatim = tuple(
-        example.id
-        for example in suite.examples
-        if example.id in leaks and example.messages[-1]["content"].strip() in prompts
-    )
-    return TrainedOn(side.uri, leaks, verbatim)
+    return TrainedOn(side.uri, leaked(chain(texts.prompts, texts.completions), suite.examples))
 
 
 def _is_trained(side: Side) -> TypeGuard[ModelFiles]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmops.files import jsonl
+from llmops.files.staging import staging
 from llmops.records import ModelFiles
 from llmops.store import artifacts
 from llmops.store.connection import client, store_errors
@@ -40,8 +40,8 @@ def training_texts(files: ModelFiles) -> TrainingTexts | None:
     """
     if files.run_id is None or TRAIN_SPLIT not in _logged(files.run_id):
         return None
-    with tempfile.TemporaryDirectory(prefix="llmops-") as folder:
-        path = artifacts.download(f"runs:/{files.run_id}/{TRAIN_SPLIT}", folder)
+    with staging() as folder:
+        path = artifacts.download(f"runs:/{files.run_id}/{TRAIN_SPLIT}", str(folder))
         try:
             rows = jsonl.read(Path(path))
             prompts = tuple(str(row["prompt"]) for row in rows)

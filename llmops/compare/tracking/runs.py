@@ -12,7 +12,7 @@ from llmops.compare.tracking.traces import log_traces
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, Side, Suite
 from llmops.report import SIDE_BY_SIDE, publish
-from llmops.store import connection, tags
+from llmops.store import connection, open_runs, tags
 
 ANSWERS = "answers.json"
 """File of the table of a side's answers and scores, in each child run."""
@@ -50,7 +50,7 @@ def comparison_runs(
     first = comparisons[0]
     candidates = ", ".join(comparison.candidate.label for comparison in comparisons)
     title = f"{candidates} vs {first.baseline.label}"
-    with _open_run(title) as parent:
+    with open_runs.open_run(title[:TITLE], {tags.KIND: "ab"}) as parent:
         with connection.store_errors("logging the comparison"):
             children = _log(comparisons, suite, parameters, parent.run_id, traces=traces)
         yield tuple(
@@ -76,23 +76,6 @@ def publish_reports(comparisons: Sequence[Comparison]) -> None:
     for comparison in comparisons:
         single = len(comparisons) == 1
         publish(comparison.run_id if single else comparison.child_run_ids[1], comparison)
-
-
-@contextmanager
-def _open_run(title: str) -> Iterator[Any]:
-    """Start the parent run and end it with the block: FINISHED, or FAILED if the block raises."""
-    import mlflow
-
-    with connection.store_errors("logging the comparison"):
-        within = mlflow.active_run() is not None  # such as that of `mlflow.models.evaluate`
-        run = mlflow.start_run(run_name=title[:TITLE], tags={tags.KIND: "ab"}, nested=within)
-    status = "FAILED"
-    try:
-        yield run.info
-        status = "FINISHED"
-    finally:
-        with connection.store_errors("logging the comparison"):
-            mlflow.end_run(status)
 
 
 def _log(

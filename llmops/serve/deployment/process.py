@@ -15,6 +15,7 @@ import psutil
 
 from llmops.errors import ServeError, UsageError
 from llmops.files import private
+from llmops.models import versions
 from llmops.models.resolve import resolve
 from llmops.progress import last_words, say
 from llmops.records import Deployment
@@ -66,7 +67,9 @@ def create(
         _refuse_running(name)
         with address.listen(host, port) as listening:
             connection.connect()
-            return _start(name, resolve(uri).uri, listening)
+            files = resolve(uri)
+            versions.warn_of_other_bytes(files)
+            return _start(name, files.uri, listening)
 
 
 def delete(name: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import mlflow
 from command_line import Command
 
-from llmops.records import BaseModel
+from llmops.files import home
+from llmops.records import BaseModel, ModelVersion
 
 
 def findings(llmops: Command) -> dict[str, Any]:
@@ -44,3 +45,30 @@ def test_a_store_that_does_not_answer_is_a_finding_like_others(llmops: Command, 
     assert "http://127.0.0.1:9: not reachable" in found["MLflow store"]["detail"]
     assert "mlflow server" in found["MLflow store"]["next"]
     assert "base models" not in found
+
+
+def test_what_killed_processes_left_is_shown_and_can_be_removed(
+    llmops: Command, base: BaseModel, store: str
+) -> None:
+    assert findings(llmops)["leftovers"]["detail"] == "none"
+    run = mlflow.start_run(tags={"llmops.unfinished": "t" * 32})
+    folder = home.folder("staging") / "abandoned"
+    folder.mkdir()
+    notes = {"run_token": "t" * 32, "run_tracking": store}
+    (folder / "notes.json").write_text(json.dumps(notes), encoding="utf-8")
+    found = findings(llmops)["leftovers"]
+    assert (found["ok"], found["next"]) == (True, "llmops cache gc")
+    assert f"{folder}, and its open run in {store}" in found["detail"]
+    assert f"open run {run.info.run_id}" in llmops("cache", "gc").stdout
+    assert mlflow.get_run(run.info.run_id).info.status == "KILLED"
+    assert findings(llmops)["leftovers"]["detail"] == "none"
+
+
+def test_a_base_with_a_forged_tag_is_a_finding(
+    llmops: Command, version: ModelVersion, store: str
+) -> None:
+    mlflow.MlflowClient().set_model_version_tag("bot", "1", "llmops.kind", "base")
+    found = findings(llmops)["MLflow store"]
+    assert not found["ok"]
+    assert "the tag llmops.kind says that it is a base" in found["detail"]
+    assert "delete_model_version_tag" in found["next"]

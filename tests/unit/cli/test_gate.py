@@ -55,18 +55,35 @@ def test_the_exit_code_is_the_verdict_and_no_alias_moves(
 
 def test_candidate_and_suite_can_be_named(candidate: ModelVersion, tmp_path: Path) -> None:
     suite = suite_file(tmp_path / "mine.jsonl", HELD_OUT[:8])
-    done = gate("--candidate", "models:/bot/1", "--suite", str(suite))
+    done = gate("--candidate", candidate.uri, "--suite", str(suite))
     assert done.return_value == 0, done.output
     assert "8 paired prompts of mine" in done.stdout
-    assert "the same bytes" in done.stdout, "the champion meets itself"
 
 
-def test_a_suite_it_was_trained_on_is_a_data_error(candidate: ModelVersion, tmp_path: Path) -> None:
-    suite = suite_file(tmp_path / "mine.jsonl", [*HELD_OUT, *TRAINED])
-    error = gate("--suite", str(suite)).exception
+def test_the_champion_is_not_judged_against_itself(candidate: ModelVersion, tmp_path: Path) -> None:
+    suite = suite_file(tmp_path / "mine.jsonl", HELD_OUT[:8])
+    error = gate("--candidate", "models:/bot/1", "--suite", str(suite)).exception
     assert isinstance(error, LlmopsError)
     assert error.exit_code == 2
-    assert "6 of 18 prompts are in the training data of models:/bot/2" in str(error)
+    assert "models:/bot/1 is named twice: there is nothing to compare" in str(error)
+
+
+def test_what_it_was_trained_on_is_set_aside(candidate: ModelVersion, tmp_path: Path) -> None:
+    suite = suite_file(tmp_path / "mine.jsonl", [*HELD_OUT, *TRAINED])
+    done = gate("--suite", str(suite), "--output", "json")
+    assert done.return_value == 0, done.output
+    notes = " ".join(json.loads(done.stdout)["notes"])
+    assert "6 of 18 prompts are in the training data of models:/bot/2" in notes
+    assert "12 of 18 prompts count for the verdict" in notes
+    error = gate("--suite", str(suite), "gate.min_prompts=13").exception
+    assert isinstance(error, LlmopsError)
+    assert error.exit_code == 2
+    assert "too few prompts are left to compare: 12, needed: 13" in str(error)
+
+
+def test_a_gate_leaves_no_temporary_folder(candidate: ModelVersion, tmp_path: Path) -> None:
+    assert gate().return_value == 0
+    assert list(home.folder("staging").iterdir()) == []
 
 
 def test_a_version_without_a_test_split_needs_a_suite(

@@ -158,10 +158,12 @@ def test_nothing_is_generated_twice(bot: str, suite: Path, monkeypatch: pytest.M
     assert again.metrics == first.metrics
 
 
-def test_the_same_bytes_are_said_to_be_the_same(bot: str, suite: Path) -> None:
-    found = compare(bot, bot, suite, CONFIG)
-    assert "the same bytes" in found.notes[0]
-    assert found.metric("token_f1").test.difference == 0
+def test_the_same_bytes_are_refused_before_anything_is_generated(
+    bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalEngine, "__init__", pytest.fail)
+    with pytest.raises(UsageError, match="models:/bot/1 is named twice"):
+        compare(bot, bot, suite, CONFIG)
 
 
 def test_an_adapter_without_effect_is_an_alarm_not_a_tie(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import mlflow
 import pytest
-from trained import HELD_OUT, TRAINED, log_trained, suite_file
+from trained import HELD_OUT, TRAINED, log_trained, other_base, suite_file
+from versions import log_version
 
 from llmops.compare.setup import MOST_SIDES, Options, set_up
 from llmops.errors import DataError, UsageError
 from llmops.recipe.schema import Compare, Requirement
 from llmops.records import BaseModel, ModelVersion, RemoteModel
+from llmops.store import connection
 
 CONFIG = Compare(scorers=("token_f1", "likelihood"), confidence=0.9)
 REMOTE = RemoteModel("m", "openai:http://127.0.0.1:9/v1#m", "d" * 64)
@@ -71,13 +74,38 @@ def test_a_likelihood_needs_the_weights_of_every_side(version: ModelVersion, sui
     set_up(version.uri, [REMOTE], suite, Compare(scorers=("token_f1",)), Options())
 
 
-def test_only_a_gate_refuses_what_compare_sets_aside(
+def test_a_gate_sets_aside_what_compare_sets_aside(
     base: BaseModel, tiny_adapter: Path, tmp_path: Path
 ) -> None:
     trained = log_trained(tiny_adapter).uri
     suite = suite_file(tmp_path / "leaky.jsonl", [*HELD_OUT, TRAINED[0]])
-    found = set_up("tiny", [trained], suite, CONFIG, Options())
-    assert [example.id for example in found.exclusion.trained] == ["q12"]
-    with pytest.raises(DataError, match="1 of 13 prompts are in the training data"):
-        set_up("tiny", [trained], suite, CONFIG, Options(refuse_trained=True))
-    set_up(trained, ["tiny"], suite, CONFIG, Options(refuse_trained=True))  # only the candidate's
+    for fewest in (0, len(HELD_OUT)):  # compare's, and a gate's that just allows it
+        for sides in (("tiny", trained), (trained, "tiny")):
+            found = set_up(sides[0], [sides[1]], suite, CONFIG, Options(min_prompts=fewest))
+            assert [example.id for example in found.exclusion.trained] == ["q12"]
+    with pytest.raises(DataError, match="too few prompts are left to compare: 12, needed: 13"):
+        set_up("tiny", [trained], suite, CONFIG, Options(min_prompts=13))
+
+
+def test_one_adapter_over_two_bases_is_compared_and_a_copy_is_not(
+    version: ModelVersion, tiny_adapter: Path, tmp_path: Path, suite: Path
+) -> None:
+    with mlflow.start_run():
+        other = log_version(tiny_adapter, other_base(tmp_path), "bot")
+    assert other.adapter_digest == version.adapter_digest
+    found = set_up(version.uri, [other.uri], suite, CONFIG, Options())
+    assert len({side.digest for side in found.sides}) == 2
+    connection.client().copy_model_version(version.uri, "copy")
+    for named in (("models:/bot/1", "models:/copy/1"), ("models:/copy/1", "models:/bot/1")):
+        with pytest.raises(UsageError, match="are the same bytes: there is nothing to compare"):
+            set_up(named[0], [named[1]], suite, CONFIG, Options())
+    with pytest.raises(UsageError, match="models:/copy/1 and models:/bot/1 are the same bytes"):
+        set_up("tiny", ["models:/bot/1", "models:/copy/1"], suite, CONFIG, Options())
+
+
+def test_a_side_that_is_its_own_baseline_is_refused(version: ModelVersion, suite: Path) -> None:
+    for named in (version.uri, "models:/bot@champion"):
+        with pytest.raises(UsageError, match=r"named twice|are the same side, models:/bot/1"):
+            set_up(version.uri, [named], suite, CONFIG, Options())
+    with pytest.raises(UsageError, match="named twice"):
+        set_up(REMOTE, [REMOTE], suite, Compare(scorers=("token_f1",)), Options())

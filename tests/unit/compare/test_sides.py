@@ -256,22 +256,6 @@ def test_without_the_cache_everything_is_generated_anew_and_nothing_kept(
     assert again.rows == first.rows
 
 
-def test_what_two_sides_share_is_generated_once(
-    bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-    real = LocalEngine.answer
-    monkeypatch.setattr(
-        LocalEngine,
-        "answer",
-        lambda self, requests, **options: (
-            asked.append(len(requests)) or real(self, requests, **options)
-        ),
-    )
-    assert "the same bytes" in compare(bot, bot, suite, CONFIG).notes[0]
-    assert asked == [20]
-
-
 def test_what_a_side_was_trained_on_is_shown_and_not_counted(
     bot: str, tiny_model: Path, tmp_path: Path
 ) -> None:

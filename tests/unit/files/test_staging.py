@@ -65,3 +65,14 @@ def test_notes_add_up_and_outside_of_staging_go_nowhere() -> None:
         staging.note(a="1")
         staging.note(b="2")
         assert staging._notes(folder) == {"a": "1", "b": "2"}
+
+
+def test_a_folder_that_is_kept_is_a_leftover_with_its_notes() -> None:
+    with staging.staging() as folder:
+        staging.note(token="t")
+        staging.keep()
+    (left,) = staging.leftovers()
+    assert left.folder == folder
+    assert left.notes["token"] == "t"
+    staging.remove(left)
+    assert staging.leftovers() == []

@@ -205,7 +205,7 @@ def test_the_base_is_stored_once_for_many_versions(
 ) -> None:
     for _ in range(3):
         log_version(tiny_adapter, str(tiny_model), "bot")
-    assert len(registry.list_bases()) == 1
+    assert len(registry.tagged_bases()) == 1
     stored = list(Path("mlruns").rglob("model.safetensors"))
     assert len(stored) == 1
     assert len(list(Path("mlruns").rglob(adapters.WEIGHTS))) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +9,9 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any
 
-import mlflow
 import pytest
 from filelock import FileLock
-from judged import REJECTED, judged
-from trained import another_adapter
-from versions import log_version
+from judged import PASSED, REJECTED, champion, forge, judged
 
 import llmops
 from llmops.errors import LlmopsError, StoreError, UsageError
@@ -26,24 +22,6 @@ from llmops.records import ModelVersion
 from llmops.store import connection, registry
 
 EVIDENCE = "report/evidence.json"
-
-
-@pytest.fixture
-def challenger(version: ModelVersion, tiny_model: Path, tmp_path: Path) -> ModelVersion:
-    """Version 2 beside the champion, version 1; nobody has judged it."""
-    with mlflow.start_run():
-        adapter = another_adapter(tiny_model, tmp_path, seed=5)
-        return log_version(adapter, "tiny", "bot", alias="challenger")
-
-
-@pytest.fixture
-def third(challenger: ModelVersion, tiny_model: Path, tmp_path: Path) -> ModelVersion:
-    with mlflow.start_run():
-        return log_version(another_adapter(tiny_model, tmp_path, seed=6), "tiny", "bot")
-
-
-def champion() -> str | None:
-    return registry.version_of_alias("bot", "champion")
 
 
 def test_a_version_that_passed_takes_the_alias(
@@ -63,8 +41,15 @@ def test_the_first_champion_needs_no_other(challenger: ModelVersion) -> None:
     assert champion() == "2"
 
 
-def test_another_alias_has_a_holder_of_its_own(challenger: ModelVersion) -> None:
-    judged(challenger.uri, "tiny")
+def test_the_alias_is_the_one_that_the_policy_names(challenger: ModelVersion) -> None:
+    judged(challenger.uri, "tiny", PASSED.model_copy(update={"on_pass": "production"}))
+    for alias in ("champion", "Production", "challenger"):
+        with pytest.raises(
+            UsageError, match=f"promotes to @production .*, not to @{alias}"
+        ) as caught:
+            promote(challenger.uri, alias=alias)
+        assert caught.value.next_command == "llmops promote models:/bot/2 --alias production"
+    assert registry.version_of_alias("bot", "Production") is None
     promote(challenger.uri, alias="production")
     assert registry.version_of_alias("bot", "production") == "2"
     assert champion() == "1"
@@ -86,13 +71,6 @@ def test_a_verdict_that_did_not_pass_moves_nothing(
     with pytest.raises(UsageError, match=f"its verdict is {decision.verdict}, which the policy"):
         promote(challenger.uri)
     assert champion() == "1"
-
-
-def forge(run_id: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Rewrites the evidence in its run, as somebody with access to the store could."""
-    evidence = mlflow.artifacts.load_dict(f"runs:/{run_id}/{EVIDENCE}")
-    change(evidence)
-    connection.client().log_text(run_id, json.dumps(evidence), EVIDENCE)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import struct
 from pathlib import Path
 
+import mlflow
 import pytest
 from damage import flip
 from safetensors.numpy import save_file
@@ -54,3 +55,13 @@ def test_a_header_longer_than_its_file_is_refused(adapter: Path, base: BaseModel
     refused_to_log(
         adapter, base, IntegrityError, r"adapter_model\.safetensors: damaged safetensors"
     )
+
+
+def test_an_adapter_is_verified_in_the_store_whatever_is_cached(version: ModelVersion) -> None:
+    assert version.adapter_digest is not None
+    resolve(version.uri)
+    adapters.verify_in_store(version.uri, version.adapter_digest)
+    flip(Path(mlflow.artifacts.download_artifacts(version.uri)) / "adapter" / adapters.CONFIG)
+    resolve(version.uri)  # this machine has a whole copy
+    with pytest.raises(IntegrityError, match=r"adapter digest .* differs from the recorded"):
+        adapters.verify_in_store(version.uri, version.adapter_digest)

@@ -8,12 +8,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mlflow
 import pytest
+from click.testing import CliRunner
+from trained import other_base
 
 import llmops
+from llmops.cli.main import cli
 from llmops.errors import IntegrityError, NotFoundError
 from llmops.files import digest, home, staging
 from llmops.models import bases
+from llmops.records import BaseModel, ModelVersion
+from llmops.store import connection, registry, tags
 
 ROOT = Path(llmops.__file__).parents[1]
 
@@ -207,3 +213,47 @@ def test_a_base_that_is_nowhere(store: str) -> None:
     with pytest.raises(NotFoundError, match=r"neither in .* nor in the registry"):
         bases.fetch("0" * 64)
     assert bases.find("nothing") is None
+
+
+def test_a_forged_digest_leads_to_no_other_base(base: BaseModel, tmp_path: Path) -> None:
+    other = other_base(tmp_path)  # models:/tiny/2
+    registry.annotate_version("tiny", "2", {tags.BASE_DIGEST: base.digest})
+    with pytest.raises(IntegrityError, match=r"models:/tiny/2: the tag llmops\.base_digest says"):
+        bases.find("tiny")
+    found = bases.registered(base.digest)
+    assert found is not None
+    assert str(found.version) == "1", "the newer one only says so"
+    assert bases.fetch(base.digest).uri == "models:/tiny/1"
+    assert bases.registered(other.digest) is None
+    listed = CliRunner().invoke(cli, ["base", "ls"])
+    assert isinstance(listed.exception, IntegrityError)
+
+
+def test_a_version_that_is_tagged_as_a_base_is_found_by_no_name(version: ModelVersion) -> None:
+    for forged in ({tags.KIND: "base"}, {tags.BASE_DIGEST: version.base_digest}):
+        registry.annotate_version("bot", "1", forged)
+    with pytest.raises(IntegrityError, match=r"models:/bot/1: the tag llmops\.kind says"):
+        bases.find("bot")
+    found = bases.registered(version.base_digest)
+    assert found is not None
+    assert found.name == "tiny"
+
+
+def test_a_digest_comes_from_the_pin(base: BaseModel) -> None:
+    connection.client().delete_model_version_tag("tiny", "1", tags.BASE_DIGEST)
+    (record,) = registry.tagged_bases()
+    assert bases.digest_of(record) == base.digest
+    assert bases.find("tiny") is not None
+
+
+def test_a_base_is_verified_in_the_store(base: BaseModel) -> None:
+    bases.verify_in_store(base.uri, base.digest)
+    weights = Path(mlflow.artifacts.download_artifacts(base.uri)) / "model" / "model.safetensors"
+    flip(weights)
+    with pytest.raises(IntegrityError, match="the bytes differ"):
+        bases.verify_in_store(base.uri, base.digest)
+    shutil.rmtree(weights.parent)
+    with pytest.raises(IntegrityError, match="no model/ in the store"):
+        bases.verify_in_store(base.uri, base.digest)
+    bases.verify(base.directory, base.digest, every_byte=True)
+    assert leftovers() == []

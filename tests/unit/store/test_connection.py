@@ -142,3 +142,18 @@ def test_links_and_hints_have_no_password() -> None:
     mlflow.set_tracking_uri("postgresql://me:secret@db/mlflow")
     assert stores.ui("/models/bot") == "http://127.0.0.1:5000/#/models/bot"
     assert stores.ui_hint() == "mlflow server --backend-store-uri postgresql://***@db/mlflow"
+
+
+def test_a_relative_database_is_named_from_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert stores.absolute("sqlite:///mlflow.db") == f"sqlite:///{tmp_path}/mlflow.db"
+    for same in (
+        "sqlite:////x/mlflow.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "http://x:5000",
+        "mlruns",
+    ):
+        assert stores.absolute(same) == same

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+
 import pytest
+from damage import leave_alias_dangling
 
 from llmops.errors import LlmopsError, NotFoundError, StoreError, UsageError
 from llmops.records import BaseModel, ModelVersion
@@ -39,18 +44,41 @@ def test_the_newest_of_ten_versions_is_the_tenth(store: str) -> None:
 
 
 def test_a_base_is_found_by_name_and_by_content(base: BaseModel, version: ModelVersion) -> None:
-    by_name, by_digest = (
-        registry.find_base(name="tiny"),
-        registry.find_base(base_digest=base.digest),
-    )
-    assert by_name is not None
-    assert by_digest is not None
-    assert (by_name.name, by_digest.name) == ("tiny", "tiny")
-    assert registry.find_base(name="bot") is None, "a version is no base"
-    assert registry.find_base(base_digest="0" * 64) is None
-    assert [found.name for found in registry.list_bases()] == ["tiny"]
-    assert registry.is_base("tiny", "1")
-    assert not registry.is_base("bot", "1")
+    for found in (
+        registry.tagged_bases(name="tiny"),
+        registry.tagged_bases(base_digest=base.digest),
+        registry.tagged_bases(),
+    ):
+        assert [(one.name, str(one.version)) for one in found] == [("tiny", "1")]
+    assert registry.tagged_bases(name="bot") == [], "a version is no base"
+    assert registry.tagged_bases(base_digest="0" * 64) == []
+
+
+def test_the_newest_base_comes_first(base: BaseModel) -> None:
+    connection.client().copy_model_version("models:/tiny/1", "tiny")
+    assert [str(one.version) for one in registry.tagged_bases(name="tiny")] == ["2", "1"]
+
+
+def test_an_alias_of_a_deleted_version_is_no_missing_alias(
+    version: ModelVersion, store: str
+) -> None:
+    leave_alias_dangling(store, "7")
+    with pytest.raises(
+        NotFoundError, match="bot@champion: points to version 7, which was deleted"
+    ) as caught:
+        registry.version_of_alias("bot", "champion")
+    command = str(caught.value.next_command).partition(": ")[2]
+    subprocess.run(shlex.split(command.replace("python", sys.executable, 1)), check=True)
+    assert registry.version_of_alias("bot", "champion") is None
+    assert registry.version_of_alias("nobody", "champion") is None
+
+
+def test_tags_are_removed_whether_a_version_has_them_or_not(version: ModelVersion) -> None:
+    registry.annotate_version("bot", "1", {tags.VERDICT: "IMPROVED", tags.DELTA: "+0.1"})
+    registry.remove_version_tags("bot", "1", [tags.EVIDENCE, tags.VERDICT])
+    found = registry.version_record("bot", "1").tags
+    assert tags.VERDICT not in found
+    assert found[tags.DELTA] == "+0.1"
 
 
 def test_a_run_knows_the_version_it_registered(version: ModelVersion) -> None:

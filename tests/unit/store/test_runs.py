@@ -28,14 +28,25 @@ def test_a_run_gets_the_name_that_the_page_shows(store: str) -> None:
     assert connection.client().get_run(run.info.run_id).info.run_name == "v1 train"
 
 
-def test_a_run_is_found_by_the_beginning_of_a_tag_in_any_experiment(store: str) -> None:
-    with mlflow.start_run(tags={"llmops.evidence": "abc123"}):
+def test_a_run_is_found_by_the_beginning_of_its_evidence_in_any_experiment(store: str) -> None:
+    with mlflow.start_run(tags={"llmops.evidence": "abc123" + "0" * 58}):
         pass
     mlflow.set_experiment("another")
-    with mlflow.start_run(tags={"llmops.evidence": "abd456"}) as other:
+    with mlflow.start_run(tags={"llmops.evidence": "abd456" + "0" * 58}) as other:
         pass
-    assert runs.run_with_tag("llmops.evidence", "abd%") == other.info.run_id
-    assert runs.run_with_tag("llmops.evidence", "ff%") is None
+    for digits in (12, 64):
+        found = runs.run_of_evidence(("abd456" + "0" * 58)[:digits])
+        assert found == other.info.run_id
+    assert runs.run_of_evidence("f" * 12) is None
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "a", "abd456", "%", "abd4560000%0", "ABD456000000", "a" * 65, "' or '1'='1"]
+)
+def test_what_is_no_beginning_of_a_digest_finds_nothing(store: str, prefix: str) -> None:
+    with mlflow.start_run(tags={"llmops.evidence": "abd456" + "0" * 58}):
+        pass
+    assert runs.run_of_evidence(prefix) is None
 
 
 def test_what_is_not_there_is_none(store: str) -> None:

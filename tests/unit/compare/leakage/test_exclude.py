@@ -58,6 +58,25 @@ def test_a_suite_of_which_hardly_anything_is_left_is_refused(left: int) -> None:
     assert len(two.fresh) == 2
 
 
+@pytest.mark.parametrize(
+    ("fewest", "leaked", "refused"),
+    [(4, 2, False), (4, 3, True), (6, 1, True), (7, 1, False), (7, 5, True), (6, 0, False)],
+    ids=["enough", "too few", "all needed", "small anyhow", "one left", "none leaked"],
+)
+def test_only_the_rest_counts_towards_the_minimum(fewest: int, leaked: int, refused: bool) -> None:
+    checks = [check(1, *[f"q{i}" for i in range(leaked)])]
+    if refused:
+        with pytest.raises(
+            DataError, match=rf"too few prompts are left .*: {6 - leaked}, needed: "
+        ):
+            exclude_trained(checks, SUITE, fewest=fewest)
+        return
+    found = exclude_trained(checks, SUITE, fewest=fewest)
+    assert len(found.fresh) == 6 - leaked
+    said = f"{6 - leaked} of 6 prompts count for the verdict"
+    assert (said in found.notes) is bool(leaked)
+
+
 def test_the_first_metric_is_shown_with_and_without() -> None:
     counted, trained = [row(0, 0.0, 0.5), row(1, 1.0, 0.5)], [row(2, 0.5, 1.0), row(3, 0.5, 1.0)]
     assert both_scores_notes(counted, trained) == (

@@ -31,21 +31,21 @@ def trained(base: BaseModel, tiny_adapter: Path) -> ModelFiles:
     return resolve(log_trained(tiny_adapter).uri)
 
 
-def test_the_same_characters_are_verbatim_and_the_same_words_are_not(trained: ModelFiles) -> None:
+def test_the_same_characters_and_the_same_words_are_found(trained: ModelFiles) -> None:
     suite = suite_of(HELD_OUT[0], TRAINED[0], f"\n {TRAINED[1]} ", TRAINED[2].upper())
     found = trained_on(trained, suite)
     assert list(found.leaks or {}) == ["q1", "q2", "q3"]
     assert {leak.kind for leak in (found.leaks or {}).values()} == {"duplicate"}
-    assert found.verbatim == ("q1", "q2")
     assert found.uri == trained.uri
 
 
-def test_what_is_verbatim_is_trained_on_in_full(base: BaseModel, tiny_adapter: Path) -> None:
-    # A last turn as short as this says nothing of the conversation: both readers agree on it.
+def test_a_short_last_turn_says_nothing_of_a_conversation(
+    base: BaseModel, tiny_adapter: Path
+) -> None:
     splits = {"data/train.jsonl": '{"prompt": "And then?", "completion": "x"}\n'}
     side = resolve(log_trained(tiny_adapter, splits=splits).uri)
     found = trained_on(side, suite_of([HELD_OUT[0], "Yes.", "And then?"], "And then?"))
-    assert list(found.leaks or {}) == list(found.verbatim) == ["q1"]
+    assert list(found.leaks or {}) == ["q1"]
 
 
 def test_a_version_without_training_data_is_not_checked(
@@ -74,4 +74,4 @@ def test_each_version_is_downloaded_once_and_others_not_at_all(
 def test_a_whole_model_that_was_trained_in_a_run_is_checked_too(trained: ModelFiles) -> None:
     whole = replace(trained, adapter_dir=None, adapter_digest=None)
     (found,) = check_sides([whole], suite_of(TRAINED[0])).values()
-    assert found.verbatim == ("q0",)
+    assert list(found.leaks or {}) == ["q0"]

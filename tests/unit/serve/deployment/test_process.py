@@ -19,6 +19,7 @@ from llmops.engine.local.engine import LocalEngine
 from llmops.errors import NotFoundError, ServeError, UsageError
 from llmops.files import home
 from llmops.flavor import add_base
+from llmops.models import versions
 from llmops.models.resolve import resolve
 from llmops.records import Answer, Deployment, Sampling
 from llmops.serve.deployment import address, client, process
@@ -101,6 +102,16 @@ def drain(deployment: Deployment) -> list[str | Answer]:
     deployment.log.parent.mkdir(exist_ok=True)
     process.state.write(deployment)  # for the second delete, which finds a stopped one
     return answers
+
+
+def test_a_deployment_says_that_the_evidence_is_about_other_bytes(
+    champion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(versions, "warn_of_other_bytes", lambda files: warned.append(files.uri))
+    monkeypatch.setattr(process, "_start", lambda _, uri, __: uri)
+    assert process.create("bot", champion) == "models:/bot/1"
+    assert warned == ["models:/bot/1"]
 
 
 def test_a_server_that_dies_leaves_its_last_words(
