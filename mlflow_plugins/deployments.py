@@ -23,16 +23,9 @@ class LlmopsDeployments(BaseDeploymentClient):  # type: ignore[misc]
     """MLflow's client for deployments on this machine."""
 
     @plugin.mlflow_errors()
-    def create_deployment(
-        self,
-        name: str,
-        model_uri: str,
-        flavor: str | None = None,
-        config: Any = None,
-        endpoint: str | None = None,
-    ) -> dict[str, object]:
+    def create_deployment(self, name: str, model_uri: str, *given: Any, **named: Any) -> Any:
         """Start a server and wait until it answers."""
-        return plugin.create(name, model_uri, config, flavor=flavor, endpoint=endpoint)
+        return plugin.create(name, model_uri, *given, **named)
 
     @plugin.mlflow_errors()
     def update_deployment(self, name: str, model_uri: str | None = None, **_: Any) -> None:
@@ -55,6 +48,13 @@ class LlmopsDeployments(BaseDeploymentClient):  # type: ignore[misc]
         return plugin.describe(serve.get(name))
 
     @plugin.mlflow_errors()
-    def predict(self, deployment_name: str | None = None, inputs: Any = None) -> Any:
+    def predict(self, deployment_name: Any = None, inputs: Any = None, endpoint: Any = None) -> Any:
         """Return one ``chat.completion`` for each conversation or prompt."""
-        return PredictionsResponse(predictions=plugin.predict(deployment_name, inputs))
+        return PredictionsResponse(predictions=plugin.predict(deployment_name, inputs, endpoint))
+
+    @plugin.mlflow_errors()
+    def predict_stream(
+        self, deployment_name: Any = None, inputs: Any = None, endpoint: Any = None
+    ) -> Any:
+        """Return an iterator of the ``chat.completion.chunk`` objects of one answer."""
+        return plugin.predict_stream(deployment_name, inputs, endpoint)

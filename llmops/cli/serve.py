@@ -16,7 +16,14 @@ import click
     show_default=True,
     help="Port to listen on; 0 takes a free one.",
 )
-def command(uri: str, name: str | None, host: str, port: int) -> None:
+@click.option(
+    "--cors",
+    metavar="ORIGIN",
+    multiple=True,
+    help="Page that may ask from a browser, such as https://chat.example.org; may be repeated."
+    " Default: without a key, pages from this machine.",
+)
+def command(uri: str, name: str | None, host: str, port: int, cors: tuple[str, ...]) -> None:
     """Serve MODEL_URI over the OpenAI chat protocol until Ctrl-C.
 
     To serve in the background: mlflow deployments create -t llmops --name NAME -m MODEL_URI
@@ -26,4 +33,4 @@ def command(uri: str, name: str | None, host: str, port: int) -> None:
 
     connection.connect()
     resolved, _ = registry.parse(uri)
-    run(name or resolved, uri, host=host, port=port)
+    run(name or resolved, uri, host=host, port=port, cors=cors)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from llmops.compare import sides
+from llmops.compare.answers import cut
 from llmops.compare.answers.blocks import SuiteAnswers
 from llmops.compare.leakage.exclude import both_scores_notes
 from llmops.compare.scorers.judge import scorer as judge
@@ -42,6 +43,9 @@ def comparison_of(
         *sides.notes(baseline, candidate, result.rows),
         *answers.failed((0, which)),
         *answers.unjudged((0, which)),
+        *cut.notes(
+            [setup.sides[i].label for i in (0, which)], [answers.answers[i] for i in (0, which)]
+        ),
         *judge.notes(answers.pairwise[which - 1]),
         *judge.kinship(answers.pairwise[which - 1], (baseline, candidate)),
         result.note,

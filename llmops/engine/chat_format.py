@@ -7,17 +7,19 @@ comes from its base model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llmops.engine.tool_turns import rendered
 from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.models import generation_config
 from llmops.models.foreign import templates
 from llmops.models.generation_config import Generation
 from llmops.records import ModelFiles
 
-Messages = Sequence[Mapping[str, str]]
-"""Messages with ``role`` and ``content``, oldest first."""
+Messages = Sequence[Mapping[str, Any]]
+"""Messages with ``role`` and ``content``, oldest first; those of tools have more keys."""
 TEMPLATE = "chat_template.jinja"
 TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
 """Files any of which make a version's own tokenizer."""
@@ -99,7 +101,7 @@ class ChatFormat:
         if isinstance(messages, str):
             begins = self.tokenizer("")["input_ids"][:1] == [self.tokenizer.bos_token_id]
             return f"{self.tokenizer.bos_token}{messages}" if begins else messages
-        return self._template(messages, add_generation_prompt=True)
+        return rendered(messages, partial(self._template, add_generation_prompt=True))
 
     def turn(self, messages: Messages, response: str) -> str:
         """Return the assistant's turn as in training: what the template adds to the prompt.

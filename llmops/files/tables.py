@@ -1,20 +1,17 @@
-"""Records of a user's file (CSV, JSON, JSON lines or Parquet), each with its place."""
+"""Records of a user's file (CSV, TSV, JSON, JSON lines or Parquet), each with its place."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from llmops.errors import DataError, NotFoundError, first_line
-from llmops.files import jsonl
+from llmops.files import delimited, jsonl
+from llmops.files.decode import text_of
 
-FORMATS = (".csv", ".json", ".jsonl", ".parquet")
-FIELD_LIMIT = 1 << 24
-"""Maximum characters of one CSV field; Python's default, 131,072, is too short for documents."""
+FORMATS = (".csv", ".json", ".jsonl", ".parquet", ".tsv")
 
 Record = dict[str, Any]
 
@@ -22,21 +19,22 @@ Record = dict[str, Any]
 def read_records(path: Path) -> Iterator[tuple[str, Record]]:
     """Yield the records of a file, each with the place that errors name.
 
-    An empty cell is ``None`` in Parquet and ``""`` in CSV; every CSV cell is text.
+    An empty cell is ``None`` in Parquet and ``""`` in CSV; every CSV cell is text. The separator of
+    CSV is found by itself.
 
     Yields:
         The place (``FILE:LINE`` for JSON lines, else ``FILE: row N``, from 1) and the record.
 
     Raises:
         NotFoundError: No such file.
-        DataError: The format is unknown, or the file is not UTF-8 or not in the format of its
-            suffix; the message names the row.
+        DataError: The format is unknown, or the file is in an unknown encoding or not in the format
+            of its suffix; the message names the row.
     """
     if not path.is_file():
         raise NotFoundError(f"{path}: no such file")
     suffix = path.suffix.lower()
-    if suffix == ".csv":
-        yield from _csv(path)
+    if suffix in (".csv", ".tsv"):
+        yield from delimited.records(path, text_of(path))
     elif suffix == ".json":
         yield from _json(path)
     elif suffix == ".jsonl":
@@ -45,46 +43,18 @@ def read_records(path: Path) -> Iterator[tuple[str, Record]]:
         yield from _parquet(path)
     else:
         raise DataError(
-            f"{path}: unknown format {suffix or '(no suffix)'!r}; allowed: {', '.join(FORMATS)}"
+            f"{path}: unknown format {suffix or '(no suffix)'!r}; allowed: {', '.join(FORMATS)}",
+            next_command="export the table as CSV",
         )
 
 
-def _text(path: Path) -> str:
-    try:
-        # newline="" keeps line ends unchanged: CSV fields may hold them.
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            return stream.read()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
-
-
-def _csv(path: Path) -> Iterator[tuple[str, Record]]:
-    csv.field_size_limit(FIELD_LIMIT)
-    rows = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    number = 0
-    try:
-        header = next(rows, [])
-        if len(set(header)) < len(header):
-            raise DataError(f"{path}: the header names a column twice: {', '.join(header)}")
-        for cells in rows:
-            if not cells:
-                continue
-            number += 1
-            where = f"{path}: row {number}"
-            if len(cells) != len(header):
-                raise DataError(f"{where}: {len(cells)} fields, the header has {len(header)}")
-            yield where, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise DataError(f"{path}: row {number + 1}: not CSV: {error}") from error
-
-
 def _json_lines(path: Path) -> Iterator[tuple[str, Record]]:
-    for number, line in jsonl.lines(_text(path)):
+    for number, line in jsonl.lines(text_of(path)):
         yield f"{path}:{number}", _object(_loaded(line, f"{path}:{number}"), f"{path}:{number}")
 
 
 def _json(path: Path) -> Iterator[tuple[str, Record]]:
-    rows = _loaded(_text(path), str(path))
+    rows = _loaded(text_of(path), str(path))
     if not isinstance(rows, list):
         raise DataError(f"{path}: expected an array of objects, received {type(rows).__name__}")
     for number, row in enumerate(rows, 1):

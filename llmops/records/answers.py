@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-Message = dict[str, str]
-"""One turn of a conversation: ``role`` and ``content``."""
+Message = dict[str, Any]
+"""One turn of a conversation: ``role`` and ``content``, and the tool calls of a request."""
 Likelihood = tuple[float, int]
 """Sum of the log probabilities of the tokens of a text in nats, and the number of tokens."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FLAVOR = "llmops"
-OPTIONS = ("host", "port", "engine")
+OPTIONS = ("host", "port", "engine", "cors")
 HELP = """\
 Target `llmops`: one background process on this machine, OpenAI protocol.
 
@@ -33,6 +33,8 @@ Options of create and run-local:
   host    address to listen on (default: 127.0.0.1); any address that other machines can reach
           needs LLMOPS_API_KEY, which clients then send as `Authorization: Bearer KEY`
   engine  local (default): torch in the server's process
+  cors    pages that may ask from a browser, such as https://chat.example.org, several with commas
+          between (default: without a key, pages from this machine)
 
 An alias is resolved when the deployment is created. predict reads a JSON file: a chat request
 ({"messages": [...], "max_tokens": 64}) or rows with a prompt or messages
@@ -67,18 +69,19 @@ def options(
     no_endpoint(endpoint)
     if "port" in chosen:
         chosen["port"] = _port(chosen["port"])
+    if "cors" in chosen:
+        chosen["cors"] = _texts(chosen["cors"])
     return chosen
 
 
 def create(
     name: str,
     uri: str,
-    config: Mapping[str, object] | None,
-    *,
-    flavor: str | None,
-    endpoint: str | None,
+    flavor: str | None = None,
+    config: Mapping[str, object] | None = None,
+    endpoint: str | None = None,
 ) -> dict[str, object]:
-    """Create a deployment from MLflow's arguments, and return it as MLflow's dictionary.
+    """Create a deployment from MLflow's arguments, in their order; return MLflow's dictionary.
 
     Raises:
         UsageError: See ``options`` and ``serve.create``.
@@ -95,7 +98,11 @@ def no_endpoint(endpoint: str | None) -> None:
         UsageError: An endpoint is given.
     """
     if endpoint is not None:
-        raise UsageError(f"--endpoint {endpoint}: endpoints are not supported; use --name")
+        raise UsageError(
+            f"--endpoint {endpoint}: endpoints, which group deployments, are not supported",
+            next_command=f"name the deployment: --name {endpoint}; in Python,"
+            f" deployment_name={endpoint!r}",
+        )
 
 
 class DeploymentFailed(MlflowException, click.ClickException):  # type: ignore[misc]
@@ -155,7 +162,7 @@ def refuse_update(name: str, uri: str | None) -> NoReturn:
     )
 
 
-def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
+def predict(name: str | None, inputs: Any, endpoint: str | None = None) -> list[dict[str, Any]]:
     """Return a deployment's answers, one ``chat.completion`` for each conversation.
 
     Args:
@@ -163,19 +170,56 @@ def predict(name: str | None, inputs: Any) -> list[dict[str, Any]]:
         inputs: A chat request, or a DataFrame that holds a chat request (column ``messages``, one
             row per message), messages (columns ``role`` and ``content``), or chat requests (column
             ``messages`` or ``prompt``, and parameters).
+        endpoint: MLflow's ``endpoint``, which is refused.
 
     Raises:
         UsageError: The name is missing, or the inputs have another form.
         NotFoundError: No such deployment.
         ServeError: The deployment refuses, or does not answer.
     """
-    if name is None:
-        raise UsageError("predict: the name of the deployment is missing (--name)")
-    deployment = state.get(name)
+    deployment = _named(name, endpoint)
     bodies = [tables.plain(inputs)] if isinstance(inputs, Mapping) else _bodies(inputs)
     if any(body.get("stream") for body in bodies):
-        raise UsageError("stream: predict returns whole answers; omit it, or stream with curl -N")
+        raise UsageError("stream: predict returns whole answers; omit it, or use predict_stream")
     return [client.chat(deployment, {"model": deployment.model} | body) for body in bodies]
+
+
+def predict_stream(
+    name: str | None, inputs: Any, endpoint: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """Return an iterator of the chunks of an answer, each a ``chat.completion.chunk``.
+
+    Args:
+        name: Name of the deployment.
+        inputs: A chat request.
+        endpoint: MLflow's ``endpoint``, which is refused.
+
+    Raises:
+        UsageError: The name is missing, or the inputs are not one chat request.
+        NotFoundError: No such deployment.
+        DeploymentFailed: While it is read: the deployment refuses, or does not answer.
+    """
+    deployment = _named(name, endpoint)
+    if not isinstance(inputs, Mapping):
+        raise UsageError(
+            f"predict_stream: expected a chat request with `messages`, received {type(inputs).__name__}"
+        )
+    return _chunks(deployment, {"model": deployment.model} | tables.plain(inputs))
+
+
+def _chunks(deployment: Deployment, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    with mlflow_errors():
+        yield from client.chunks(deployment, body)
+
+
+def _named(name: str | None, endpoint: str | None) -> Deployment:
+    no_endpoint(endpoint)
+    if name is None:
+        raise UsageError(
+            "predict: the name of the deployment is missing",
+            next_command="give --name NAME; in Python, deployment_name=NAME",
+        )
+    return state.get(name)
 
 
 def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -212,6 +256,10 @@ def _shared(frame: pd.DataFrame) -> dict[str, Any]:
         values = [tables.cell(name, value) for value in frame[name]]
         shared[name] = values[0] if all(value == values[0] for value in values) else values
     return {name: value for name, value in shared.items() if not tables.is_empty(value)}
+
+
+def _texts(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def _port(value: object) -> int:

@@ -7,13 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llmops.compare.suite.rows import SLICE, read_example
+from llmops.compare.suite.genai import plain_rows
+from llmops.compare.suite.rows import read_example
 from llmops.errors import DataError, NotFoundError, UsageError
 from llmops.files import digest
 from llmops.files.tables import read_records
 from llmops.records import Example, Suite
 
-SOURCES = "a file, a pandas DataFrame or an MLflow dataset of pandas or Hugging Face rows"
+SOURCES = (
+    "a file, a pandas DataFrame, a list of dictionaries or an MLflow dataset of pandas or Hugging"
+    " Face rows"
+)
 
 Places = Iterable[tuple[str, Mapping[str, Any]]]
 
@@ -22,11 +26,13 @@ def load_suite(source: str | Path | Any, *, name: str | None = None) -> Suite:
     """Read a suite of held-out prompts.
 
     A row has ``prompt`` or ``messages`` and, optionally, ``id`` (by default made from the content),
-    ``expected`` (or ``completion``), ``cluster`` (or ``group``) and ``slice.NAME``.
+    ``expected`` (or ``completion``), ``cluster`` (or ``group``) and ``slice.NAME``; or ``inputs`` and
+    ``expectations``, as MLflow's evaluation data has them.
 
     Args:
         source: UTF-8 file (``.jsonl``, ``.json``, ``.csv``) or ``.parquet`` file; a pandas
-            DataFrame; a dataset of ``mlflow.data``; or an evaluation dataset of ``mlflow.genai``.
+            DataFrame; a list of dictionaries; a dataset of ``mlflow.data``; or an evaluation dataset
+            of ``mlflow.genai``.
         name: Name of the dataset in MLflow; by default that of the file or dataset.
 
     Returns:
@@ -69,7 +75,7 @@ def _examples(where: str, rows: Places) -> tuple[Example, ...]:
     """Return examples with distinct ids, in the order of their rows."""
     places: dict[str, str] = {}
     examples = []
-    for place, row in rows:
+    for place, row in plain_rows(rows):
         example = read_example(place, row)
         if example.id in places:
             raise DataError(
@@ -84,9 +90,11 @@ def _examples(where: str, rows: Places) -> tuple[Example, ...]:
 
 
 def _in_memory(source: Any) -> tuple[str, Places]:
-    """Return name and rows of a DataFrame or an MLflow dataset."""
+    """Return name and rows of a DataFrame, a list or an MLflow dataset."""
     import pandas as pd
 
+    if isinstance(source, list) and all(isinstance(row, Mapping) for row in source):
+        return "suite", _numbered("suite", source)
     if isinstance(source, pd.DataFrame):
         return "suite", _numbered("suite", _records(source))
     from mlflow.data.dataset import Dataset
@@ -96,7 +104,7 @@ def _in_memory(source: Any) -> tuple[str, Places]:
         raise UsageError(f"suite: expected {SOURCES}, received {type(source).__name__}")
     name = str(source.name)
     if hasattr(source, "to_df"):  # mlflow.genai.datasets
-        return name, _numbered(name, map(_evaluation_row, _records(source.to_df())))
+        return name, _numbered(name, _records(source.to_df()))
     return name, _numbered(name, _dataset_rows(source))
 
 
@@ -123,15 +131,3 @@ def _dataset_rows(dataset: Any) -> Iterable[Mapping[str, Any]]:
     if targets is None or targets in ("expected", "completion"):
         return rows
     return ({**row, "expected": row[targets]} for row in rows)
-
-
-def _evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record of ``mlflow.genai.datasets`` as a row, without MLflow's own tags."""
-    inputs, wanted, tags = row["inputs"] or {}, row["expectations"] or {}, row["tags"] or {}
-    slices = {f"{SLICE}{key}": tags[key] for key in tags if not key.startswith("mlflow.")}
-    return {
-        **inputs,
-        "id": row["dataset_record_id"],
-        "expected": wanted.get("expected_response", wanted.get("expected")),
-        **slices,
-    }

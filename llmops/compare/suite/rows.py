@@ -7,14 +7,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from llmops.compare.suite.genai import SLICE
 from llmops.engine.openai.errors import RequestError, shown
-from llmops.engine.openai.messages import ROLES, WHOLE, broken, read_message
+from llmops.engine.openai.messages import ROLES, WHOLE, read_message
+from llmops.engine.openai.turns import broken
 from llmops.errors import DataError
 from llmops.files import digest
 from llmops.records import Example, Message
 
-SLICE = "slice."
-"""Prefix of a column that tags a slice."""
+CONVERSATION = tuple(role for role in ROLES if role != "tool")
+"""Roles of a suite's turns."""
 SHAPE = "a list of {role, content} that ends with a turn of the user"
 
 
@@ -128,7 +130,7 @@ def _conversation(where: str, value: Any) -> list[Message]:
 def _turn(where: str, turn: Any, *, first: bool) -> Message:
     """Return a turn, checked as in a request; its content must not be blank."""
     try:
-        message = read_message(turn, where, ROLES if first else ROLES[1:])
+        message = read_message(turn, where, CONVERSATION if first else CONVERSATION[1:])
     except RequestError as error:
         raise DataError(error.message, next_command=error.next_command) from None
     if not message["content"].strip():

@@ -1,94 +1,27 @@
 """Read the messages of a conversation strictly; requests and suites share this reader.
 
 A message has a role and a content, which is a text or a list of text parts; the parts are
-concatenated. A key that is ``null`` counts as absent, because clients send complete message objects.
+concatenated. Role ``developer`` means ``system``. An assistant's message may have tool calls instead
+of a content, and a message with role ``tool`` answers one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Sequence
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from llmops.engine.openai.errors import RequestError, shown
+from llmops.engine.openai.turns import BROKEN, UNFIT, Turn
 from llmops.records import Message
 
-Role = Literal["system", "user", "assistant"]
-ROLES: tuple[str, ...] = get_args(Role)
+ROLES = ("system", "user", "assistant", "tool")
 """Roles that a message may have."""
-BROKEN = "half_character"
-"""Type of the validation error for a text with half a character."""
+CALL = "{id, type: function, function: {name, arguments: a JSON object as text}}"
+"""Shape of a tool call."""
 WHOLE = "write the whole character, such as \\ud83d\\ude00, or leave it out"
 """The next step for a text with half a character."""
-
-
-def broken(text: str) -> str | None:
-    """Return why UTF-8 cannot encode a text, ``None`` if it can.
-
-    JSON allows half of a surrogate pair; no file, store or tokenizer accepts it.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"holds half of a character ({text[error.start]!a} at {error.start})"
-    return None
-
-
-def _carried(text: str) -> str:
-    if wrong := broken(text):
-        raise PydanticCustomError(BROKEN, "{wrong}", {"wrong": wrong})
-    return text
-
-
-Text = Annotated[str, AfterValidator(_carried)]
-"""A string that UTF-8 can encode."""
-
-
-class Strict(BaseModel):
-    """A model of a part of a request: no conversions, no unknown keys, ``null`` counts as absent."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        return {key: value for key, value in given.items() if value is not None}
-
-
-class Part(Strict):
-    """A part of a content; types other than text are refused."""
-
-    type: Literal["text"]
-    text: Text
-
-
-class Turn(Strict):
-    """A message with its role and its content."""
-
-    role: Role
-    content: Annotated[
-        Annotated[Text, Tag("text")] | Annotated[list[Part], Tag("parts"), Field(min_length=1)],
-        Discriminator(lambda value: "parts" if isinstance(value, list) else "text"),
-    ]
-
-    def message(self) -> Message:
-        """Return the message with its content as one text."""
-        parts = self.content
-        text = parts if isinstance(parts, str) else "".join(part.text for part in parts)
-        return {"role": self.role, "content": text}
 
 
 def read_messages(given: object) -> list[Message]:
@@ -113,7 +46,7 @@ def read_message(given: object, where: str, roles: Sequence[str] = ROLES) -> Mes
     Args:
         given: A mapping with ``role`` and ``content``.
         where: Its place in the request or file, for the error message.
-        roles: Allowed roles.
+        roles: Allowed roles; tool calls are allowed if role ``tool`` is.
 
     Raises:
         RequestError: It is not a message, or its role is not allowed.
@@ -128,6 +61,8 @@ def read_message(given: object, where: str, roles: Sequence[str] = ROLES) -> Mes
         ) from None
     if message["role"] not in roles:
         raise RequestError(f"{where}: {_role(message['role'], roles)}", param="messages")
+    if "tool_calls" in message and "tool" not in roles:
+        raise RequestError(f"{where}: tool_calls: no tools are allowed here", param="messages")
     return message
 
 
@@ -135,14 +70,18 @@ def _words(error: ErrorDetails, roles: Sequence[str]) -> str:
     """Return a validation error of a message as text."""
     path = error["loc"]
     received = None if error["type"] == "missing" else error["input"]
+    if error["type"] in (BROKEN, UNFIT):
+        return error["msg"]
     if not path:
         return f"expected {{role, content}}, received {shown(received)}"
     if path[0] == "role":
         return _role(received, roles)
+    if path[0] == "tool_calls":
+        return f"{_place(path)} must be {_shape(path)}, received {shown(received)}"
+    if path[0] == "tool_call_id":
+        return f"tool_call_id must be text, received {shown(received)}"
     if path[0] != "content":
-        return f"unknown key {path[0]!r}; allowed: role, content"
-    if error["type"] == BROKEN:
-        return error["msg"]
+        return f"unknown key {path[0]!r}; allowed: role, content, tool_calls, tool_call_id"
     if len(path) < 3:
         return f"content must be text, received {shown(received)}"
     return f"content[{path[2]}] {_part_words(path[3:], received)}"
@@ -150,6 +89,16 @@ def _words(error: ErrorDetails, roles: Sequence[str]) -> str:
 
 def _role(received: object, roles: Sequence[str]) -> str:
     return f"role {shown(received)}; allowed here: {', '.join(roles)}"
+
+
+def _place(path: tuple[int | str, ...]) -> str:
+    """Return the place of a value in a message, such as ``tool_calls[0].function.name``."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _shape(path: tuple[int | str, ...]) -> str:
+    return f"a list of {CALL}" if len(path) == 1 else f"as in {CALL}"
 
 
 def _part_words(path: tuple[int | str, ...], received: object) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationError
 
 from llmops.engine.openai.errors import SHOWN, RequestError, shown
-from llmops.engine.openai.messages import BROKEN, Strict, Text
+from llmops.engine.openai.turns import BROKEN, Strict, Text
 from llmops.records import Sampling
 
 MAX_ANSWERS = 128
@@ -24,34 +24,55 @@ MAX_STOPS = 16
 SEEDS = 1 << 64
 """Number of different seeds."""
 LOWEST_SEED = -(1 << 63)
+NO_LIMIT = -1
+"""The length that some clients send for an answer without a limit."""
 ALIASES = {"max_completion_tokens": "max_tokens"}
 """OpenAI's newer names, and the names that they have here."""
 HARMLESS = frozenset(
     {
+        "cache_prompt",
+        "cache_salt",
+        "chat_id",
         "id",
         "metadata",
         "model",
         "parallel_tool_calls",
         "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "request_id",
         "safety_identifier",
         "service_tier",
+        "session_id",
         "store",
         "user",
     }
 )
 """Parameters that clients send and that do not change the answer."""
 UNSUPPORTED = {
+    "add_generation_prompt": "",
+    "add_special_tokens": "",
     "audio": "",
+    "bad_words": "",
     "best_of": "",
+    "chat_template": "",
+    "chat_template_kwargs": "",
+    "continue_final_message": "",
     "do_sample": " (temperature 0 is greedy)",
     "echo": "",
+    "enable_thinking": "",
     "frequency_penalty": "",
     "function_call": "",
     "functions": "",
+    "guided_json": "",
+    "ignore_eos": "",
+    "include_stop_str_in_output": "",
+    "length_penalty": "",
     "logit_bias": "",
     "logprobs": "",
     "max_new_tokens": " (use max_tokens)",
     "min_p": "",
+    "min_tokens": "",
     "modalities": "",
     "num_beams": "",
     "prediction": "",
@@ -59,31 +80,50 @@ UNSUPPORTED = {
     "reasoning_effort": "",
     "repetition_penalty": "",
     "response_format": "",
+    "skip_special_tokens": "",
+    "spaces_between_special_tokens": "",
+    "stop_token_ids": " (use stop)",
+    "structured_outputs": "",
     "suffix": "",
     "tool_choice": "",
     "tools": "",
     "top_k": "",
     "top_logprobs": "",
+    "typical_p": "",
+    "use_beam_search": "",
     "verbosity": "",
     "web_search_options": "",
 }
 """Parameters that would change the answer, and what to use instead."""
 OFF: dict[str, tuple[object, ...]] = {
     "best_of": (1,),
+    "function_call": ("none", "auto"),
+    "length_penalty": (1,),
     "modalities": (["text"],),
     "num_beams": (1,),
+    "reasoning_effort": ("none",),
     "repetition_penalty": (1,),
     "response_format": ({"type": "text"},),
     "tool_choice": ("none", "auto"),
     "top_k": (-1,),
+    "typical_p": (1,),
+    "verbosity": ("medium",),
 }
 """Values, besides false, 0 and empty ones, at which an unsupported parameter has no effect."""
+ON = dict.fromkeys(
+    ("add_generation_prompt", "skip_special_tokens", "spaces_between_special_tokens"), (True,)
+) | {"web_search_options": (False,)}
+"""Values at which a parameter has no effect although its empty value would have one."""
 
 
 class StreamOptions(Strict):
-    """The contents of a stream besides the answer."""
+    """The contents of a stream besides the answer; an option that is off counts as absent."""
 
     include_usage: bool = False
+
+    @classmethod
+    def _is_absent(cls, key: object, value: object) -> bool:
+        return value is None or (value is False and key != "include_usage")
 
 
 def _listed(stop: object) -> object:
@@ -146,6 +186,8 @@ def known(given: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in given.items():
         if value is None or key in HARMLESS or (key in UNSUPPORTED and _is_off(key, value)):
             continue
+        if ALIASES.get(key, key) == "max_tokens" and value == NO_LIMIT:
+            continue
         if key not in NAMES:
             raise RequestError(_unknown(key), param=str(key))
         name = ALIASES.get(key, key)
@@ -187,6 +229,8 @@ def read_parameters(given: Mapping[str, Any]) -> Parameters:
 
 
 def _is_off(name: str, value: object) -> bool:
+    if name in ON:
+        return value in ON[name]
     return not value or value in OFF.get(name, ())
 
 

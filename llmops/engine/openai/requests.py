@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from llmops.engine.openai.errors import ApiError, RequestError, shown
-from llmops.engine.openai.messages import broken, read_messages
+from llmops.engine.openai.messages import read_messages
 from llmops.engine.openai.parameters import Parameters, known, read_parameters
+from llmops.engine.openai.turns import broken
 from llmops.records import Message, Sampling
 
 TEXTS = ("messages", "prompt")

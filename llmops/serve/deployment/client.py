@@ -88,6 +88,27 @@ def chat(deployment: Deployment, body: Mapping[str, object]) -> dict[str, Any]:
     return completion
 
 
+def chunks(deployment: Deployment, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Post a body to ``/v1/chat/completions`` and yield the chunks of the answer as they arrive.
+
+    Raises:
+        ServeError: The deployment does not answer, refuses, or breaks off the answer.
+    """
+    wanted: Any = {"model": None, "messages": None, **body, "stream": True}
+    with (
+        _failures(deployment),
+        _client(deployment) as client,
+        client.chat.completions.create(
+            model=wanted.pop("model"),
+            messages=wanted.pop("messages"),
+            stream=wanted.pop("stream"),
+            extra_body=wanted,
+        ) as streamed,
+    ):
+        for chunk in streamed:
+            yield chunk.to_dict()
+
+
 def is_ready(endpoint: str) -> bool:
     """Return whether ``/readyz`` of an endpoint succeeds within a second."""
     import httpx

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from llmops.models import versions
 from llmops.models.resolve import resolve
 from llmops.progress import last_words, say
 from llmops.records import Deployment
-from llmops.serve.deployment import address, client, state
+from llmops.serve.deployment import address, client, origins, state
 from llmops.store import connection
 
 ENGINES = ("local",)
@@ -35,7 +36,13 @@ REPORT_SECONDS = 10.0
 
 
 def create(
-    name: str, uri: str, *, host: str = address.LOOPBACK, port: int = 0, engine: str = "local"
+    name: str,
+    uri: str,
+    *,
+    host: str = address.LOOPBACK,
+    port: int = 0,
+    engine: str = "local",
+    cors: Sequence[str] = (),
 ) -> Deployment:
     """Start a server for a version and wait until it answers.
 
@@ -45,12 +52,14 @@ def create(
         host: Address to listen on, by default 127.0.0.1; one that other machines can reach needs ``LLMOPS_API_KEY``.
         port: Port to listen on; 0 picks a free one.
         engine: Name of the engine; ``local`` is torch in the server's process.
+        cors: Origins of pages that may ask from a browser, such as ``https://chat.example.org``.
+            Without a key, pages from this machine may ask as well.
 
     Returns:
         The running deployment, with its endpoint.
 
     Raises:
-        UsageError: The name, the engine, the address or the URI is invalid.
+        UsageError: The name, the engine, the address, an origin or the URI is invalid.
         NotFoundError: No such version or alias.
         ServeError: The name or the port is in use, or the server did not start.
 
@@ -63,13 +72,14 @@ def create(
     """
     if engine not in ENGINES:
         raise UsageError(f"engine {engine!r}: unknown; allowed: {', '.join(ENGINES)}")
+    allowed = origins.read(cors)
     with state.locked(name):
         _refuse_running(name)
         with address.listen(host, port) as listening:
             connection.connect()
             files = resolve(uri)
             versions.warn_of_other_bytes(files)
-            return _start(name, files.uri, listening)
+            return _start(name, files.uri, listening, allowed)
 
 
 def delete(name: str) -> None:
@@ -96,7 +106,13 @@ def delete(name: str) -> None:
 
 
 def run(
-    name: str, uri: str, *, host: str = address.LOOPBACK, port: int = 0, engine: str = "local"
+    name: str,
+    uri: str,
+    *,
+    host: str = address.LOOPBACK,
+    port: int = 0,
+    engine: str = "local",
+    cors: Sequence[str] = (),
 ) -> None:
     """Serve in the foreground until Ctrl-C, SIGTERM or the end of the server.
 
@@ -106,6 +122,7 @@ def run(
         host: See ``create``.
         port: See ``create``.
         engine: See ``create``.
+        cors: See ``create``.
 
     Raises:
         ServeError: See ``create``; also if the server ends by itself.
@@ -118,7 +135,7 @@ def run(
     """
     with suppress(ValueError):  # only the main thread can handle a supervisor's SIGTERM
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    deployment = create(name, uri, host=host, port=port, engine=engine)
+    deployment = create(name, uri, host=host, port=port, engine=engine, cors=cors)
     try:
         say("Press Ctrl-C to stop")
         psutil.Process(deployment.pid).wait()
@@ -139,12 +156,12 @@ def _refuse_running(name: str) -> None:
         )
 
 
-def _start(name: str, uri: str, listening: socket.socket) -> Deployment:
+def _start(name: str, uri: str, listening: socket.socket, allowed: Sequence[str]) -> Deployment:
     folder = state.folder(name)
     private.make_folder(folder)
     log = private.make_file(folder / state.LOG_FILE)
     say(f"{name}: loading {uri}; log: {log}")
-    server = _spawn(name, uri, listening, log)
+    server = _spawn(name, uri, listening, log, allowed)
     try:
         deployment = Deployment(
             name=name,
@@ -171,7 +188,9 @@ def _start(name: str, uri: str, listening: socket.socket) -> Deployment:
     return deployment
 
 
-def _spawn(name: str, uri: str, listening: socket.socket, log: Path) -> subprocess.Popen[bytes]:
+def _spawn(
+    name: str, uri: str, listening: socket.socket, log: Path, allowed: Sequence[str]
+) -> subprocess.Popen[bytes]:
     """Start the server in its own session, so that Ctrl-C does not reach it."""
     import mlflow
 
@@ -183,9 +202,10 @@ def _spawn(name: str, uri: str, listening: socket.socket, log: Path) -> subproce
     fd = listening.fileno()
     # -P: a file in the working directory must not shadow a module of the same name.
     command = [sys.executable, "-P", "-m", "llmops.serve.worker.main"]
+    cors = [word for origin in allowed for word in ("--cors", origin)]
     with log.open("wb") as output:
         return subprocess.Popen(
-            [*command, "--name", name, "--uri", uri, "--fd", str(fd)],
+            [*command, "--name", name, "--uri", uri, "--fd", str(fd), *cors],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

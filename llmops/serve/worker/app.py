@@ -10,7 +10,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from starlette.applications import Starlette
@@ -27,6 +27,7 @@ from llmops.engine.openai.replies import Reply
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.records import Answer
+from llmops.serve.worker import browsers
 from llmops.serve.worker.queue import Busy, Job, QueuedEngine
 
 MAX_BODY = 1 << 20
@@ -42,7 +43,12 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    engine: QueuedEngine, *, deployment: str, model: str, key: str | None = None
+    engine: QueuedEngine,
+    *,
+    deployment: str,
+    model: str,
+    key: str | None = None,
+    origins: Sequence[str] = (),
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -51,6 +57,8 @@ def create_app(
         deployment: Name of the deployment; requests may use it as the model's name.
         model: ``NAME/VERSION`` that answers; every response names it.
         key: Key that ``Authorization: Bearer`` must carry on ``/v1``; only its hash is kept.
+        origins: Origins of pages that may ask from a browser; without a key, those of this machine
+            may as well.
     """
     api = _Api(engine, deployment, model)
     guard = [] if key is None else [Middleware(RequireKey, key_hash=_hash(key))]
@@ -58,8 +66,10 @@ def create_app(
         Route("/chat/completions", api.chat, methods=["POST"]),
         Route("/completions", api.complete, methods=["POST"]),
         Route("/models", api.models),
+        Route("/models/{name:path}", api.named_model),
     ]
     return Starlette(
+        middleware=browsers.middleware(origins, keyless=key is None, exposed=[VERSION_HEADER]),
         routes=[
             Route("/livez", api.live),
             Route("/readyz", api.ready),
@@ -88,13 +98,16 @@ class _Api:
         return JSONResponse({"status": "ready", "deployment": self._deployment})
 
     async def models(self, _: HttpRequest) -> Response:
-        entry = {
-            "id": self._model,
-            "object": "model",
-            "created": self._created,
-            "owned_by": "llmops",
-        }
-        return JSONResponse({"object": "list", "data": [entry]}, headers=self._headers)
+        entries = {"object": "list", "data": [self._entry(self._model)]}
+        return JSONResponse(entries, headers=self._headers)
+
+    async def named_model(self, http: HttpRequest) -> Response:
+        name = http.path_params["name"]
+        requests.check_model({"model": name}, self._names)
+        return JSONResponse(self._entry(name), headers=self._headers)
+
+    def _entry(self, name: str) -> dict[str, object]:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "llmops"}
 
     async def chat(self, http: HttpRequest) -> Response:
         return await self._answer(http, chat=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -22,18 +23,21 @@ from llmops.serve.deployment.process import DRAIN_SECONDS
 @click.option("--name", required=True, help="Name of the deployment.")
 @click.option("--uri", required=True, help="Immutable URI of the version.")
 @click.option("--fd", required=True, type=int, help="Inherited listening socket.")
-def main(name: str, uri: str, fd: int) -> None:
+@click.option("--cors", multiple=True, help="Origin of pages that may ask; may be repeated.")
+def main(name: str, uri: str, fd: int, cors: tuple[str, ...]) -> None:
     """Serve one model version on an inherited socket."""
     key = os.environ.pop(KEY_VARIABLE, None) or None
     try:
         with socket.socket(fileno=fd) as listening:
-            serve(name, uri, listening, key)
+            serve(name, uri, listening, key, cors)
     except LlmopsError as error:
         say(f"error: {error}")
         sys.exit(error.exit_code)
 
 
-def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> None:
+def serve(
+    name: str, uri: str, listening: socket.socket, key: str | None, origins: Sequence[str] = ()
+) -> None:
     """Load the model, then answer requests until a signal arrives.
 
     Args:
@@ -41,6 +45,7 @@ def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> Non
         uri: Immutable URI of the version.
         listening: Listening socket.
         key: Key that requests must carry; ``None`` for no key.
+        origins: Origins of pages that may ask from a browser.
 
     Raises:
         LlmopsError: The model cannot be found or loaded.
@@ -54,7 +59,8 @@ def serve(name: str, uri: str, listening: socket.socket, key: str | None) -> Non
 
     files = resolve(uri)
     engine = QueuedEngine(open_engine("local", [files]), files)
-    app = create_app(engine, deployment=name, model=files.uri.removeprefix("models:/"), key=key)
+    model = files.uri.removeprefix("models:/")
+    app = create_app(engine, deployment=name, model=model, key=key, origins=origins)
     settings = uvicorn.Config(
         app,
         lifespan="off",

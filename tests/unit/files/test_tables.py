@@ -50,7 +50,11 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     [
         ("a.jsonl", b"{}\n[1]", "a.jsonl:2: expected an object, received list"),
         ("a.jsonl", b"{}\n{", "a.jsonl:2: not JSON"),
-        ("a.jsonl", b'{"a": "\xff"}', "a.jsonl: not UTF-8 (byte 7)"),
+        (
+            "a.jsonl",
+            b'{"a": "\xff"}',
+            "a.jsonl: not UTF-8 (byte 7, line 1; in WINDOWS-1252 that byte is 'ÿ')",
+        ),
         ("a.jsonl", b"[" * 100_000, "a.jsonl:1: not JSON"),
         ("a.json", b"{}", "expected an array of objects, received dict"),
         ("a.json", b"[{}, 3]", "row 2: expected an object, received int"),
@@ -62,7 +66,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
         ("a.csv", b"a\n\xe9\n", "not UTF-8"),
         ("a.parquet", b"PAR1 is not enough", "not Parquet"),
         ("a.parquet", b"", "not Parquet"),
-        ("a.xlsx", b"PK", "unknown format '.xlsx'; allowed: .csv, .json, .jsonl, .parquet"),
+        ("a.xlsx", b"PK", "unknown format '.xlsx'; allowed: .csv, .json, .jsonl, .parquet, .tsv"),
         ("plain", b"", "unknown format '(no suffix)'"),
     ],
 )
@@ -73,6 +77,12 @@ def test_what_is_no_table_is_told(tmp_path: Path, name: str, content: bytes, say
         list(read_records(path))
     assert says in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_tabs_in_utf_16_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.tsv", "a.TSV"):
+        (tmp_path / name).write_text("id\tprompt\n1\tgröße\n", encoding="utf-16")
+        assert [row for _, row in read_records(tmp_path / name)] == [{"id": "1", "prompt": "größe"}]
 
 
 def test_no_file(tmp_path: Path) -> None:

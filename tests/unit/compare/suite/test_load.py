@@ -49,6 +49,7 @@ def in_every_shape(folder: Path) -> dict[str, Any]:
     return {
         **shapes,
         "DataFrame": frame,
+        "list": ROWS,
         "mlflow pandas": mlflow.data.from_pandas(renamed, targets="wanted", name="own", digest="d"),
         "mlflow huggingface": mlflow.data.from_huggingface(
             Dataset.from_list(ROWS), path="own", name="own", digest="d"
@@ -64,7 +65,7 @@ def test_every_source_gives_the_same_examples(tmp_path: Path) -> None:
     assert found["jsonl"].path == tmp_path / "suite.jsonl"
     assert found["mlflow pandas"].name == found["mlflow huggingface"].name == "own"
     assert found["DataFrame"].path is None
-    in_memory = {found[shape].digest for shape in ("DataFrame", "mlflow pandas")}
+    in_memory = {found[shape].digest for shape in ("DataFrame", "list", "mlflow pandas")}
     assert len(in_memory) == 1, "the same examples have the same digest"
     assert load_suite(tmp_path / "suite.csv", name="mine").name == "mine"
 
@@ -147,8 +148,8 @@ def test_no_source() -> None:
 
     with pytest.raises(NotFoundError, match=r"suite none\.jsonl: no such file"):
         load_suite("none.jsonl")
-    for source in (3, None, [{"prompt": "p"}], mlflow.data.from_numpy(np.zeros(3))):
-        with pytest.raises(UsageError, match="expected a file, a pandas DataFrame or an MLflow"):
+    for source in (3, None, ["p"], mlflow.data.from_numpy(np.zeros(3))):
+        with pytest.raises(UsageError, match="expected a file, a pandas DataFrame, a list of"):
             load_suite(source)
 
 

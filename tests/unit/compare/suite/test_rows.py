@@ -25,6 +25,11 @@ def test_a_conversation_is_read_as_a_request_is() -> None:
     assert read_example("row 1", {"messages": json.dumps(turns)}).messages == tuple(CHAT)
 
 
+def test_a_conversation_may_come_from_a_client() -> None:
+    turns = [{**CHAT[0], "role": "developer"}, *CHAT[1:3], {**CHAT[3], "name": "ann"}]
+    assert read_example("row 1", {"messages": turns}).messages == tuple(CHAT)
+
+
 def test_empty_cells_and_unknown_columns_are_ignored() -> None:
     row = {"prompt": "p", "messages": None, "expected": float("nan"), "slice.a": " ", "other": {}}
     example = read_example("row 1", row)
@@ -71,7 +76,21 @@ def test_empty_cells_and_unknown_columns_are_ignored() -> None:
             {"messages": [*CHAT[1:], {"role": "human", "content": "x"}]},
             "`messages`[3]: role 'human'; allowed here: user, assistant",
         ),
-        ({"messages": [{**CHAT[1], "name": "ann"}]}, "unknown key 'name'; allowed: role, content"),
+        ({"messages": [{**CHAT[1], "prefix": 1}]}, "unknown key 'prefix'; allowed: role, content"),
+        (
+            {"messages": [*CHAT, {"role": "tool", "content": "3"}]},
+            "role 'tool'; allowed here: user, a",
+        ),
+        (
+            {
+                "messages": [
+                    CHAT[1],
+                    {**CHAT[2], "tool_calls": [{"function": {"name": "f"}}]},
+                    CHAT[3],
+                ]
+            },
+            "`messages`[1]: tool_calls: no tools are allowed here",
+        ),
     ],
 )
 def test_a_row_that_is_no_example_is_named(row: dict[str, Any], says: str) -> None:

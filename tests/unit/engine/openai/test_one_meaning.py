@@ -27,6 +27,7 @@ from llmops.serve.worker.app import create_app
 from llmops.serve.worker.queue import QueuedEngine
 
 HI = [{"role": "user", "content": "Split a pathname."}]
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 LONG = "Join two or more pathname components. " * 40
 
 
@@ -72,6 +73,40 @@ ANSWERED: dict[str, dict[str, Any]] = {
     "harmless names": {
         "messages": HI, "max_tokens": 5, "user": "ann", "metadata": {"a": "b"}, "store": True, "id": 3
     },
+    "the newer role": {
+        "messages": [{"role": "developer", "content": "Be brief."}, *HI], "max_tokens": 5
+    },
+    "labels on a message": {
+        "messages": user("hi", name="ann", type="message", id="m1", cache_control={"type": "ephemeral"}),
+        "max_tokens": 5,
+    },
+    "an answer as clients echo it": {
+        "messages": [
+            *HI,
+            {
+                "role": "assistant", "content": "No.", "refusal": None, "annotations": [], "audio": None,
+                "function_call": None, "tool_calls": [], "reasoning_content": "Hm.",
+                "provider_specific_fields": {"refusal": None},
+            },
+            *HI,
+        ],
+        "max_tokens": 5,
+    },
+    "labels on a part": {
+        "messages": user([{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]),
+        "max_tokens": 5,
+    },
+    "no limit": {"messages": HI, "max_tokens": -1},
+    "what servers of other makes call off": {
+        "messages": HI, "max_tokens": 5, "top_k": -1, "min_p": 0, "repetition_penalty": 1.0,
+        "skip_special_tokens": True, "ignore_eos": False, "length_penalty": 1, "stop_token_ids": [],
+        "use_beam_search": False, "reasoning_effort": "none", "verbosity": "medium", "tool_choice": "auto",
+    },
+    "bookkeeping of clients": {
+        "messages": HI, "max_tokens": 5, "safety_identifier": "u", "service_tier": "auto",
+        "prompt_cache_key": "k", "prompt_cache_retention": "24h", "session_id": "s", "chat_id": "c",
+        "parallel_tool_calls": True, "metadata": {}, "store": False,
+    },
     "what is off": {
         "messages": HI, "max_tokens": 5, "stream": False, "logprobs": False, "tools": [],
         "frequency_penalty": 0, "logit_bias": {}, "response_format": {"type": "text"},
@@ -85,8 +120,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a message that is text": ({"messages": ["hi"]}, "messages[0]: expected {role, content}"),
     "messages and a prompt": ({"messages": HI, "prompt": "hi"}, "prompt: not allowed in a chat"),
     "no role": ({"messages": [{"content": "hi"}]}, "messages[0]: role None; allowed here:"),
-    "another role": ({"messages": [*HI, {"role": "tool", "content": "x"}]}, "messages[1]: role 'tool'"),
-    "the newer role": ({"messages": [{"role": "developer", "content": "x"}]}, "role 'developer'"),
+    "another role": ({"messages": [*HI, {"role": "function", "content": "x"}]}, "messages[1]: role 'func"),
+    "an invented role": ({"messages": [{"role": "bogus", "content": "x"}]}, "role 'bogus'; allowed here"),
+    "a tool call that the template leaves out": (
+        {"messages": [*HI, {"role": "assistant", "content": None, "tool_calls": [CALL]}]},
+        "messages[1]: the model's chat template does not write tool calls",
+    ),
+    "a call by a user": ({"messages": user("x", tool_calls=[CALL])}, "allowed with role assistant only"),
+    "a call without a function": (
+        {"messages": [*HI, {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]}]},
+        "messages[1]: tool_calls[0].function must be as in {id, type: function",
+    ),
+    "a file": ({"messages": user([{"type": "file", "file": {}}])}, "content[0] has type 'file'"),
+    "a continued answer": ({"messages": HI, "continue_final_message": True}, "continue_final_message: not"),
+    "marks in the answer": ({"messages": HI, "skip_special_tokens": False}, "skip_special_tokens: not"),
+    "a penalty": ({"messages": HI, "frequency_penalty": 0.1}, "frequency_penalty: not supported"),
+    "thinking": ({"messages": HI, "reasoning_effort": "high"}, "reasoning_effort: not supported"),
     "a role that is a list": ({"messages": [{"role": ["user"], "content": "x"}]}, "role ['user']"),
     "no content": ({"messages": [{"role": "user"}]}, "content must be text, received None"),
     "null content": ({"messages": user(None)}, "content must be text, received None"),
@@ -94,7 +143,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no parts": ({"messages": user([])}, "messages[0]: content must be text, received []"),
     "an image": ({"messages": user([{"type": "image_url"}])}, "content[0] has type 'image_url'"),
     "a part without text": ({"messages": user([{"type": "text"}])}, "content[0] must hold text"),
-    "a named speaker": ({"messages": user("hi", name="ann")}, "messages[0]: unknown key 'name'"),
+    "an unknown key": ({"messages": user("hi", prefix=True)}, "messages[0]: unknown key 'prefix'"),
     "half a character": ({"messages": user("a\ud800")}, "messages[0]: holds half of a character"),
     "a prompt that is too long": ({"messages": user(LONG * 3)}, "but the model's context is 512"),
     "an answer that is too long": ({"messages": HI, "max_tokens": 5000}, "the model's context is 512"),

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from llmops.engine.openai.errors import RequestError
-from llmops.engine.openai.parameters import HARMLESS, NAMES, UNSUPPORTED, known, read_parameters
+from llmops.engine.openai.parameters import (
+    HARMLESS,
+    NAMES,
+    OFF,
+    ON,
+    UNSUPPORTED,
+    known,
+    read_parameters,
+)
 from llmops.records import Sampling
 
 
@@ -29,10 +37,29 @@ def test_the_newer_name_means_the_same() -> None:
 
 @pytest.mark.parametrize("name", sorted(UNSUPPORTED))
 def test_what_would_change_the_answer_is_refused_unless_it_is_off(name: str) -> None:
-    assert known({name: False}) == {}
+    for off in ON.get(name, (False, 0, *OFF.get(name, ()))):
+        assert known({name: off}) == {}
     with pytest.raises(RequestError, match=rf"^{name}: not supported") as refused:
         known({name: "on"})
     assert refused.value.param == name
+
+
+def test_a_parameter_whose_empty_value_has_an_effect_is_refused_with_it() -> None:
+    assert set(ON) < set(UNSUPPORTED)
+    for name, value in (("skip_special_tokens", False), ("web_search_options", {})):
+        with pytest.raises(RequestError, match=rf"^{name}: not supported"):
+            known({name: value})
+
+
+def test_a_length_of_minus_one_is_no_limit() -> None:
+    assert known({"max_tokens": -1}) == known({"max_completion_tokens": -1}) == {}
+
+
+def test_options_of_a_stream_that_are_off_are_ignored() -> None:
+    off = {"include_usage": True, "include_obfuscation": False, "continuous_usage_stats": False}
+    read = read_parameters({"stream": True, "stream_options": off})
+    assert read.stream_options is not None
+    assert read.stream_options.include_usage
 
 
 @pytest.mark.parametrize(

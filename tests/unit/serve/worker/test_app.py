@@ -118,6 +118,53 @@ def test_models_and_health(client: TestClient) -> None:
     assert client.get("/readyz").json() == {"status": "ready", "deployment": "quickstart"}
 
 
+@pytest.mark.parametrize("name", ["bot/3", "bot", "quickstart", "bot%2F3"])
+def test_a_model_is_found_by_each_of_its_names(client: TestClient, name: str) -> None:
+    found = client.get(f"/v1/models/{name}")
+    assert found.status_code == 200
+    assert found.json()["id"] == name.replace("%2F", "/")
+    assert found.json()["object"] == "model"
+    assert found.headers["x-llmops-model-version"] == "bot/3"
+
+
+@pytest.mark.parametrize("name", ["gpt-5", "bot/4", "bot/3/x", "Bot", ""])
+def test_another_model_is_not_found(client: TestClient, name: str) -> None:
+    missing = client.get(f"/v1/models/{name}")
+    assert missing.status_code == 404
+    assert missing.json()["error"]["code"] == "model_not_found"
+
+
+def test_a_page_of_this_machine_is_answered_and_another_refused(client: TestClient) -> None:
+    asks = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    local, other = {"Origin": "http://localhost:3000"}, {"Origin": "https://evil.example"}
+    assert client.options(CHAT, headers=local | asks).status_code == 200
+    answered = client.post(CHAT, json=body(max_tokens=2), headers=local)
+    assert answered.headers["access-control-allow-origin"] == "http://localhost:3000"
+    assert "x-llmops-model-version" in answered.headers["access-control-expose-headers"]
+    refused = client.post(CHAT, json=body(n=0), headers=local)
+    assert refused.status_code == 400
+    assert "access-control-allow-origin" in refused.headers, "a page may read why"
+    assert client.post(CHAT, json=body(), headers=other).status_code == 403
+
+
+def test_a_preflight_request_needs_no_key(engine: LocalEngine, files: ModelFiles) -> None:
+    app = create_app(
+        QueuedEngine(engine, files),
+        deployment="quickstart",
+        model="bot/3",
+        key="s3cret",
+        origins=["https://chat.example.org"],
+    )
+    page = {"Origin": "https://chat.example.org", "Access-Control-Request-Method": "POST"}
+    assert TestClient(app).options(CHAT, headers=page).status_code == 200
+    unknown = TestClient(app).post(CHAT, json=body(), headers=page)
+    assert unknown.status_code == 401
+    assert unknown.headers["access-control-allow-origin"] == "https://chat.example.org"
+
+
 @pytest.mark.parametrize(
     ("status", "content"),
     [
