@@ -18,6 +18,10 @@ from llmops.records import ModelFiles
 Messages = Sequence[Mapping[str, str]]
 """Messages with ``role`` and ``content``, oldest first."""
 TEMPLATE = "chat_template.jinja"
+NO_TEMPLATE = (
+    "the model has no chat template and can only continue texts; to answer messages, log it with a"
+    " tokenizer that has a chat_template: log_model(…, tokenizer=TOKENIZER)"
+)
 TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
 """Files any of which make a version's own tokenizer."""
 
@@ -121,6 +125,8 @@ class ChatFormat:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _template(self, messages: Messages, **options: bool) -> str:
+        if self.tokenizer.chat_template is None:
+            raise UsageError(NO_TEMPLATE)
         try:
             text = self.tokenizer.apply_chat_template(
                 [dict(message) for message in messages], tokenize=False, **options

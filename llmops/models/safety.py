@@ -15,10 +15,14 @@ from llmops.errors import IntegrityError, NotFoundError, UsageError
 
 CONFIG = "config.json"
 UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # Trainers leave these beside the weights. llmops neither reads nor copies them.
 TRAINING_STATE = re.compile(
-    r"(training_args\.bin|(optimizer|scheduler|scaler)\.pt|rng_state.*\.pth)"
+    r"(training_args|(optimizer|scheduler|scaler|sampler|custom_checkpoint|dl_state_dict)(_\d+)?"
+    r"|rng_state.*|random_states_\d+|pytorch_model_fsdp(_\d+)?|value_head|recipe_state"
+    r"|.*_(optim|model)_states)\.(bin|pt|pth|pkl)"
 )
+"""Transformers' Trainer, accelerate, FSDP, DeepSpeed, TRL and torchtune, in this order."""
 
 Shapes = dict[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
@@ -55,7 +59,9 @@ def check_weights(directory: Path) -> None:
 
 
 def check_code(directory: Path) -> None:
-    """Refuse pickle files and configurations that name code.
+    """Refuse pickle files that may be the weights, and configurations that name code.
+
+    Beside an adapter in safetensors no pickle is its weights, so that all are ignored there.
 
     Raises:
         UsageError: There is such a file.
@@ -66,6 +72,8 @@ def check_code(directory: Path) -> None:
         for path in directory.iterdir()
         if path.suffix in UNSAFE_SUFFIXES and not TRAINING_STATE.fullmatch(path.name)
     )
+    if (directory / ADAPTER_WEIGHTS).is_file() and not (directory / CONFIG).is_file():
+        unsafe = []
     if unsafe:
         raise UsageError(
             f"{directory}: {', '.join(unsafe)} may hold pickled code; only safetensors are read",
