@@ -21,6 +21,10 @@ from llmops.records import ModelFiles
 Messages = Sequence[Mapping[str, Any]]
 """Messages with ``role`` and ``content``, oldest first; those of tools have more keys."""
 TEMPLATE = "chat_template.jinja"
+NO_TEMPLATE = (
+    "the model has no chat template and can only continue texts; to answer messages, log it with a"
+    " tokenizer that has a chat_template: log_model(…, tokenizer=TOKENIZER)"
+)
 TOKENIZER = ("tokenizer_config.json", "tokenizer.json")
 """Files any of which make a version's own tokenizer."""
 
@@ -124,6 +128,8 @@ class ChatFormat:
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=not special))
 
     def _template(self, messages: Messages, **options: bool) -> str:
+        if self.tokenizer.chat_template is None:
+            raise UsageError(NO_TEMPLATE)
         try:
             return templates.render(self.tokenizer, messages, **options)
         except LlmopsError:

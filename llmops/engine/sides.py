@@ -12,6 +12,10 @@ CONTEXT_NAMES = ("max_position_embeddings", "max_seq_len", "seq_length")
 """Keys of ``config.json`` that may give the context length in tokens."""
 
 
+class ApartError(UsageError):
+    """Sides of one base that one engine cannot load together, although it could load each alone."""
+
+
 def files_of(sides: Sequence[Side]) -> list[ModelFiles]:
     """Return the sides, all of which have files on this machine.
 

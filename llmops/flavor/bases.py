@@ -9,7 +9,7 @@ from llmops.engine.local import preflight
 from llmops.errors import NotFoundError, UsageError
 from llmops.files import digest, home
 from llmops.files.staging import copy_of, lock, staging
-from llmops.flavor import embedded
+from llmops.flavor import embedded, tokenizers
 from llmops.flavor.options import LogOptions
 from llmops.flavor.register import log_source
 from llmops.flavor.source import Source
@@ -20,11 +20,13 @@ from llmops.records.names import MODEL_NAME, check_model_name
 from llmops.store import tags
 
 
-def ensure_base(reference: str) -> BaseModel:
-    """Return the base that a recipe names; add it if it is not registered.
+def ensure_base(reference: str, *, revision: str | None = None) -> BaseModel:
+    """Return the base that a recipe or an adapter names; add it if it is not registered.
 
     Args:
         reference: Name of a registered or an embedded base, a directory, or a hub id.
+        revision: Branch, tag or commit of a hub id, by default its newest commit; ignored for any
+            other reference, as transformers does.
 
     Returns:
         The base, verified, on this machine.
@@ -43,7 +45,7 @@ def ensure_base(reference: str) -> BaseModel:
         base = bases.find(reference)
         if base is not None:
             return base
-    return add_base(reference)
+    return add_base(reference, revision=revision if _is_hub_id(reference) else None)
 
 
 def add_base(
@@ -120,6 +122,7 @@ def _copy(directory: Path, origin: str | None) -> str:
     safety.check_code(directory)
     with staging() as folder:
         staged = bases.copy(directory, folder)
+        tokenizers.keep_template(directory, staged)
         with copy_of(directory, staged):
             safety.check_model(staged)
             preflight.check_model(staged)

@@ -26,5 +26,9 @@ def collect(model: Any, folder: Path, options: SourceOptions) -> Source:
     """
     received = given.receive(model, folder, options)
     base = received.base(options.base)
-    registered = base if base is None or isinstance(base, BaseModel) else ensure_base(base)
+    registered = (
+        base
+        if base is None or isinstance(base, BaseModel)
+        else ensure_base(base, revision=received.revision(base))
+    )
     return source.of_given(received, registered, folder)

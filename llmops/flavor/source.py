@@ -9,12 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from llmops.engine.chat_format import NO_TEMPLATE
 from llmops.engine.local import preflight
 from llmops.files import digest, staging
 from llmops.flavor import tokenizers
 from llmops.flavor.given import Given
 from llmops.models import adapters, bases, peft_config, pin, safety
 from llmops.models.pin import Pin
+from llmops.progress import say
 from llmops.records import BaseModel
 
 
@@ -77,26 +79,52 @@ def of_given(given: Given, base: BaseModel | None, folder: Path) -> Source:
 
 
 def _adapter(given: Given, base: BaseModel, folder: Path) -> Source:
-    peft_config.check_fits(given.directory, base)
-    _copy_adapter(given, base, folder / adapters.ADAPTER_FOLDER)
+    repeated = peft_config.check_fits(given.directory, base)
+    _copy_adapter(given, base, folder / adapters.ADAPTER_FOLDER, repeated)
     candidate = given.tokenizer or given.directory
     own = tokenizers.own_files(candidate, base, folder / adapters.TOKENIZER_FOLDER)
     if own is not None:
         preflight.check_tokenizer(own, base.directory)
+    elif tokenizers.default_template(base.directory) is None:
+        say(f"warning: {given.directory}: {NO_TEMPLATE}")
     return Source(folder, base, given.config or {})
 
 
-def _copy_adapter(given: Given, base: BaseModel, target: Path) -> None:
-    """Copy weights and configuration, without what differs between machines and processes."""
+def _copy_adapter(given: Given, base: BaseModel, target: Path, repeated: set[str]) -> None:
+    """Copy weights and configuration, without what differs between machines and processes.
+
+    Args:
+        given: The adapter.
+        base: Its base.
+        target: Folder to create.
+        repeated: Names of tensors that the base has too, which are left out.
+    """
     target.mkdir()
     # A directory of the training machine means nothing elsewhere; the pin identifies the base.
     config = {**(given.config or {}), "base_model_name_or_path": base.name}
+    if config.get("revision"):
+        config["revision"] = None
+    foreign = peft_config.training_only(config)
+    if foreign:
+        say(f"note: {adapters.CONFIG}: {', '.join(foreign)}: settings of the training, not stored")
+    config = {name: value for name, value in config.items() if name not in foreign}
     for key in ("target_modules", "exclude_modules", "modules_to_save"):
         if isinstance(config.get(key), list):
             config[key] = sorted(config[key])  # PEFT writes sets in random order
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
     (target / adapters.CONFIG).write_text(text, encoding="utf-8")
-    shutil.copyfile(given.directory / adapters.WEIGHTS, target / adapters.WEIGHTS)
+    _copy_weights(given.directory / adapters.WEIGHTS, target / adapters.WEIGHTS, repeated)
+
+
+def _copy_weights(source: Path, target: Path, repeated: set[str]) -> None:
+    """Copy a safetensors file, byte by byte unless some of its tensors are left out."""
+    from safetensors.torch import load_file, save_file
+
+    if not repeated:
+        shutil.copyfile(source, target)
+        return
+    tensors = {name: t for name, t in load_file(source).items() if name not in repeated}
+    save_file(tensors, target, metadata={"format": "pt"})
 
 
 def _full(given: Given, folder: Path) -> Source:
@@ -107,6 +135,7 @@ def _full(given: Given, folder: Path) -> Source:
         for name in (*tokenizers.FILES, tokenizers.TEMPLATE):
             if (given.tokenizer / name).is_file():
                 shutil.copyfile(given.tokenizer / name, staged / name)
+    tokenizers.keep_template(given.tokenizer or given.directory, staged)
     with staging.copy_of(given.directory, staged):
         safety.check_model(staged)
         preflight.check_model(staged)

@@ -10,13 +10,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError
+from llmops.errors import IntegrityError, UsageError
 from llmops.models import generation_config, safety
 from llmops.records import BaseModel
 
 VOCABULARY = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 TEMPLATE = "chat_template.jinja"
+MORE_TEMPLATES = "additional_chat_templates"
+DEFAULT = "default"
+"""The chat template that is used of several; the others are for tools or documents."""
 FILES = (
     VOCABULARY,
     SETTINGS,
@@ -61,8 +64,8 @@ def own_files(candidate: Path, base: BaseModel, target: Path) -> Path | None:
     if _generation(candidate) not in ({}, _generation(base.directory)):
         generation_config.read(candidate / generation_config.FILE)
         names.append(generation_config.FILE)
-    template = _template(candidate)
-    if template is not None and template != _template(base.directory):
+    template = default_template(candidate)
+    if template is not None and template != default_template(base.directory):
         target.mkdir()
         (target / TEMPLATE).write_text(template, encoding="utf-8")
     for name in names:
@@ -92,15 +95,70 @@ def _token(value: Any) -> Any:
     return value.get("content") if isinstance(value, dict) else value
 
 
-def _template(folder: Path) -> str | None:
-    """Return the chat template from its own file or the tokenizer's settings, ``None`` if absent."""
-    if (folder / TEMPLATE).is_file():
-        try:
-            return (folder / TEMPLATE).read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise IntegrityError(f"{folder / TEMPLATE}: damaged, not UTF-8: {error}") from error
-    template = _settings(folder).get("chat_template")
-    return template if isinstance(template, str) else None
+def keep_template(source: Path, copy: Path) -> None:
+    """Write the default chat template of a directory into a copy of its files that renders another.
+
+    A copy has no folders, thus no templates from one; and it may have a template file from elsewhere.
+    """
+    template = default_template(source)
+    if template not in (None, default_template(copy)):
+        (copy / TEMPLATE).write_text(str(template), encoding="utf-8")
+
+
+def default_template(folder: Path) -> str | None:
+    """Return the default chat template, ``None`` if there is no template.
+
+    transformers reads it from its own file, else from the tokenizer's settings. These may list
+    several templates by name, as files in a folder may.
+
+    Raises:
+        UsageError: There are several templates, and none of them is the default.
+        IntegrityError: A file is damaged.
+    """
+    files = {DEFAULT: folder / TEMPLATE} if (folder / TEMPLATE).is_file() else {}
+    files |= {file.stem: file for file in (folder / MORE_TEMPLATES).glob("*.jinja")}
+    template = {name: _text(file) for name, file in files.items()} or _settings(folder).get(
+        "chat_template"
+    )
+    if isinstance(template, list):
+        template = _by_name(template, folder / SETTINGS)
+    if not isinstance(template, dict):
+        return template if isinstance(template, str) else None
+    if template and DEFAULT not in template:
+        raise UsageError(
+            f"{folder}: has the chat templates {', '.join(sorted(template))}, and none of them is the"
+            f" {DEFAULT!r}",
+            next_command="set tokenizer.chat_template to one of them, and pass"
+            " log_model(…, tokenizer=TOKENIZER)",
+        )
+    return template.get(DEFAULT)
+
+
+def _by_name(templates: list[Any], file: Path) -> dict[str, str]:
+    """Return the templates of a list by name.
+
+    Raises:
+        IntegrityError: An entry has no name or no text.
+    """
+    named = {
+        entry["name"]: entry["template"]
+        for entry in templates
+        if isinstance(entry, dict)
+        and isinstance(entry.get("name"), str)
+        and isinstance(entry.get("template"), str)
+    }
+    if len(named) != len(templates):
+        raise IntegrityError(
+            f"{file}: damaged: each entry of chat_template needs a name of its own and a template"
+        )
+    return named
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise IntegrityError(f"{file}: damaged, not UTF-8: {error}") from error
 
 
 def _generation(folder: Path) -> dict[str, Any]:

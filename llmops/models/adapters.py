@@ -45,18 +45,18 @@ def check(directory: Path) -> dict[str, Any]:
     return config
 
 
-def check_tensors(directory: Path, expected: Shapes, base: str) -> None:
+def check_tensors(directory: Path, stored: Shapes, expected: Shapes, base: str) -> None:
     """Compare an adapter's tensors with those that PEFT creates for its configuration.
 
     Args:
-        directory: The adapter; only the header of its file is read.
+        directory: The adapter, for an error.
+        stored: Shapes by tensor name, see ``adapter_tensors.as_loaded``.
         expected: Shapes by tensor name, named as in a file.
         base: Name of the base model in an error.
 
     Raises:
         IntegrityError: A tensor is missing, unexpected, or of another shape.
     """
-    stored = safety.shapes(directory / WEIGHTS)
     reshaped = {key for key in set(stored) & set(expected) if stored[key] != expected[key]}
     problems = [
         f"{len(keys)} {what}, such as {min(keys)}"
@@ -83,6 +83,22 @@ def changes_base(config: Mapping[str, Any]) -> bool:
     """Return whether PEFT initialises such an adapter by changing its base (PiSSA and others)."""
     init = config.get("init_lora_weights")
     return isinstance(init, str) and init.lower() not in ("gaussian", "eva", "orthogonal", "mica")
+
+
+def reason_alone(config: Mapping[str, Any]) -> str | None:
+    """Return the setting by which an adapter changes weights that other versions would share.
+
+    Args:
+        config: Content of the adapter's ``adapter_config.json``.
+
+    Returns:
+        The setting with its value; ``None`` if the base stays as it is.
+    """
+    if changes_base(config):
+        return f"init_lora_weights={config['init_lora_weights']!r}"
+    if config.get("bias", "none") != "none":
+        return f"bias={config['bias']!r}"
+    return next((name for name in ("layer_replication", "kasa_config") if config.get(name)), None)
 
 
 def content_digest(version_dir: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -11,7 +12,7 @@ from typing import Any
 
 from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.files import digest, home
-from llmops.models import adapters, safety
+from llmops.models import adapter_tensors, adapters, safety
 from llmops.models.foreign import patterns
 from llmops.models.safety import Shapes
 from llmops.records import BaseModel
@@ -38,6 +39,14 @@ LARGEST = 1e9
 """Largest number in a configuration."""
 LABELS = {"base_model_name_or_path", "revision", "inference_mode", "peft_version"}
 """Settings without effect on a loaded adapter."""
+TRAINING_ONLY = re.compile(
+    r"lora_dtype|lorap_emb_lr"  # ms-swift
+    r"|(\w+_)?(lr|learning_rate)(_ratio|_embedding)?|weight_decay"  # LoRA+ in ms-swift, axolotl
+    r"|unsloth_\w*(version|fixed)|(use_)?gradient_checkpointing\w*|random_state|seed|max_seq_length"
+    r"|merge_weights"  # PEFT before 0.3: whether `eval()` merges
+    r"|\w+_version"
+)
+"""Names of settings that other tools write into the file and that only their training reads."""
 
 
 def read_config(directory: Path) -> Any:
@@ -55,13 +64,14 @@ def read_config(directory: Path) -> Any:
             f"{directory / adapters.CONFIG}: peft_type is {written.get('peft_type')!r}; allowed: 'LORA'",
             next_command="merge the adapter (`merge_and_unload()`) and log the full model",
         )
-    known = {field.name for field in fields(peft.LoraConfig)}
-    unknown = sorted(name for name, value in written.items() if value and name not in known)
-    if unknown:  # PEFT would only warn, and ignore them
+    refused = sorted(set(_unknown(written)) - set(training_only(written)))
+    if refused:  # PEFT would only warn, and ignore them
+        names = ", ".join(f"{name}={written[name]!r:.40}" for name in refused)
         raise UsageError(
-            f"{directory / adapters.CONFIG}: sets {', '.join(unknown)},"
-            f" which PEFT {peft.__version__} does not know",
-            next_command="pip install --upgrade peft",
+            f"{directory / adapters.CONFIG}: sets {names}, which PEFT {peft.__version__} does not know"
+            " and which may change what the adapter computes",
+            next_command="pip install --upgrade peft if a newer PEFT wrote it; if another tool did and"
+            " it only concerns training, remove it from the file",
         )
     _check_rebuilt(directory, written)
     for name, value in written.items():
@@ -78,6 +88,23 @@ def read_config(directory: Path) -> Any:
     return config
 
 
+def training_only(written: Mapping[str, Any]) -> list[str]:
+    """Return the settings that other tools add for training, without effect on a trained adapter.
+
+    Args:
+        written: Content of the adapter's ``adapter_config.json``.
+    """
+    return [name for name in _unknown(written) if TRAINING_ONLY.fullmatch(name)]
+
+
+def _unknown(written: Mapping[str, Any]) -> list[str]:
+    """Return the settings in use that PEFT does not know."""
+    import peft
+
+    known = {field.name for field in fields(peft.LoraConfig)}
+    return sorted(name for name, value in written.items() if value and name not in known)
+
+
 def _moderate(value: Any) -> bool:
     """Return whether a value holds no NaN, infinity or absurdly large number."""
     values = value.values() if isinstance(value, dict) else value
@@ -86,15 +113,31 @@ def _moderate(value: Any) -> bool:
     return not isinstance(value, (int, float)) or abs(value) <= LARGEST  # false for NaN
 
 
-def check_fits(directory: Path, base: BaseModel) -> None:
-    """Check that an adapter fits its base, without reading a weight of the base.
+def check_fits(directory: Path, base: BaseModel) -> set[str]:
+    """Check that an adapter fits its base.
+
+    No weight of the base is read, except its embedding if the adapter's file has a copy of it.
+
+    Returns:
+        The names of tensors in the adapter's file that repeat those of the base.
 
     Raises:
-        UsageError: See ``read_config``.
+        UsageError: See ``read_config``; or an embedding was changed in training.
         IntegrityError: The adapter does not fit.
     """
     config = read_config(directory)
-    adapters.check_tensors(directory, _expected_over(base, config, directory), base.name)
+    expected = _expected_over(base, config, directory)
+    file = directory / adapters.WEIGHTS
+    stored, repeated = safety.shapes(file), set[str]()
+    if stored != expected:
+        model = _built(base, read_config(directory), directory)
+        stored = adapter_tensors.as_loaded(stored, model, "default", file)
+        repeated = adapter_tensors.copies(file, set(stored) - set(expected), model, base)
+        stored = {name: shape for name, shape in stored.items() if name not in repeated}
+        rows = safety.vocabulary_size(base.directory)
+        adapter_tensors.check_vocabulary(file, stored, expected, rows, base.name)
+    adapters.check_tensors(directory, stored, expected, base.name)
+    return repeated
 
 
 def _expected_over(base: BaseModel, config: Any, directory: Path) -> Shapes:
@@ -108,13 +151,13 @@ def _expected_over(base: BaseModel, config: Any, directory: Path) -> Shapes:
     record = home.folder("verified") / f"tensors-{key}.json"
     with suppress(OSError, ValueError):
         return {name: tuple(shape) for name, shape in json.loads(record.read_text()).items()}
-    expected = _built(base, config, directory)
+    expected = expected_tensors(_built(base, config, directory), "default")
     home.write_whole(record, json.dumps(expected))
     return expected
 
 
-def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
-    """Return the tensors of the adapter that PEFT builds on a model without weights."""
+def _built(base: BaseModel, config: Any, directory: Path) -> Any:
+    """Return the ``PeftModel`` of a configuration over a model without weights."""
     import torch
     from peft import get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -126,7 +169,7 @@ def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
             model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base.directory))
             modules = (name for name, _ in model.named_modules())
             patterns.check(str(directory / adapters.CONFIG), config, modules)
-            wrapped = get_peft_model(model, config)
+            return get_peft_model(model, config)
     except LlmopsError:
         raise
     except Exception as error:  # an odd value may raise anything
@@ -135,7 +178,6 @@ def _built(base: BaseModel, config: Any, directory: Path) -> Shapes:
             f"{directory / adapters.CONFIG} does not fit its base {base.name}: {reason}",
             next_command="name the base that the adapter was trained on (`base=…`)",
         ) from error
-    return expected_tensors(wrapped, "default")
 
 
 def expected_tensors(model: Any, name: str) -> Shapes:
@@ -147,7 +189,7 @@ def expected_tensors(model: Any, name: str) -> Shapes:
 
 
 def check_same_base(model: Any, base: BaseModel) -> None:
-    """Check that the base in a live ``PeftModel`` has the weights of the base to pin.
+    """Check that the base in a live model with adapters has the weights of the base to pin.
 
     Quantised weights are skipped, and all weights if the adapter's initialisation changed them.
 
@@ -161,7 +203,9 @@ def check_same_base(model: Any, base: BaseModel) -> None:
         return
     memory = {
         name.replace(".base_layer", "").replace(".original_module", ""): tensor
-        for name, tensor in model.get_base_model().state_dict().items()
+        for name, tensor in (model.get_base_model() if hasattr(model, "get_base_model") else model)
+        .state_dict()
+        .items()
         if ".lora_" not in name and ".modules_to_save." not in name
     }
     for file in sorted(base.directory.glob("*.safetensors")):
@@ -170,9 +214,11 @@ def check_same_base(model: Any, base: BaseModel) -> None:
                 live = memory[name]
                 if live.is_meta or not live.is_floating_point():
                     continue
-                if not torch.equal(stored.get_tensor(name).to(live.dtype), live.cpu()):
+                pinned = stored.get_tensor(name).to(live.dtype)
+                if not torch.equal(pinned, live.cpu()):
+                    rows = f": {len(live)} rows, not {len(pinned)}" * (len(live) != len(pinned))
                     raise IntegrityError(
-                        f"the model in memory differs from its base {base.name} in {name}",
+                        f"the model in memory differs from its base {base.name} in {name}{rows}",
                         next_command="log the full model: log_model(model.merge_and_unload(), tokenizer=…)",
                     )
 
@@ -199,12 +245,7 @@ def check_company(configs: Mapping[Path, Any], answering: int) -> None:
 
 def changes_base(config: Any) -> str | None:
     """Return the setting by which an adapter changes shared weights, ``None`` if there is none."""
-    if adapters.changes_base(config.to_dict()):
-        return f"init_lora_weights={config.init_lora_weights!r}"
-    if config.bias != "none":
-        return f"bias={config.bias!r}"
-    changing = ("layer_replication", "kasa_config")
-    return next((name for name in changing if getattr(config, name, None)), None)
+    return adapters.reason_alone(config.to_dict())
 
 
 def plain_settings(config: Any) -> Mapping[str, Any] | None:

@@ -23,10 +23,14 @@ TEMPLATES = "additional_chat_templates"
 HUB_REPOSITORY = re.compile(r"(models|datasets|spaces)--.+")
 """Folder of a repository in the cache of ``huggingface_hub``."""
 UNSAFE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # Trainers leave these beside the weights. llmops neither reads nor copies them.
 TRAINING_STATE = re.compile(
-    r"(training_args\.bin|(optimizer|scheduler|scaler)\.pt|rng_state.*\.pth)"
+    r"(training_args|(optimizer|scheduler|scaler|sampler|custom_checkpoint|dl_state_dict)(_\d+)?"
+    r"|rng_state.*|random_states_\d+|pytorch_model_fsdp(_\d+)?|value_head|recipe_state"
+    r"|.*_(optim|model)_states)\.(bin|pt|pth|pkl)"
 )
+"""Transformers' Trainer, accelerate, FSDP, DeepSpeed, TRL and torchtune, in this order."""
 
 Shapes = dict[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
@@ -63,7 +67,9 @@ def check_weights(directory: Path) -> None:
 
 
 def check_code(directory: Path) -> None:
-    """Refuse pickle files, configurations that name code or are too large, and links that lead out.
+    """Refuse pickle files that may be the weights, code, files that are too large, links that lead out.
+
+    Beside an adapter in safetensors no pickle is its weights, so that all are ignored there.
 
     Raises:
         UsageError: There is a pickle file, or a configuration that names code.
@@ -79,6 +85,8 @@ def check_code(directory: Path) -> None:
         for path in directory.iterdir()
         if path.suffix in UNSAFE_SUFFIXES and not TRAINING_STATE.fullmatch(path.name)
     )
+    if (directory / ADAPTER_WEIGHTS).is_file() and not (directory / CONFIG).is_file():
+        unsafe = []
     if unsafe:
         raise UsageError(
             f"{directory}: {', '.join(unsafe)} may hold pickled code; only safetensors are read",

@@ -84,4 +84,4 @@ def _merged(units: Units, names: Sequence[str]) -> Units:
     index: dict[str, int] = {}
     place = [index.setdefault(name, len(index)) for name in names]
     columns = (units.sums, units.sizes, units.falls, units.rises)
-    return Units(*(np.bincount(place, weights=column) for column in columns))
+    return Units(*(np.bincount(place, weights=c).astype(np.float64) for c in columns))

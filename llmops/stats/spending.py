@@ -171,5 +171,5 @@ def _rule(count: int) -> tuple[Floats, Floats]:
 def spent(alpha: float, time: float, spending: Spending) -> float:
     """Return the alpha that may be spent by a share of all prompts."""
     if spending == "power":
-        return alpha * time**EXPONENT
+        return float(alpha * time**EXPONENT)
     return float(2 * special.ndtr(special.ndtri(alpha / 2) / math.sqrt(time)))

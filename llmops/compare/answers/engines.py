@@ -1,23 +1,31 @@
-"""The engines of a comparison: one for each base model and each endpoint, opened on first use."""
+"""The engines of a comparison, opened on first use: one for each base model and each endpoint.
+
+A side that changes its base, such as a PiSSA adapter, has an engine and a copy of the base for itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import TypeGuard
+from typing import TypeGuard, TypeVar
 
 from llmops.engine import Engine, Key, Request, Turn, open_engine
+from llmops.engine.sides import ApartError
+from llmops.models import adapters, safety
+from llmops.progress import say
 from llmops.recipe.engine_names import ENGINES
 from llmops.records import Answer, Likelihood, ModelFiles, Side
 
 REMOTE = "openai"
+Asked = TypeVar("Asked", Request, Turn)
 
 
 class Engines:
     """The engines that answer for the sides of a comparison.
 
-    Versions that share a base share an engine, whose batches mix them. An engine is opened by its
-    first request: a comparison that is fully cached loads no model and connects to no server.
+    Versions that share a base share an engine, whose batches mix them, unless one changes the base or
+    cannot be loaded together with the others. An engine is opened by its first request: a comparison
+    that is fully cached loads no model and connects to no server.
 
     Args:
         sides: The sides to answer for.
@@ -30,6 +38,9 @@ class Engines:
         self._groups: dict[str, list[Side]] = {}
         for side in sorted(sides, key=lambda side: side.base is not None):  # remote ones first
             self._groups.setdefault(_group(side), []).append(side)
+        self._group_of = {
+            _identity(side): group for group, same in self._groups.items() for side in same
+        }
         self._open: dict[str, Engine] = {}
 
     def computes(self, side: Side) -> TypeGuard[ModelFiles]:
@@ -47,12 +58,9 @@ class Engines:
             LlmopsError: A side cannot be loaded or reached, or a request does not fit into memory
                 even alone.
         """
-        for group in self._groups:
-            mine = [request for request in requests if _group(request.side) == group]
-            if mine:
-                engine = self._engine_of(group)
-                with closing(engine.answer(mine, batch_size=self._batch_size)) as answers:
-                    yield from answers
+        for engine, mine in self._shares(requests):
+            with closing(engine.answer(mine, batch_size=self._batch_size)) as answers:
+                yield from answers
 
     def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
         """Compute log-likelihoods of given answers; see ``Engine.likelihood``.
@@ -61,25 +69,60 @@ class Engines:
             UsageError: A side's engine computes no likelihood.
             LlmopsError: A side cannot be loaded.
         """
-        for group in self._groups:
-            mine = [turn for turn in turns if _group(turn.side) == group]
-            if mine:
-                with closing(self._engine_of(group).likelihood(mine)) as likelihoods:
-                    yield from likelihoods
+        for engine, mine in self._shares(turns):
+            with closing(engine.likelihood(mine)) as likelihoods:
+                yield from likelihoods
 
     def close(self) -> None:
         """Close the engines that were opened."""
         for engine in self._open.values():
             engine.close()
 
-    def _engine_of(self, group: str) -> Engine:
-        if group not in self._open:
-            sides = self._groups[group]
+    def _shares(self, asked: Sequence[Asked]) -> Iterator[tuple[Engine, list[Asked]]]:
+        """Yield each engine that is asked, with its requests or turns; open it just before."""
+        for group in list(self._groups):
+            if any(self._group_of[_identity(item.side)] == group for item in asked):
+                for opened in self._opened(group):
+                    mine = [x for x in asked if self._group_of[_identity(x.side)] == opened]
+                    if mine:
+                        yield self._open[opened], mine
+
+    def _opened(self, group: str) -> list[str]:
+        """Open the engine of a group; split the group if its sides cannot share one.
+
+        Returns:
+            The group, or the groups into which it was split, whose engines are open.
+        """
+        if group in self._open:
+            return [group]
+        sides = self._groups[group]
+        try:
             remote = sides[0].base is None
             self._open[group] = open_engine(REMOTE if remote else self._engine, sides)
-        return self._open[group]
+            return [group]
+        except ApartError as error:
+            if len(sides) < 2:
+                raise
+            say(f"note: {error.message}; each side gets an engine of its own")
+        del self._groups[group]
+        for side in sides:
+            alone = self._group_of[_identity(side)] = f"{group} {side.digest}"
+            self._groups.setdefault(alone, []).append(side)
+        return [name for side in sides for name in self._opened(self._group_of[_identity(side)])]
+
+
+def _identity(side: Side) -> tuple[str, str]:
+    """Return what distinguishes a side from all others: base and adapter, or the URI."""
+    return (side.base.digest if side.base else side.uri), side.digest
 
 
 def _group(side: Side) -> str:
     """Return the key of a side's engine: the base's digest, or the URI of an endpoint."""
-    return side.base.digest if side.base else side.uri
+    if not isinstance(side, ModelFiles):
+        return side.uri
+    if side.adapter_dir is None:
+        return side.base.digest
+    config = safety.read_json(side.adapter_dir / adapters.CONFIG)
+    return (
+        f"{side.base.digest} {side.digest}" if adapters.reason_alone(config) else side.base.digest
+    )

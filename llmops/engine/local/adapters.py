@@ -13,8 +13,9 @@ from typing import Any
 
 from llmops.engine.local import adapter_copies
 from llmops.engine.local.adapter_copies import Original
-from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
-from llmops.models import adapters, peft_config
+from llmops.engine.sides import ApartError
+from llmops.errors import IntegrityError, LlmopsError, first_line
+from llmops.models import adapter_tensors, adapters, peft_config, safety
 from llmops.models.foreign import patterns
 from llmops.records import ModelFiles
 
@@ -46,13 +47,15 @@ def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
     for name, config in configs.items():
         settings = peft_config.plain_settings(config)
         source = next((known for known in originals if known.settings == settings), None)
-        if source is not None:
-            adapters.check_tensors(directories[name], source.tensors, base)
+        if source is not None and source.tensors == safety.shapes(
+            directories[name] / adapters.WEIGHTS
+        ):
             adapter_copies.attach(source, name, directories[name] / adapters.WEIGHTS)
             model.peft_config[name] = config
             continue
         model = _load(model, name, directories[name], config, base)
-        if settings is not None:
+        # PEFT rewrites the settings of adapters of experts, which this release may keep elsewhere.
+        if settings is not None and settings == peft_config.plain_settings(config):
             originals.append(
                 adapter_copies.original(
                     model, name, settings, peft_config.expected_tensors(model, name)
@@ -113,7 +116,7 @@ def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any
                 model = PeftModelForCausalLM(model, config, name)
             else:
                 _add(model, name, config)
-            adapters.check_tensors(directory, peft_config.expected_tensors(model, name), base)
+            _check(model, name, directory, base)
             device = str(model.get_input_embeddings().weight.device)  # PEFT would pick any GPU
             model.load_adapter(directory, name, torch_device=device)
     except LlmopsError:
@@ -124,11 +127,21 @@ def _load(model: Any, name: str, directory: Path, config: Any, base: str) -> Any
             raise IntegrityError(
                 f"{directory}: the adapter does not fit its base: {reason}"
             ) from error
-        raise UsageError(
+        raise ApartError(
             f"{directory}: cannot be loaded together with the adapters before it: {reason}",
             next_command="load this adapter in a separate engine",
         ) from error
     return model
+
+
+def _check(model: Any, name: str, directory: Path, base: str) -> None:
+    """Compare an adapter's file with its structure in the model; see ``adapters.check_tensors``."""
+    file = directory / adapters.WEIGHTS
+    expected = peft_config.expected_tensors(model, name)
+    stored = safety.shapes(file)
+    if stored != expected:
+        stored = adapter_tensors.as_loaded(stored, model, name, file)
+    adapters.check_tensors(directory, stored, expected, base)
 
 
 def _add(model: Any, name: str, config: Any) -> None:

@@ -148,6 +148,29 @@ class LocalEngine(Engine):
         self._check_loaded(turns)
         return self._likelihoods(turns)
 
+    def log_likelihood(
+        self, side: ModelFiles, conversations: Sequence[Messages], responses: Sequence[str]
+    ) -> list[Likelihood | None]:
+        """Return the log-likelihood of one answer to each conversation, in their order.
+
+        Args:
+            side: The version or base that computes it.
+            conversations: Lists of messages with ``role`` and ``content``.
+            responses: The answers, as many as there are conversations.
+
+        Returns:
+            What ``likelihood`` yields: the sum of the natural-log probabilities of an answer's tokens
+            and their number, or ``None`` for a turn that exceeds the context.
+
+        Raises:
+            UsageError: The engine has not loaded the side.
+            LlmopsError: A turn does not fit into memory even alone.
+        """
+        rows = zip(conversations, responses, strict=True)
+        turns = [Turn(side, messages, response, i) for i, (messages, response) in enumerate(rows)]
+        found = dict(self.likelihood(turns))
+        return [found[turn.key] for turn in turns]
+
     def close(self) -> None:
         """Free the model's memory."""
         if not self._closed:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmops.engine.chat_format import ChatFormat, load_tokenizer
+from llmops.engine.chat_format import NO_TEMPLATE, ChatFormat, load_tokenizer
 from llmops.engine.local.loading import check_weights
 from llmops.errors import IntegrityError, UsageError
 from llmops.models import generation_config
+from llmops.progress import say
 
 PROBE = [{"role": "user", "content": "Hello."}]
 """The conversation that tests a chat template."""
@@ -52,8 +53,16 @@ def _check_template(chat_format: ChatFormat, directory: Path) -> None:
     """Refuse a chat template with a syntax error; one may refuse these messages, though."""
     from jinja2 import TemplateSyntaxError
 
-    if chat_format.tokenizer.chat_template is None:
+    template = chat_format.tokenizer.chat_template
+    if template is None:
+        say(f"warning: {directory}: {NO_TEMPLATE}")
         return
+    if isinstance(template, dict) and "default" not in template:
+        raise UsageError(
+            f"{directory}: has the chat templates {', '.join(sorted(template))}, and none of them is"
+            " the 'default'",
+            next_command="set tokenizer.chat_template to one of them and save the tokenizer again",
+        )
     try:
         chat_format.render(PROBE)
     except UsageError as error:

@@ -6,13 +6,14 @@ The model has one active adapter at a time, so threads take turns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from llmops.engine.local.adapters import select
 from llmops.engine.local.decode.memory import Budget
+from llmops.engine.local.lanes import Lanes
 from llmops.engine.local.mixed_adapters import Mixture, UnmixableError
 from llmops.engine.requests import Key, Pair, Prompt
 
@@ -36,7 +37,7 @@ class Scheduler:
 
     def __init__(self, model: Any, context: int, resting: str | None) -> None:
         self.mixture = Mixture(model)
-        self._model, self._context = model, context
+        self._model, self._lanes = model, Lanes(model, context)
         self._mixes = True
         self._resting = self._active = resting
         select(model, resting)
@@ -60,18 +61,20 @@ class Scheduler:
         Raises:
             LlmopsError: An item does not fit into memory even alone.
         """
-        for group in self._groups(items):
+        for lane, group in self._groups(items):
+            width = self._lanes.width(lane)
             yield from budget.batches(
-                group, lambda batch: self._batch(batch, work), rows=rows, width=self._context
+                group, lambda batch: self._batch(batch, work), rows=rows, width=width
             )
 
-    def _groups(self, items: Sequence[Item]) -> list[list[Item]]:
-        """Group the items that may share a batch."""
-        groups: dict[str | None, list[Item]] = {}
+    def _groups(self, items: Sequence[Item]) -> list[tuple[Hashable, list[Item]]]:
+        """Group the items that may share a batch, each group with its lane."""
+        groups: dict[tuple[Hashable, str | None], list[Item]] = {}
         for item in items:
             mixes = self._mixes and self.mixture.can(item.adapter)
-            groups.setdefault(None if mixes else item.adapter, []).append(item)
-        return list(groups.values())
+            place = self._lanes.of(item), None if mixes else item.adapter
+            groups.setdefault(place, []).append(item)
+        return [(lane, group) for (lane, _), group in groups.items()]
 
     def _batch(self, batch: list[Item], work: Work[Item, Result]) -> list[tuple[Key, Result]]:
         """Compute a batch, all adapters together unless the model turns out not to allow it."""

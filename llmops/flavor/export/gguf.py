@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from llmops.errors import IntegrityError, LlmopsError, UsageError
+from llmops.flavor.tokenizers import default_template
 
 COMMAND = "llama-convert-hf-to-gguf"
 """Name of llama.cpp's converter where it is installed."""
@@ -100,9 +101,8 @@ def _run(command: list[str]) -> tuple[int, str]:
 
 def _check_template(model_dir: Path, file: Path) -> None:
     from gguf import GGUFReader
-    from transformers import AutoTokenizer
 
-    expected = AutoTokenizer.from_pretrained(model_dir, trust_remote_code=False).chat_template
+    expected = default_template(model_dir)
     field = GGUFReader(file).get_field(TEMPLATE)
     template = None if field is None else field.contents()
     if template != expected:

@@ -17,7 +17,7 @@ from llmops.engine.local.adapters import load_adapters
 from llmops.engine.local.loading import load_base
 from llmops.errors import IntegrityError, LlmopsError
 from llmops.files import digest
-from llmops.flavor.tokenizers import FILES, SETTINGS, TEMPLATE
+from llmops.flavor.tokenizers import FILES, SETTINGS, TEMPLATE, default_template
 from llmops.models import safety
 from llmops.progress import quiet_loading, say
 from llmops.records import BaseModel, LoadOptions, ModelFiles
@@ -142,11 +142,9 @@ def copy_tokenizer(files: ModelFiles, folder: Path) -> None:
 
 def _keep_template(base: BaseModel, folder: Path) -> None:
     """Write the base's chat template, for a tokenizer that has no template itself."""
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base.directory, trust_remote_code=False)
-    if isinstance(tokenizer.chat_template, str):
-        (folder / TEMPLATE).write_text(tokenizer.chat_template, encoding="utf-8")
+    template = default_template(base.directory)
+    if template is not None:
+        (folder / TEMPLATE).write_text(template, encoding="utf-8")
 
 
 def _spell_config(file: Path, base: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from os.path import commonprefix
+from queue import SimpleQueue
 from typing import Any
 
 from llmops.engine.chat_format import ChatFormat
@@ -12,6 +14,95 @@ from llmops.records import Answer
 Work = Callable[[Any, threading.Event], Answer]
 """A function that generates one answer, given a streamer from transformers and an event that stops
 it."""
+HALF = "\ufffd"
+"""What an incomplete character decodes to."""
+WRONG_BYTE = "<0xFF>"
+"""A byte token that no character contains, in tokenizers that fall back to bytes."""
+JOINED = 8
+"""Characters held back where the tokenizer joins words and punctuation (``do n't``) afterwards."""
+WINDOW = 32
+"""Minimum number of earlier tokens that are decoded with a new one."""
+
+
+class TextStream:
+    """A streamer for ``generate`` that hands over the text that later tokens cannot change.
+
+    transformers' own ``TextIteratorStreamer`` waits for blanks and decodes each line anew: a
+    tokenizer that strips the first space of a text, as Llama 2's does, then loses one per line.
+
+    Args:
+        chat_format: Decodes the tokens.
+    """
+
+    def __init__(self, chat_format: ChatFormat) -> None:
+        self._decoder = StableText(chat_format)
+        self._end_ids = chat_format.end_ids
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._prompt_seen = False
+
+    def put(self, value: Any) -> None:
+        """Take the prompt's token ids, which come first, or those of the next token."""
+        if not self._prompt_seen:
+            self._prompt_seen = True
+            return
+        for token in value.flatten().tolist():
+            if token not in self._end_ids:  # the end token is not part of the answer
+                self._queue.put(self._decoder.add(token))
+
+    def end(self) -> None:
+        """Do nothing: the thread that generates ends the stream, whatever happened in it."""
+
+    def close(self) -> None:
+        """End the iteration."""
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the pieces of text, none of them empty."""
+        while (piece := self._queue.get()) is not None:
+            if piece:
+                yield piece
+
+
+class StableText:
+    """Decodes tokens one by one into pieces that concatenate to the text of all.
+
+    Only the last tokens are decoded again for each new one. Held back is what may still change: half
+    a character, and a run of byte tokens such as ``<0xE2>``, which decodes to other characters as a
+    whole if one byte of it is wrong.
+
+    Args:
+        chat_format: Decodes the tokens.
+    """
+
+    def __init__(self, chat_format: ChatFormat) -> None:
+        tokenizer = chat_format.tokenizer
+        self._format = chat_format
+        wrong = tokenizer.convert_tokens_to_ids(WRONG_BYTE)
+        known = wrong is not None and tokenizer.convert_ids_to_tokens(wrong) == WRONG_BYTE
+        self._wrong_byte = wrong if known else None
+        self._held = JOINED if getattr(tokenizer, "clean_up_tokenization_spaces", False) else 0
+        self._ids: list[int] = []
+        self._sent = 0
+
+    def add(self, token: int) -> str:
+        """Return the text that became certain with one more token; empty if none did."""
+        self._ids.append(token)
+        text = self._format.text(self._ids)
+        certain = self._certain(text)
+        piece = text[self._sent : certain]
+        self._sent = max(self._sent, certain)
+        if certain == len(text) and len(self._ids) >= 2 * WINDOW:
+            self._ids = self._ids[-WINDOW:]
+            self._sent = len(self._format.text(self._ids))
+        return piece
+
+    def _certain(self, text: str) -> int:
+        """Return the number of characters that no further token can change."""
+        certain = min(len(text.rstrip(HALF)), max(0, len(text) - self._held))
+        if self._wrong_byte is not None:
+            spoiled = self._format.text([*self._ids, self._wrong_byte])
+            certain = min(certain, len(commonprefix([text, spoiled])))  # noqa: RUF071 - characters
+        return certain
 
 
 def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
@@ -23,11 +114,7 @@ def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
         chat_format: Decodes the tokens.
         work: Runs in the thread; its exceptions are raised here.
     """
-    from transformers import TextIteratorStreamer
-
-    streamer = TextIteratorStreamer(
-        chat_format.tokenizer, skip_prompt=True, skip_special_tokens=True
-    )
+    streamer = TextStream(chat_format)
     cancelled = threading.Event()
     result: list[Answer | BaseException] = []
 
@@ -37,12 +124,12 @@ def pieces(chat_format: ChatFormat, work: Work) -> Generator[str | Answer]:
         except BaseException as error:
             result.append(error)
         finally:  # whatever happened, the reader must not wait for another piece
-            streamer.text_queue.put(streamer.stop_signal)
+            streamer.close()
 
     thread = threading.Thread(target=run, name="llmops-stream", daemon=True)
     thread.start()
     try:
-        yield from filter(None, streamer)
+        yield from streamer
     finally:
         cancelled.set()
         thread.join()
