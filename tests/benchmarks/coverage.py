@@ -180,7 +180,7 @@ def cells() -> dict[tuple[str, str], Job]:
             found["human labels, PPI++", f"{labelled} labels, {text}"] = partial(
                 labels, labelled=labelled, agreement=agreement, tie=tie, size=size, whole=whole
             )
-    for method in ("hybrid", "obf"):
+    for method in ("spend", "hybrid", "obf"):
         found[f"{SLICE}, comparison may stop early", f"`{method}`, other slice +0.16"] = partial(
             after_stop, method=method, gains=(0.16, 0.0)
         )
