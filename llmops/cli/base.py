@@ -50,12 +50,12 @@ def add(source: str, name: str | None, revision: str | None, output: str) -> Non
 @output_option
 def ls(verify: bool, output: str) -> None:
     """List the registered base models and the folders of those on this machine."""
-    from llmops.models import bases
+    from llmops.models import bases, versions
     from llmops.store import connection, registry
 
     connection.connect()
     registered = [
-        (version.name, version.version, bases.digest_of(version))
+        (version.name, version.version, versions.digest_of_base(version))
         for version in registry.tagged_bases()
     ]
     folders = {digest: bases.cache_dir(digest) for _, _, digest in registered}

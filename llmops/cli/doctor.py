@@ -96,14 +96,14 @@ def _packages() -> list[Finding]:
 
 
 def _store_and_bases() -> list[Finding]:
-    from llmops.models.bases import digest_of
+    from llmops.models.versions import digest_of_base
     from llmops.store import connection, registry
 
     try:
         uri = connection.connect()
         bases = registry.tagged_bases()
         for version in bases:
-            digest_of(version)
+            digest_of_base(version)
     except LlmopsError as error:
         return [Finding("MLflow store", False, error.message, error.next_command or "")]
     names = ", ".join(sorted({version.name for version in bases}))

@@ -53,8 +53,8 @@ def compare(
         UsageError: The sides are the same bytes, a scorer cannot judge what they answer, or a
             question has no scorer.
         NotFoundError: A side does not exist.
-        DataError: The suite cannot be used, or a side was trained on so much of it that fewer than
-            two prompts are left, or fewer than ``min_prompts``.
+        DataError: The suite cannot be used, or without the prompts that a side was trained on, fewer
+            than two are left, or fewer than ``min_prompts``.
         IntegrityError: The bytes of a side differ from the recorded digests, or the sides differ
             but give identical answers and likelihoods.
         StoreError: The MLflow store refuses or does not answer.

@@ -70,10 +70,8 @@ def require_different(sides: Sequence[Side], named: Sequence[str | Side]) -> Non
                 what = f"{text} and {other} are the same side, {side.uri}: name it once"
             else:
                 what = f"{side.uri} and {twin.uri} are the same bytes: there is nothing to compare"
-            raise UsageError(
-                what,
-                next_command=f"name a side with other bytes; llmops show {side.uri} prints its digests",
-            )
+            digests = f"; llmops show {side.uri} prints the digests" if side.base else ""
+            raise UsageError(what, next_command=f"name a side with other bytes{digests}")
         known[side.digest] = (text, side)
 
 

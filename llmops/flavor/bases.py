@@ -13,7 +13,7 @@ from llmops.flavor import embedded, tokenizers
 from llmops.flavor.options import LogOptions
 from llmops.flavor.register import log_source
 from llmops.flavor.source import Source
-from llmops.models import adapters, bases, hub, pin, safety
+from llmops.models import adapters, bases, hub, pin, safety, versions
 from llmops.progress import say
 from llmops.records import BaseModel
 from llmops.records.names import MODEL_NAME, check_model_name
@@ -86,7 +86,7 @@ def add_base(
     ):
         base_digest = _bring(reference, directory, revision)
         with lock(f"register-{base_digest}"):
-            if bases.registered(base_digest) is None:
+            if versions.registered_base(base_digest) is None:
                 _register(name, base_digest)
         return bases.fetch(base_digest)
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from llmops.errors import IntegrityError, NotFoundError, UsageError
+from llmops.errors import IntegrityError, NotFoundError
 from llmops.files import digest, home
 from llmops.files.staging import lock, staging
 from llmops.models import hub, safety, stored, versions
@@ -74,7 +74,7 @@ def fetch(base_digest: str, pin: Pin | None = None, *, location: str | None = No
     if location is not None:
         return at(Path(location).expanduser(), base_digest)
     directory = cache_dir(base_digest)
-    version = registered(base_digest)
+    version = versions.registered_base(base_digest)
     if not directory.is_dir():
         with lock(f"base-{base_digest}"):  # of several processes, one downloads it
             if not directory.is_dir():
@@ -100,31 +100,7 @@ def find(name: str) -> BaseModel | None:
         IntegrityError: The tags of the newest version contradict its pin.
     """
     version = next(iter(registry.tagged_bases(name=name)), None)
-    return None if version is None else fetch(digest_of(version))
-
-
-def registered(base_digest: str) -> Any | None:
-    """Return MLflow's record of the newest registered base with these bytes, ``None`` without one.
-
-    A version whose pin does not confirm its tags is passed over.
-    """
-    for version in registry.tagged_bases(base_digest=base_digest):
-        with suppress(IntegrityError, NotFoundError, UsageError):
-            digest_of(version)
-            return version
-    return None
-
-
-def digest_of(version: Any) -> str:
-    """Return the digest of a registered base, from its pin.
-
-    Args:
-        version: MLflow's record of the version.
-
-    Raises:
-        IntegrityError: Its tags contradict its pin, or the pin is damaged.
-    """
-    return versions.pinned_version(version.name, str(version.version))[1].digest
+    return None if version is None else fetch(versions.digest_of_base(version))
 
 
 def verify(directory: Path, base_digest: str, *, every_byte: bool = False) -> None:

@@ -94,7 +94,7 @@ def _located(uri: str) -> tuple[str, Any | None]:
 
 
 def _base(pin: Pin) -> Base:
-    version = bases.registered(pin.digest)
+    version = versions.registered_base(pin.digest)
     uri = f"models:/{version.name}/{version.version}" if version else None
     return Base(
         name=pin.base,

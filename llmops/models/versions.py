@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
-from llmops.errors import IntegrityError, LlmopsError
+from llmops.errors import IntegrityError, LlmopsError, NotFoundError, UsageError
 from llmops.models import stored, training_run
 from llmops.models.pin import Pin
 from llmops.progress import say
 from llmops.records import ModelFiles, ModelVersion
 from llmops.store import tags
-from llmops.store.registry import version_record
+from llmops.store.registry import tagged_bases, version_record
 
 VERSION = re.compile(r"models:/([^/@]+)/([0-9]+)")
 """URI of a registered version."""
@@ -41,6 +42,30 @@ def pinned_version(name: str, version: str) -> tuple[ModelVersion, Pin]:
         adapter_digest=pin.adapter_digest,
         base_digest=pin.digest,
     ), pin
+
+
+def digest_of_base(record: Any) -> str:
+    """Return the digest of a registered base, from its pin.
+
+    Args:
+        record: MLflow's record of the version.
+
+    Raises:
+        IntegrityError: Its tags contradict its pin, or the pin is damaged.
+    """
+    return pinned_version(record.name, str(record.version))[1].digest
+
+
+def registered_base(base_digest: str) -> Any | None:
+    """Return MLflow's record of the newest registered base with these bytes, ``None`` without one.
+
+    A version whose pin does not confirm its tags is passed over.
+    """
+    for record in tagged_bases(base_digest=base_digest):
+        with suppress(IntegrityError, NotFoundError, UsageError):
+            digest_of_base(record)
+            return record
+    return None
 
 
 def check_tags(record: Any, pin: Pin) -> None:

@@ -123,7 +123,7 @@ def version_record(name: str, version: str) -> Any:
 def tagged_bases(*, name: str | None = None, base_digest: str | None = None) -> list[Any]:
     """Return MLflow's records of the versions that are tagged as base models, the newest first.
 
-    A tag only helps to find a base; ``models.bases.registered`` confirms it by its pin.
+    A tag only helps to find a base; ``models.versions.registered_base`` confirms it by its pin.
 
     Args:
         name: Only versions of this registered model.

@@ -18,7 +18,7 @@ from versions import log_version
 
 from llmops import flavor
 from llmops.errors import NotFoundError
-from llmops.models import bases
+from llmops.models import versions
 from llmops.models.resolve import resolve
 from llmops.store import connection
 
@@ -104,7 +104,7 @@ def test_versions_and_their_copies_load_on_another_machine(
     shared = client.copy_model_version("models:/tiny/1", "shared-tiny")
     client.delete_registered_model("tiny")
     shutil.rmtree(tmp_path / "home", ignore_errors=True)
-    found = bases.registered(base.digest)
+    found = versions.registered_base(base.digest)
     assert found is not None
     assert (found.name, str(found.version)) == ("shared-tiny", str(shared.version))
     logits, _, used = loaded_elsewhere(uri, tmp_path / "fourth")

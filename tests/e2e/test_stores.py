@@ -92,9 +92,9 @@ def test_a_base_is_registered_once_and_found_by_its_digest(
 ) -> None:
     assert flavor.add_base(tiny_model, "other-name").uri == base.uri
     assert registered() == ["tiny/1"]
-    found = bases.registered(base.digest)
+    found = versions.registered_base(base.digest)
     assert (found.name, str(found.version)) == ("tiny", "1")
-    assert bases.registered("0" * 64) is None
+    assert versions.registered_base("0" * 64) is None
     assert bases.find("tiny").digest == base.digest
 
 

@@ -136,7 +136,7 @@ def test_a_store_that_fails_at_the_evidence_leaves_no_verdict(
     assert "llmops.verdict" not in tags
 
 
-def test_a_suite_with_training_prompts_is_refused_before_anything_is_generated(
+def test_a_suite_with_too_many_training_prompts_is_refused_before_anything_is_generated(
     candidate: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -145,23 +145,36 @@ def test_a_suite_with_training_prompts_is_refused_before_anything_is_generated(
     monkeypatch.setattr(LocalEngine, "__init__", refuse)
     path = suite_file(tmp_path / "suite.jsonl", [*HELD_OUT, f" {TRAINED[2]}\n"])
     with pytest.raises(DataError) as caught:
-        pipeline.judge(recipe(tmp_path), candidate.uri, load_suite(path))
+        pipeline.judge(recipe(tmp_path, "gate.min_prompts=13"), candidate.uri, load_suite(path))
     assert str(caught.value).startswith(
-        f"suite {path}: 1 of 13 prompts are in the training data of models:/bot/2, such as 'q12'"
+        f"suite {path}: 1 of 13 prompts are in the training data of models:/bot/2"
     )
-    assert "leave out --suite to use the test split of models:/bot/2" in (
-        caught.value.next_command or ""
-    )
+    assert "too few prompts are left to compare: 12, needed: 13" in str(caught.value)
     assert caught.value.exit_code == 2
     assert comparison_runs() == []
 
 
-def test_training_prompts_in_other_words_and_those_of_the_baseline_are_set_aside(
+def test_the_same_bytes_are_refused_before_anything_is_generated(
+    candidate: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalEngine, "__init__", pytest.fail)
+    connection.client().copy_model_version(candidate.uri, "copy")
+    suite = load_suite(suite_file(tmp_path / "suite.jsonl"))
+    for against in (candidate.uri, "models:/copy/1"):
+        with pytest.raises(UsageError, match="there is nothing to compare"):
+            pipeline.judge(recipe(tmp_path), candidate.uri, suite, against)
+    assert comparison_runs() == []
+
+
+def test_training_prompts_in_any_words_and_those_of_the_baseline_are_set_aside(
     candidate: ModelVersion, tiny_model: Path, tmp_path: Path
 ) -> None:
-    path = suite_file(tmp_path / "suite.jsonl", [*HELD_OUT, TRAINED[2].upper()])
-    comparison, _ = pipeline.judge(recipe(tmp_path), candidate.uri, load_suite(path))
-    assert [row.example.id for row in comparison.trained] == ["q12"]
+    for known in (TRAINED[2], TRAINED[2].upper()):
+        path = suite_file(tmp_path / "suite.jsonl", [*HELD_OUT, known])
+        comparison, decision = pipeline.judge(recipe(tmp_path), candidate.uri, load_suite(path))
+        assert [row.example.id for row in comparison.trained] == ["q12"]
+        assert "12 of 13 prompts count for the verdict" in comparison.notes
+        assert decision.passed
     third = log_trained(another_adapter(tiny_model, tmp_path, seed=6), splits={})
     path = suite_file(tmp_path / "other.jsonl", [*HELD_OUT, TRAINED[2]])
     comparison, _ = pipeline.judge(

@@ -38,23 +38,24 @@ def exclude_trained(checks: Iterable[TrainedOn], suite: Suite, *, fewest: int = 
         fewest: Number of prompts that a verdict needs, such as ``gate.min_prompts``.
 
     Raises:
-        DataError: So many prompts are set aside that fewer than two are left, or fewer than
-            ``fewest``.
+        DataError: Prompts are set aside, and fewer than two are left, or fewer than ``fewest``.
     """
     trained: set[str] = set()
-    notes = []
+    notes, leaked = [], []
     for check in checks:
         trained |= set(check.leaks or {})
         if check.leaks is None or check.leaks:
             notes.append(leakage_note(check.uri, check.leaks, len(suite.examples)))
+        if check.leaks:
+            leaked.append(notes[-1])
     fresh = tuple(example for example in suite.examples if example.id not in trained)
     if trained:
         # A suite that is too small without leaks, too, is judged, and decides nothing.
         needed = max(FEWEST, fewest) if len(suite.examples) >= fewest else FEWEST
         if len(fresh) < needed:
             raise DataError(
-                f"suite {suite.path or suite.name}: {notes[0]}; too few prompts are left to compare:"
-                f" {len(fresh)}, needed: {needed}",
+                f"suite {suite.path or suite.name}: {'; '.join(leaked)}; too few prompts are left"
+                f" to compare: {len(fresh)}, needed: {needed}",
                 next_command="use held-out prompts, such as the test split of the recipe",
             )
         if fewest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import llmops
-from llmops.records import Comparison, Decision, MetricResult
+from llmops.records import Comparison, Decision, MetricResult, Side
 from llmops.report import wording
 from llmops.report.html import examples
 from llmops.report.html.answers import answer_table
@@ -137,12 +137,20 @@ def _row(result: MetricResult, decision: Decision | None, first: bool) -> dict[s
     }
 
 
+def _bytes(side: Side) -> str:
+    """Return a side with the digests of its adapter and its base, or of its URL."""
+    if side.base is None:
+        return f"{side.uri} · {side.digest}"
+    parts = [side.uri, side.adapter_digest and f"adapter {side.adapter_digest}"]
+    return " · ".join(part for part in [*parts, f"base {side.base.digest}"] if part)
+
+
 def _provenance(comparison: Comparison, decision: Decision | None) -> list[tuple[str, str]]:
     """Return rows of (name, value) that identify the inputs and software of the comparison."""
     old, new = comparison.baseline, comparison.candidate
     known = {
-        "candidate": f"{new.uri} · {new.digest}",
-        "baseline": f"{old.uri} · {old.digest}",
+        "candidate": _bytes(new),
+        "baseline": _bytes(old),
         "base model": f"{new.base.uri} · {new.base.digest}" if new.base else "",
         "suite": f"{comparison.suite_name} · {comparison.suite_digest}",
         "evidence": decision.evidence_digest if decision else "",

@@ -17,7 +17,7 @@ import llmops
 from llmops.cli.main import cli
 from llmops.errors import IntegrityError, NotFoundError
 from llmops.files import digest, home, staging
-from llmops.models import bases
+from llmops.models import bases, versions
 from llmops.records import BaseModel, ModelVersion
 from llmops.store import connection, registry, tags
 
@@ -220,11 +220,11 @@ def test_a_forged_digest_leads_to_no_other_base(base: BaseModel, tmp_path: Path)
     registry.annotate_version("tiny", "2", {tags.BASE_DIGEST: base.digest})
     with pytest.raises(IntegrityError, match=r"models:/tiny/2: the tag llmops\.base_digest says"):
         bases.find("tiny")
-    found = bases.registered(base.digest)
+    found = versions.registered_base(base.digest)
     assert found is not None
     assert str(found.version) == "1", "the newer one only says so"
     assert bases.fetch(base.digest).uri == "models:/tiny/1"
-    assert bases.registered(other.digest) is None
+    assert versions.registered_base(other.digest) is None
     listed = CliRunner().invoke(cli, ["base", "ls"])
     assert isinstance(listed.exception, IntegrityError)
 
@@ -234,7 +234,7 @@ def test_a_version_that_is_tagged_as_a_base_is_found_by_no_name(version: ModelVe
         registry.annotate_version("bot", "1", forged)
     with pytest.raises(IntegrityError, match=r"models:/bot/1: the tag llmops\.kind says"):
         bases.find("bot")
-    found = bases.registered(version.base_digest)
+    found = versions.registered_base(version.base_digest)
     assert found is not None
     assert found.name == "tiny"
 
@@ -242,7 +242,7 @@ def test_a_version_that_is_tagged_as_a_base_is_found_by_no_name(version: ModelVe
 def test_a_digest_comes_from_the_pin(base: BaseModel) -> None:
     connection.client().delete_model_version_tag("tiny", "1", tags.BASE_DIGEST)
     (record,) = registry.tagged_bases()
-    assert bases.digest_of(record) == base.digest
+    assert versions.digest_of_base(record) == base.digest
     assert bases.find("tiny") is not None
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import mlflow
 
 from llmops.models import training_run
+from llmops.models.pin import Pin
 from llmops.store import runs
+
+PIN = Pin(base="tiny", digest="b" * 64)
 
 
 def test_mlflow_s_milliseconds_are_utc_text() -> None:
@@ -42,8 +45,8 @@ def test_a_program_in_a_folder_of_that_machine_is_its_name_and_an_address_stays(
 
 
 def test_a_version_without_a_verdict_has_no_evidence(store: str) -> None:
-    assert training_run.evidence({}) is None
-    assert training_run.evidence({"llmops.evidence": "ab" * 6}) is None
-    bare = training_run.evidence({"llmops.verdict": "IMPROVED"})
+    assert training_run.evidence({}, PIN) is None
+    assert training_run.evidence({"llmops.evidence": "ab" * 6}, PIN) is None
+    bare = training_run.evidence({"llmops.verdict": "IMPROVED"}, PIN)
     assert bare is not None
     assert (bare.verdict, bare.digest, bare.link) == ("IMPROVED", None, None)

@@ -64,10 +64,11 @@ def test_a_suite_of_which_hardly_anything_is_left_is_refused(left: int) -> None:
     ids=["enough", "too few", "all needed", "small anyhow", "one left", "none leaked"],
 )
 def test_only_the_rest_counts_towards_the_minimum(fewest: int, leaked: int, refused: bool) -> None:
-    checks = [check(1, *[f"q{i}" for i in range(leaked)])]
+    unknown = TrainedOn("models:/bot/0", None)  # its note is no reason to refuse
+    checks = [unknown, check(1, *[f"q{i}" for i in range(leaked)])]
     if refused:
         with pytest.raises(
-            DataError, match=rf"too few prompts are left .*: {6 - leaked}, needed: "
+            DataError, match=rf"suite\.jsonl: {leaked} of 6 .*: {6 - leaked}, needed: "
         ):
             exclude_trained(checks, SUITE, fewest=fewest)
         return
