@@ -64,10 +64,9 @@ def read_config(directory: Path) -> Any:
         )
     refused = sorted(set(_unknown(written)) - set(training_only(written)))
     if refused:  # PEFT would only warn, and ignore them
-        names = ", ".join(f"{name}={written[name]!r:.40}" for name in refused)
         raise UsageError(
-            f"{directory / adapters.CONFIG}: sets {names}, which PEFT {peft.__version__} does not know"
-            " and which may change what the adapter computes",
+            f"{directory / adapters.CONFIG}: sets {', '.join(refused)}, which PEFT"
+            f" {peft.__version__} does not know; it may change what the adapter computes",
             next_command="pip install --upgrade peft if a newer PEFT wrote it; if another tool did and"
             " it only concerns training, remove it from the file",
         )

@@ -94,3 +94,11 @@ def test_plain_text_is_continued_as_it_is(engine: LocalEngine, tuned: ModelFiles
     assert answer.prompt_tokens == len(engine.token_ids("def wrap("))
     (empty,) = generate(engine, tuned, [""], GREEDY)
     assert empty.error == "the prompt is empty"
+
+
+def test_without_a_chat_template_the_error_says_what_to_pass(tiny_model: Path) -> None:
+    chat_format = ChatFormat.of_folders(None, tiny_model)
+    chat_format.tokenizer.chat_template = None
+    with pytest.raises(UsageError, match="tokenizer=TOKENIZER"):
+        chat_format.render([{"role": "user", "content": "Who?"}])
+    assert chat_format.render("Who?") == "Who?", "a text is continued as it is"
