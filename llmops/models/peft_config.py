@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -77,7 +78,9 @@ def read_config(directory: Path) -> Any:
                 f"{directory / adapters.CONFIG}: {name} must be finite, received {value!r:.80}"
             )
     try:
-        config = peft.LoraConfig.from_pretrained(str(directory))
+        with warnings.catch_warnings():  # PEFT advises an upgrade for each unknown setting
+            warnings.filterwarnings("ignore", "Unexpected keyword arguments", UserWarning)
+            config = peft.LoraConfig.from_pretrained(str(directory))
     except Exception as error:  # an odd value may raise anything
         raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
     config.inference_mode = True

@@ -9,7 +9,9 @@ import pytest
 from sides import CONVERSATIONS, GREEDY, generate, score
 
 from llmops.engine import Request
+from llmops.engine.chat_format import ChatFormat
 from llmops.engine.local.engine import LocalEngine
+from llmops.errors import UsageError
 from llmops.records import ModelFiles
 
 TEMPLATE = "{% for message in messages %}# {{ message['content'] }}\n{% endfor %}>"

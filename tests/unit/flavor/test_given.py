@@ -94,6 +94,7 @@ def test_folders_that_hold_the_adapters_are_named(
     assert names[-1] in str(raised.value.next_command), "the last one is suggested"
 
 
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
 def test_an_adapter_inside_a_transformers_model_is_saved_as_peft_saves_it(
     tiny_model: Path, tiny_adapter: Path, tmp_path: Path
 ) -> None:
