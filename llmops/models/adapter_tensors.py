@@ -20,6 +20,8 @@ MERGE = "log the full model instead: log_model(model.merge_and_unload(), tokeniz
 PREFIX = "base_model.model."
 WRAPPED = ("base_layer", "original_module")
 """Names under which PEFT keeps the module that an adapter wraps."""
+TOKENS, SAVED = ".token_adapter.base_layer", ".modules_to_save"
+"""Where PEFT keeps an embedding with trained tokens, and a fully trained one."""
 
 
 def as_loaded(stored: Shapes, model: Any, name: str, file: Path) -> Shapes:
@@ -69,6 +71,9 @@ def copies(file: Path, extra: set[str], model: Any, base: BaseModel) -> set[str]
     repeated = set()
     with safe_open(file, framework="pt") as stored:
         for key in sorted(extra & set(owned)):
+            if SAVED in key:  # once more what the file has without this word; PEFT ignores it
+                repeated.add(key)
+                continue
             mine = stored.get_tensor(key)
             theirs = _of_base(base.directory, owned[key])
             if theirs is None:
@@ -150,8 +155,8 @@ def _embedding_names(model: Any) -> Iterator[tuple[str, list[str]]]:
             sources = [f"{plain}.{parameter}"]
             if model.get_base_model().config.get_text_config().tie_word_embeddings:
                 sources += [f"{name}.{parameter}" for name in first]
-            for key in (plain, *(f"{plain}.{name}" for name in WRAPPED)):
-                yield f"{PREFIX}{key}.{parameter}", sources
+            for place in ("", *(f".{name}" for name in WRAPPED), TOKENS, SAVED):
+                yield f"{PREFIX}{plain}{place}.{parameter}", sources
 
 
 def _unwrapped(module: Any) -> Any:
@@ -164,7 +169,7 @@ def _unwrapped(module: Any) -> Any:
 def _plain(name: str) -> str:
     """Return a module's name in the base."""
     parts = name.removeprefix(PREFIX).split(".")
-    return ".".join(part for part in parts if part not in WRAPPED)
+    return ".".join(part for part in parts if part not in (*WRAPPED, "token_adapter"))
 
 
 def _of_base(directory: Path, names: list[str]) -> Any:

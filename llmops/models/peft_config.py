@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
@@ -66,10 +67,9 @@ def read_config(directory: Path) -> Any:
         )
     refused = sorted(set(_unknown(written)) - set(training_only(written)))
     if refused:  # PEFT would only warn, and ignore them
-        names = ", ".join(f"{name}={written[name]!r:.40}" for name in refused)
         raise UsageError(
-            f"{directory / adapters.CONFIG}: sets {names}, which PEFT {peft.__version__} does not know"
-            " and which may change what the adapter computes",
+            f"{directory / adapters.CONFIG}: sets {', '.join(refused)}, which PEFT"
+            f" {peft.__version__} does not know; it may change what the adapter computes",
             next_command="pip install --upgrade peft if a newer PEFT wrote it; if another tool did and"
             " it only concerns training, remove it from the file",
         )
@@ -81,7 +81,9 @@ def read_config(directory: Path) -> Any:
                 f" received {value!r:.80}"
             )
     try:
-        config = peft.LoraConfig.from_pretrained(str(directory))
+        with warnings.catch_warnings():  # PEFT advises an upgrade for each unknown setting
+            warnings.filterwarnings("ignore", "Unexpected keyword arguments", UserWarning)
+            config = peft.LoraConfig.from_pretrained(str(directory))
     except Exception as error:  # an odd value may raise anything
         raise IntegrityError(f"{directory / adapters.CONFIG}: damaged: {error}") from error
     config.inference_mode = True

@@ -55,7 +55,7 @@ def _check_template(chat_format: ChatFormat, directory: Path) -> None:
 
     template = chat_format.tokenizer.chat_template
     if template is None:
-        say(f"warning: {directory}: {NO_TEMPLATE}")
+        say(f"warning: {NO_TEMPLATE}")
         return
     if isinstance(template, dict) and "default" not in template:
         raise UsageError(

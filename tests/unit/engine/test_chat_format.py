@@ -9,7 +9,9 @@ import pytest
 from sides import CONVERSATIONS, GREEDY, generate, score
 
 from llmops.engine import Request
+from llmops.engine.chat_format import ChatFormat
 from llmops.engine.local.engine import LocalEngine
+from llmops.errors import UsageError
 from llmops.records import ModelFiles
 
 TEMPLATE = "{% for message in messages %}# {{ message['content'] }}\n{% endfor %}>"
@@ -94,3 +96,11 @@ def test_plain_text_is_continued_as_it_is(engine: LocalEngine, tuned: ModelFiles
     assert answer.prompt_tokens == len(engine.token_ids("def wrap("))
     (empty,) = generate(engine, tuned, [""], GREEDY)
     assert empty.error == "the prompt is empty"
+
+
+def test_without_a_chat_template_the_error_says_what_to_pass(tiny_model: Path) -> None:
+    chat_format = ChatFormat.of_folders(None, tiny_model)
+    chat_format.tokenizer.chat_template = None
+    with pytest.raises(UsageError, match="tokenizer=TOKENIZER"):
+        chat_format.render([{"role": "user", "content": "Who?"}])
+    assert chat_format.render("Who?") == "Who?", "a text is continued as it is"

@@ -81,3 +81,44 @@ def test_what_is_no_model_or_no_tokenizer_is_refused(
 ) -> None:
     with pytest.raises(error, match=says):
         receive(tiny_model if model is None else model, tmp_path, SourceOptions(**options))
+
+
+@pytest.mark.parametrize("names", [("checkpoint-20", "checkpoint-100"), ("policy", "reference")])
+def test_folders_that_hold_the_adapters_are_named(
+    tiny_adapter: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    for name in names:
+        shutil.copytree(tiny_adapter, tmp_path / "out" / name)
+    with pytest.raises(NotFoundError, match=f"its folders do: {', '.join(names)}") as raised:
+        receive(tmp_path / "out", tmp_path, NOTHING)
+    assert names[-1] in str(raised.value.next_command), "the last one is suggested"
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
+def test_an_adapter_inside_a_transformers_model_is_saved_as_peft_saves_it(
+    tiny_model: Path, tiny_adapter: Path, tmp_path: Path
+) -> None:
+    from safetensors.numpy import load_file
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model.load_adapter(str(tiny_adapter), "first")
+    given = receive(model, tmp_path, NOTHING)
+    assert given.live is model
+    want, got = (load_file(folder / adapters.WEIGHTS) for folder in (tiny_adapter, given.directory))
+    assert want.keys() == got.keys()
+    assert all((want[key] == got[key]).all() for key in want)
+    model.load_adapter(str(tiny_adapter), "second")
+    with pytest.raises(UsageError, match="several adapters"):
+        receive(model, tmp_path / "again", NOTHING)
+
+
+def test_the_revision_belongs_to_the_base_that_the_file_names(
+    tiny_adapter: Path, tmp_path: Path
+) -> None:
+    adapter = Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
+    edit(adapter / adapters.CONFIG, base_model_name_or_path="me/tiny", revision="v1")
+    given = receive(adapter, tmp_path, NOTHING)
+    assert given.revision(given.base(None)) == "v1"
+    assert given.revision("me/tiny") == "v1"
+    assert given.revision("other") is None

@@ -12,7 +12,7 @@ from damage import edit
 from transformers import AutoTokenizer
 
 from llmops.errors import IntegrityError, UsageError
-from llmops.flavor.tokenizers import own_files
+from llmops.flavor.tokenizers import default_template, keep_template, own_files
 from llmops.records import BaseModel
 
 TEMPLATE = "{{ messages[-1]['content'] }}"
@@ -111,3 +111,39 @@ def test_a_template_that_is_no_text_is_damaged(
     (candidate / "chat_template.jinja").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(IntegrityError, match="not UTF-8"):
         own_files(candidate, base, tmp_path / "own")
+
+
+def listed(candidate: Path, *names: str) -> None:
+    (candidate / "chat_template.jinja").unlink()
+    templates = [{"name": name, "template": f"{name} {TEMPLATE}"} for name in names]
+    edit(candidate / "tokenizer_config.json", chat_template=templates)
+
+
+def test_of_several_templates_the_default_is_stored(
+    candidate: Path, base: BaseModel, tmp_path: Path
+) -> None:
+    listed(candidate, "tool_use", "default")
+    assert own_files(candidate, base, tmp_path / "own") is not None
+    assert (tmp_path / "own" / "chat_template.jinja").read_text() == f"default {TEMPLATE}"
+    expected = AutoTokenizer.from_pretrained(candidate).get_chat_template()
+    assert default_template(candidate) == expected
+
+
+def test_a_template_in_the_folder_of_templates_is_found(candidate: Path, tmp_path: Path) -> None:
+    (candidate / "chat_template.jinja").unlink()
+    (candidate / "additional_chat_templates").mkdir()
+    (candidate / "additional_chat_templates" / "default.jinja").write_text(TEMPLATE)
+    assert default_template(candidate) == TEMPLATE
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    keep_template(candidate, copy)
+    assert (copy / "chat_template.jinja").read_text() == TEMPLATE
+
+
+def test_templates_without_a_default_are_refused(candidate: Path) -> None:
+    listed(candidate, "rag", "tool_use")
+    with pytest.raises(UsageError, match="rag, tool_use, and none of them is the 'default'"):
+        default_template(candidate)
+    edit(candidate / "tokenizer_config.json", chat_template=[{"name": "default"}])
+    with pytest.raises(IntegrityError, match="needs a name of its own and a template"):
+        default_template(candidate)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import save_file
 from tiny_models import build_tiny_adapter, build_tiny_model
-from versions import refused_to_log, tensors_of
+from versions import log_version, refused_to_log, tensors_of
 
 from llmops.errors import IntegrityError, LlmopsError
 from llmops.models import adapters
+from llmops.models.resolve import resolve
 from llmops.records import BaseModel
 
 
@@ -66,3 +67,30 @@ def test_a_damaged_or_foreign_configuration_is_refused(
 ) -> None:
     (adapter / adapters.CONFIG).write_text(content)
     refused_to_log(adapter, base, LlmopsError, r"adapter_config\.json: (damaged|peft_type is)")
+
+
+def test_settings_that_only_training_reads_are_not_stored(
+    adapter: Path, base: BaseModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((adapter / adapters.CONFIG).read_text())
+    swift = {
+        "lorap_lr_ratio": 16.0,
+        "lorap_emb_lr": 1e-6,
+        "lora_dtype": None,
+        "unsloth_version": "1",
+    }
+    (adapter / adapters.CONFIG).write_text(json.dumps(config | swift))
+    files = resolve(log_version(adapter, base, "bot").uri)
+    assert files.adapter_dir is not None
+    stored = json.loads((files.adapter_dir / adapters.CONFIG).read_text())
+    assert not {name for name, value in stored.items() if value} & set(swift)
+    assert "lorap_emb_lr, lorap_lr_ratio, unsloth_version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["enable_lora", "model_key_mapping", "scaling_lr_of_2031_rank"])
+def test_other_settings_that_peft_does_not_know_are_refused_by_name(
+    adapter: Path, base: BaseModel, name: str
+) -> None:
+    config = json.loads((adapter / adapters.CONFIG).read_text())
+    (adapter / adapters.CONFIG).write_text(json.dumps(config | {name: {"a": "b"}}))
+    refused_to_log(adapter, base, LlmopsError, f"sets {name}, which PEFT .* does not know")

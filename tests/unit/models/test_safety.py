@@ -248,3 +248,34 @@ def test_a_configuration_nested_too_deeply_is_damaged(model: Path) -> None:
     (model / "config.json").write_text('{"a":' * 100_000)
     with pytest.raises(IntegrityError, match=r"config\.json: damaged"):
         safety.check_code(model)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "optimizer.bin",
+        "scheduler.bin",
+        "sampler_1.bin",
+        "random_states_0.pkl",
+        "pytorch_model_fsdp.bin",
+        "zero_pp_rank_0_mp_rank_00_optim_states.pt",
+        "value_head.bin",
+        "recipe_state.pt",
+    ],
+)
+def test_the_training_state_of_other_trainers_is_not_weights(model: Path, name: str) -> None:
+    (model / name).write_bytes(b"\x80\x04")
+    safety.check_model(model)
+
+
+def test_beside_an_adapter_in_safetensors_no_pickle_matters(
+    tiny_adapter: Path, tmp_path: Path
+) -> None:
+    adapter = Path(shutil.copytree(tiny_adapter, tmp_path / "adapter"))
+    for name in ("adapter_model.pt", "adapter_0.pt", "state.pkl"):
+        (adapter / name).write_bytes(b"\x80\x04")
+    (adapter / "global_step10").mkdir()
+    safety.check_code(adapter)
+    (adapter / "adapter_model.safetensors").rename(adapter / "adapter_model.bin")
+    with pytest.raises(UsageError, match=r"adapter_model\.bin.* may hold pickled code"):
+        safety.check_code(adapter)

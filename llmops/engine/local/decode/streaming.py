@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from queue import SimpleQueue
 from typing import Any
 
@@ -101,7 +101,8 @@ class StableText:
         certain = min(len(text.rstrip(HALF)), max(0, len(text) - self._held))
         if self._wrong_byte is not None:
             spoiled = self._format.text([*self._ids, self._wrong_byte])
-            certain = min(certain, len(commonprefix([text, spoiled])))  # noqa: RUF071 - characters
+            same = takewhile(lambda pair: pair[0] == pair[1], zip(text, spoiled, strict=False))
+            certain = min(certain, sum(1 for _ in same))
         return certain
 
 
