@@ -6,6 +6,7 @@ from pandas import DataFrame
 
 from llmops.errors import UsageError
 from llmops.serve import plugin
+from llmops.serve.deployment import origins
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -40,3 +41,18 @@ def test_other_inputs_are_refused(nothing: object) -> None:
 
 def test_no_messages_are_left_to_the_server_to_refuse() -> None:
     assert plugin._bodies(DataFrame({"messages": []})) == [{"messages": []}]
+
+
+@pytest.mark.parametrize(
+    "given", ["https://a.org,https://b.org", ["https://a.org", "https://b.org"]]
+)
+def test_origins_come_as_text_or_as_a_list(given: object) -> None:
+    chosen = plugin.options({"cors": given})["cors"]
+    assert origins.read(chosen) == ("https://a.org", "https://b.org")
+
+
+def test_a_stream_takes_one_chat_request() -> None:
+    with pytest.raises(UsageError, match="endpoints, which group deployments, are not supported"):
+        plugin.predict_stream("bot", {"messages": HI}, "bot")
+    with pytest.raises(UsageError, match="the name of the deployment is missing"):
+        plugin.predict_stream(None, {"messages": HI})
