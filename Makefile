@@ -6,10 +6,13 @@ BIN := $(VENV)/bin
 PIP_INSTALL := install --quiet --disable-pip-version-check
 JOBS ?= 2
 LOWEST_MLFLOW := 3.14.0
+USER_ENV := build/user
+NEWEST := build/newest
+TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/engine/local/test_loading.py
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke check format test e2e wheel test-wheel docs bench characteristics coverage seeds gpu vllm vllm-env constraints clean
+.PHONY: help install demo smoke check format test test-user test-tools e2e wheel test-wheel test-newest docs bench characteristics coverage seeds gpu vllm vllm-env constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -50,6 +53,16 @@ format: $(VENV)/development  ## Format the code and fix what ruff can fix
 
 test: $(VENV)/development  ## Run the tests on a tiny model and temporary stores; warnings are errors
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
+# The same steps as `make install`, so that an import of a development tool shows. pytest-xdist halves
+# the time, and nothing of ours imports it.
+test-user:  ## Run the tests in an environment as users get it, without the development tools
+	@$(MAKE) --no-print-directory install VENV=$(USER_ENV)
+	$(USER_ENV)/bin/pip $(PIP_INSTALL) -c constraints.txt pytest pytest-timeout pytest-xdist
+	$(USER_ENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(filter-out %/test_loading.py,$(TOOL_TESTS)))
+
+test-tools: $(VENV)/development  ## Run the tests that need a development tool; with test-user, these are all tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TOOL_TESTS)
 
 e2e: $(VENV)/development  ## Test the loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
@@ -97,6 +110,17 @@ test-wheel: wheel  ## Test the wheel in a clean environment with the lowest supp
 	build/clean/bin/python -m pip $(PIP_INSTALL) 'mlflow==$(LOWEST_MLFLOW)' pytest pytest-timeout dist/*.whl
 	build/clean/bin/python tests/e2e/check_wheel.py
 	cd build && clean/bin/python -m pytest -c ../pyproject.toml --rootdir=.. ../tests/unit/flavor ../tests/plugins
+
+# Torch comes first here too: its newest release may be a CUDA build that needs no testing on a CPU.
+test-newest: wheel  ## Test the wheel with what pip resolves today, without constraints
+	rm -rf $(NEWEST) && mkdir -p build
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
+	$(NEWEST)/bin/python -m pip $(PIP_INSTALL) $(TORCH)
+	$(NEWEST)/bin/python -m pip $(PIP_INSTALL) pytest pytest-timeout pytest-xdist dist/*.whl
+	-@$(NEWEST)/bin/python -m pip freeze | sed 's/+cpu$$//' | grep -vxFf constraints.txt
+	$(NEWEST)/bin/python tests/e2e/check_wheel.py
+	cd build && newest/bin/python -m pytest -n $(JOBS) --dist loadfile -c ../pyproject.toml --rootdir=.. ../tests/unit/engine ../tests/unit/flavor ../tests/unit/models ../tests/plugins
 
 constraints: $(VENV)/development  ## Write the installed versions to constraints.txt, the tested set
 	@echo '# The tested set: what CI installs. Regenerate with `make constraints`.' > constraints.txt

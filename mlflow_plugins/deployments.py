@@ -23,19 +23,23 @@ class LlmopsDeployments(BaseDeploymentClient):  # type: ignore[misc]
     """MLflow's client for deployments on this machine."""
 
     @plugin.mlflow_errors()
-    def create_deployment(self, name: str, model_uri: str, *given: Any, **named: Any) -> Any:
+    def create_deployment(
+        self,
+        name: str,
+        model_uri: str,
+        flavor: str | None = None,
+        config: Any = None,
+        endpoint: str | None = None,
+    ) -> dict[str, object]:
         """Start a server and wait until it answers."""
-        return plugin.create(name, model_uri, *given, **named)
+        return plugin.create(name, model_uri, flavor, config, endpoint)
 
     @plugin.mlflow_errors()
     def update_deployment(self, name: str, model_uri: str | None = None, **_: Any) -> None:
         """Refuse, and name the commands that replace a deployment."""
         plugin.refuse_update(name, model_uri)
 
-    @plugin.mlflow_errors()
-    def delete_deployment(self, name: str) -> None:
-        """Let answers in flight finish, then stop the server."""
-        serve.delete(name)
+    delete_deployment = staticmethod(plugin.mlflow_errors()(serve.delete))
 
     @plugin.mlflow_errors()
     def list_deployments(self) -> list[dict[str, object]]:
@@ -52,9 +56,4 @@ class LlmopsDeployments(BaseDeploymentClient):  # type: ignore[misc]
         """Return one ``chat.completion`` for each conversation or prompt."""
         return PredictionsResponse(predictions=plugin.predict(deployment_name, inputs, endpoint))
 
-    @plugin.mlflow_errors()
-    def predict_stream(
-        self, deployment_name: Any = None, inputs: Any = None, endpoint: Any = None
-    ) -> Any:
-        """Return an iterator of the ``chat.completion.chunk`` objects of one answer."""
-        return plugin.predict_stream(deployment_name, inputs, endpoint)
+    predict_stream = staticmethod(plugin.mlflow_errors()(plugin.predict_stream))

@@ -185,12 +185,12 @@ def predict(name: str | None, inputs: Any, endpoint: str | None = None) -> list[
 
 
 def predict_stream(
-    name: str | None, inputs: Any, endpoint: str | None = None
+    deployment_name: str | None = None, inputs: Any = None, endpoint: str | None = None
 ) -> Iterator[dict[str, Any]]:
     """Return an iterator of the chunks of an answer, each a ``chat.completion.chunk``.
 
     Args:
-        name: Name of the deployment.
+        deployment_name: Name of the deployment.
         inputs: A chat request.
         endpoint: MLflow's ``endpoint``, which is refused.
 
@@ -199,7 +199,7 @@ def predict_stream(
         NotFoundError: No such deployment.
         DeploymentFailed: While it is read: the deployment refuses, or does not answer.
     """
-    deployment = _named(name, endpoint)
+    deployment = _named(deployment_name, endpoint)
     if not isinstance(inputs, Mapping):
         raise UsageError(
             f"predict_stream: expected a chat request with `messages`, received {type(inputs).__name__}"

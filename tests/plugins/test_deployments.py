@@ -102,6 +102,17 @@ def predict_through_python() -> None:
     assert completion["model"] == "bot/1"
     with pytest.raises(MlflowException, match="tools: not supported"):
         client.predict("quickstart", {"messages": HI, "tools": [1]})
+    streamed = client.predict_stream(
+        deployment_name="quickstart", inputs={"messages": HI, "max_tokens": 2, "top_k": -1}
+    )
+    chunks = list(streamed)
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    pieces = [chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks]
+    assert "".join(pieces) == completion["choices"][0]["message"]["content"]
+    with pytest.raises(MlflowException, match="tools: not supported"):
+        list(client.predict_stream("quickstart", {"messages": HI, "tools": [1]}))
+    with pytest.raises(MlflowException, match="messages: required"):
+        list(client.predict_stream("quickstart", {"max_tokens": 2}))
 
 
 @pytest.mark.parametrize(
@@ -110,11 +121,16 @@ def predict_through_python() -> None:
         (["get", "--name", "nothing"], 2, "does not exist"),
         (["delete", "--name", "nothing"], 2, "deployments list"),
         (["update", "--name", "nothing"], 2, "does not exist"),
-        (["create", "--name", "a", "-m", "models:/b/1", "-C", "prot=1"], 2, "host, port, engine"),
+        (
+            ["create", "--name", "a", "-m", "models:/b/1", "-C", "prot=1"],
+            2,
+            "host, port, engine, cors",
+        ),
         (["create", "--name", "a", "-m", "models:/b/1", "-C", "port=x"], 2, "integer"),
         (["create", "--name", "a", "-m", "models:/b/1", "-C", "engine=vllm"], 2, "local"),
         (["create", "--name", "a", "-m", "models:/b/1", "-f", "sklearn"], 2, "flavor"),
-        (["create", "--name", "a", "-m", "models:/b/1", "--endpoint", "e"], 2, "--name"),
+        (["create", "--name", "a", "-m", "models:/b/1", "--endpoint", "e"], 2, "--name e"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "cors=*"], 2, "not an origin"),
         (["create", "--name", "a", "-m", "runs:/b/1"], 2, "models:/NAME"),
         (["run-local", "--name", "a", "-m", "models:/b@c"], 2, "no version has the alias"),
     ],
@@ -127,6 +143,28 @@ def test_mistakes_are_told_without_a_traceback(
     assert "Error: " in result.output
     assert says in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_stream"])
+def test_mlflows_own_arguments_are_answered_in_its_exception(method: str) -> None:
+    call = getattr(get_deploy_client("llmops"), method)
+    with pytest.raises(MlflowException, match=r"deployment_name='bot'"):
+        call(endpoint="bot", inputs={"messages": HI})
+    with pytest.raises(MlflowException, match="deployment_name=NAME"):
+        call(inputs={"messages": HI})
+    with pytest.raises(MlflowException, match="deployment bot: does not exist"):
+        call(deployment_name="bot", inputs={"messages": HI})
+
+
+def test_the_methods_have_the_arguments_of_mlflows_base_class() -> None:
+    from mlflow_plugins.deployments import LlmopsDeployments
+
+    for method in ("predict", "predict_stream"):
+        own, base = (
+            list(inspect.signature(getattr(kind, method)).parameters)
+            for kind in (LlmopsDeployments, BaseDeploymentClient)
+        )
+        assert own == [name for name in base if name != "self"] or own == base
 
 
 def test_callers_in_python_get_mlflows_own_exception() -> None:

@@ -17,6 +17,7 @@ from llmops.records import ModelVersion
 def test_a_version_is_served_until_ctrl_c(version: ModelVersion) -> None:
     address = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "llmops", "serve", "models:/bot@champion", "--port", str(port)]
+    command += ["--cors", "https://a.org", "--cors", "https://b.org"]
     server = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
     try:
         for line in server.stderr or ():
@@ -30,6 +31,9 @@ def test_a_version_is_served_until_ctrl_c(version: ModelVersion) -> None:
         reply = httpx.post(f"{address}/v1/chat/completions", json=question, timeout=60)
         assert reply.status_code == 200, reply.text
         assert reply.json()["choices"][0]["message"]["role"] == "assistant"
+        page = {"Origin": "https://b.org", "Access-Control-Request-Method": "POST"}
+        preflight = httpx.options(f"{address}/v1/chat/completions", headers=page)
+        assert preflight.headers["access-control-allow-origin"] == "https://b.org"
         server.send_signal(signal.SIGINT)
         _, said = server.communicate(timeout=60)
         assert server.returncode == 0, said
@@ -46,6 +50,7 @@ def test_a_version_is_served_until_ctrl_c(version: ModelVersion) -> None:
         (["models:/none@champion"], "none"),
         (["models:/bot/1", "--host", "0.0.0.0"], "no key is set"),
         (["models:/bot/1", "--port", "70000"], "70000"),
+        (["models:/bot/1", "--cors", "https://a.org/chat"], "did you mean https://a.org?"),
     ],
 )
 def test_what_cannot_be_served_is_a_usage_error(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import mlflow
+from chat_servers import replying
 from report_records import comparison, row, rows
 
+from llmops.compare import compare
 from llmops.compare.results import with_trained, with_trajectories
+from llmops.recipe.schema import Compare
 
 
 def test_trajectories_are_of_the_first_metric_and_of_the_first_question() -> None:
@@ -24,3 +30,23 @@ def test_prompts_that_were_trained_on_are_shown_and_change_no_figure() -> None:
     assert (found.metrics, found.rows) == (made.metrics, made.rows)
     assert found.notes[:-1] == made.notes
     assert found.notes[-1].startswith("token_f1 without them: 0.500 and ")
+
+
+def reply(content: str | None, reason: str, **more: Any) -> tuple[int, object]:
+    message = {"role": "assistant", "content": content, **more}
+    return 200, {"choices": [{"index": 0, "message": message, "finish_reason": reason}]}
+
+
+def test_a_model_that_spends_its_tokens_on_reasoning_is_noted(store: str) -> None:
+    mlflow.set_experiment("reasoning")
+    suite = [{"prompt": f"Who reads meter {i}?", "expected": "Anna"} for i in range(12)]
+    thought = reply(None, "length", reasoning_content="Let me think")
+    with (
+        replying(lambda _: reply("Anna", "stop")) as plain,
+        replying(lambda _: thought) as thinker,
+    ):
+        uris = (f"openai:{plain}#plain", f"openai:{thinker}#thinker")
+        config = Compare(max_tokens=8, method="fixed", traces=False)
+        found = compare(*uris, suite, config, scorers=["exact"])
+    (note,) = [note for note in found.notes if "empty" in note]
+    assert "plain 0 of 12 (0%), thinker 12 of 12 (100%); the token limit" in note

@@ -8,6 +8,7 @@ from pandas import DataFrame
 
 from llmops.errors import UsageError
 from llmops.serve import plugin
+from llmops.serve.deployment import origins
 
 HI = [{"role": "user", "content": "hi"}]
 
@@ -54,3 +55,18 @@ def test_a_full_disk_is_named_to_mlflow() -> None:
         raise full
     assert "Next: free disk space" in str(refused.value)
     assert refused.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "given", ["https://a.org,https://b.org", ["https://a.org", "https://b.org"]]
+)
+def test_origins_come_as_text_or_as_a_list(given: object) -> None:
+    chosen = plugin.options({"cors": given})["cors"]
+    assert origins.read(chosen) == ("https://a.org", "https://b.org")
+
+
+def test_a_stream_takes_one_chat_request() -> None:
+    with pytest.raises(UsageError, match="endpoints, which group deployments, are not supported"):
+        plugin.predict_stream("bot", {"messages": HI}, "bot")
+    with pytest.raises(UsageError, match="the name of the deployment is missing"):
+        plugin.predict_stream(None, {"messages": HI})
