@@ -85,7 +85,7 @@ def test_ctrl_c_ends_with_130_and_nothing_registered(
     assert "Traceback" not in errors
     assert "rerun the same command to resume" in errors
     assert output == ""
-    assert not any(child.is_running() for child in children)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
     experiment = connection.client().get_experiment_by_name("own").experiment_id
     (run,) = connection.client().search_runs([experiment])
     assert run.info.status == "KILLED"

@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 from click.testing import CliRunner, Result
 from mlflow.deployments import BaseDeploymentClient, get_deploy_client, interface
 from mlflow.deployments.cli import commands
 from mlflow.exceptions import MlflowException
+from processes import started
 from versions import log_version
 
 from llmops import serve
@@ -78,7 +78,7 @@ def test_a_deployment_through_the_command_line(
         assert f"-m models:/bot/2 -C port={port}" in update.output
     finally:
         assert "quickstart is deleted" in ok("delete", "--name", "quickstart")
-    assert [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE] == []
+    assert started() == []
 
 
 def predict_through_files(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from processes import started
 from sides import generate
 from versions import log_version
 
@@ -33,10 +34,6 @@ def champion(store: str, long_model: Path, tiny_adapter: Path) -> str:
     base = add_base(long_model, "tiny")
     log_version(tiny_adapter, base, "bot", alias="champion")
     return "models:/bot@champion"
-
-
-def servers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
 
 
 @contextmanager
@@ -67,7 +64,7 @@ def test_a_deployment_from_start_to_drain(champion: str, monkeypatch: pytest.Mon
         serve.delete("quickstart")
     assert isinstance(answers[-1], Answer)
     assert answers[-1].tokens == 1500
-    assert servers() == []
+    assert started() == []
     assert serve.list_all() == []
     with pytest.raises(ServeError, match="does not answer"):
         serve.ask(deployment, HI)
@@ -121,7 +118,7 @@ def test_a_server_that_dies_leaves_its_last_words(
     with pytest.raises(ServeError, match=r"ended with status 1(.|\n)*Python") as failed:
         serve.create("quickstart", champion)
     assert "server.log" in str(failed.value.next_command)
-    assert servers() == []
+    assert started() == []
     assert serve.list_all() == []
 
 
@@ -129,13 +126,13 @@ def test_ctrl_c_while_it_loads_leaves_nothing(
     champion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def press(_: str) -> bool:
-        assert len(servers()) == 1
+        assert len(started()) == 1
         raise KeyboardInterrupt
 
     monkeypatch.setattr(client, "is_ready", press)
     with pytest.raises(KeyboardInterrupt):
         serve.create("quickstart", champion)
-    assert servers() == []
+    assert started() == []
     assert serve.list_all() == []
 
 
