@@ -1,4 +1,4 @@
-"""`hybrid` beside `fixed` on two real versions, one of which was hardly trained.
+"""`spend` beside `fixed` on two real versions, one of which was hardly trained.
 
 Both were trained on Python's own library; they are asked about functions of other packages.
 """
@@ -21,7 +21,7 @@ from llmops.data.sources.stdlib import functions_of
 PACKAGES = ("numpy", "pandas", "scipy", "torch", "transformers")
 PROMPTS = 400
 OF_A_MODULE = 1
-"""Functions of one module: a cluster of N may fail as a whole, so `hybrid` needs N times the prompts."""
+"""Functions of one module, which is a cluster."""
 STEPS = {"models:/quickstart/1": 2, "models:/quickstart/2": 40}
 
 
@@ -84,7 +84,7 @@ def test_clearly_different_versions_need_half_of_the_prompts_or_fewer(env: dict[
             *(env, "compare", *STEPS, "--suite", str(suite), "--method", method, "--no-traces"),
             *("--max-tokens", "48", "--no-cache", "--scorer", "token_f1"),
         )
-        for method in ("hybrid", "fixed")
+        for method in ("spend", "fixed")
     }
     for method, record in found.items():
         first = record["metrics"][0]
@@ -98,8 +98,8 @@ def test_clearly_different_versions_need_half_of_the_prompts_or_fewer(env: dict[
         {method: get(record) for method, record in found.items()}
         for get in (lambda r: r["suite"]["prompts"], lambda r: r["metrics"][0]["result"])
     )
-    print(f"\nprompts: {asked['hybrid'] / asked['fixed']:.0%} (bar 50%)")
+    print(f"\nprompts: {asked['spend'] / asked['fixed']:.0%} (bar 50%)")
     # What resembles the training data is set aside.
     assert asked["fixed"] == found["fixed"]["suite"]["available"] > 0.95 * PROMPTS
-    assert asked["hybrid"] <= asked["fixed"] / 2
-    assert verdict["hybrid"] == verdict["fixed"]
+    assert asked["spend"] <= asked["fixed"] / 2
+    assert verdict["spend"] == verdict["fixed"]

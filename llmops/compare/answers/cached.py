@@ -10,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
+from llmops.compare.answers.dated import dated_prompt
 from llmops.compare.answers.engines import Engines
 from llmops.compare.cache import ResultCache, key
 from llmops.engine import Key, Request, Turn
@@ -37,7 +38,7 @@ def answers(
     """
     return through_cache(
         requests,
-        [key(r.side, kind, r.messages, asdict(r.sampling)) for r in requests],
+        [_key(r, kind, asdict(r.sampling)) for r in requests],
         cache,
         title="generate",
         read=read_answer,
@@ -57,7 +58,7 @@ def likelihoods(
     """
     return through_cache(
         turns,
-        [key(turn.side, "turn-likelihood", turn.messages, turn.response) for turn in turns],
+        [_key(turn, "turn-likelihood", turn.response) for turn in turns],
         cache,
         title="score",
         read=_read_likelihood,
@@ -119,6 +120,12 @@ def read_answer(value: Any) -> Answer:
     if not isinstance(answer.text, str):
         raise TypeError("no text")
     return answer
+
+
+def _key(item: Request | Turn, kind: str, detail: object) -> str:
+    """Return the key of a result, with the rendered prompt if that depends on the date."""
+    dated = dated_prompt(item.side, item.messages)
+    return key(item.side, kind, item.messages, detail if dated is None else [detail, dated])
 
 
 def _keyed(items: Mapping[Key, Keyed]) -> list[Keyed]:
