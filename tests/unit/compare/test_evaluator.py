@@ -25,7 +25,7 @@ OPTIONS = {"baseline": "tiny", "max_tokens": 4, "method": "fixed", "traces": Fal
 def test_a_logged_model_is_compared_on_the_dataset_and_its_targets(version: ModelVersion) -> None:
     model = SimpleNamespace(metadata=SimpleNamespace(model_id=version.model_id))
     found = evaluate(model, DATA, {**OPTIONS, "scorers": ["token_f1"]})
-    assert found.candidate.digest == version.adapter_digest
+    assert found.candidate.digest == version.digest
     assert found.baseline.uri == "models:/tiny/1"
     assert [row.example.expected for row in found.rows] == DATA.labels_data
     assert [result.metric for result in found.metrics] == ["token_f1"]

@@ -90,7 +90,7 @@ def test_the_report_is_in_the_run_without_a_gate(
     two = compare_all("models:/tiny/1", [bot, another], suite, config)
     for found in two:  # each in the run of its candidate
         page = mlflow.artifacts.load_text(f"runs:/{found.child_run_ids[1]}/report/report.html")
-        assert found.candidate.digest in page
+        assert found.candidate.adapter_digest in page
 
 
 def test_every_answer_is_a_trace_of_its_side(bot: str, suite: Path) -> None:
