@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -10,7 +14,13 @@ from llmops.cli.options import columns, emit, output_option
 from llmops.errors import UsageError
 
 if TYPE_CHECKING:
-    from llmops.stats.power import Design
+    from llmops.stats import Design, Planned
+    from llmops.stats.result import Method
+
+EXAMPLE = "llmops power --margin 0.05 --discordance 0.3"
+METHODS = ("spend", "fixed", "hybrid", "obf", "anytime")
+PATIENCE_SECONDS = 2.0
+"""After this time, a line on stderr says that the simulation runs."""
 
 
 @click.command("power")
@@ -38,6 +48,28 @@ if TYPE_CHECKING:
     " scores.",
 )
 @click.option(
+    "--level",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Mean score of the better side; where scores vary much between prompts, that of the quarter"
+    " with the highest. The interval allows for failures too rare to be seen, and a failure costs"
+    " the score: the higher the level, the more prompts.",
+)
+@click.option(
+    "--cluster-size",
+    metavar="M[,M...]",
+    help="Prompts of a cluster (a document, a customer); several sizes take turns.",
+)
+@click.option(
+    "--clusters", type=int, help="Replaces --cluster-size if the number of clusters is fixed."
+)
+@click.option(
+    "--icc",
+    type=float,
+    help="Intraclass correlation of the differences: how alike the prompts of a cluster are, 0 to 1.",
+)
+@click.option(
     "--difference", type=float, default=0.0, show_default=True, help="Assumed true difference."
 )
 @click.option(
@@ -56,26 +88,60 @@ if TYPE_CHECKING:
     help="Probability of showing the claim if the true difference is --difference.",
 )
 @click.option(
+    "--method",
+    "methods",
+    type=click.Choice(METHODS),
+    multiple=True,
+    default=("spend", "fixed"),
+    show_default=True,
+    help="Stopping method of the comparison. Repeatable.",
+)
+@click.option(
     "--prompts", type=click.IntRange(min=2), help="Also report power and MDE for this many prompts."
 )
+@click.option(
+    "--simulations",
+    type=click.IntRange(min=100),
+    help="Simulated comparisons of each reported power.  [default: 4000]",
+)
 @output_option
-def command(prompts: int | None, output: str, **assumed: Any) -> None:
+def command(
+    methods: tuple[str, ...],
+    prompts: int | None,
+    simulations: int | None,
+    output: str,
+    **given: Any,
+) -> None:
     """Compute how many held-out prompts a comparison needs to show a claim.
+
+    The comparison itself is simulated, with looks after every 32 prompts. Without --cluster-size or
+    --clusters, prompts are assumed to be independent.
 
     Example: llmops power --margin 0.05 --discordance 0.3 --prompts 500
     """
     from dataclasses import asdict
 
-    design, difference, power = _design(**assumed), assumed["difference"], assumed["power"]
+    from llmops.stats.power import SIMULATIONS
+
+    difference, power, runs = given["difference"], given["power"], simulations or SIMULATIONS
+    needed: dict[str, Planned] = {}
+    shown: dict[str, dict[str, Any]] = {}
     try:
-        needed = _needed(design, difference, power)
-        shown = _shown(design, difference, power, prompts) if prompts else None
+        design = _design(**given)
+        with _patience():
+            for name in dict.fromkeys(methods):
+                method = cast("Method", name)
+                needed[name] = _needed(design, difference, power, method, runs)
+                if prompts:
+                    shown[name] = _shown(design, difference, power, method, prompts, runs)
     except (OverflowError, ValueError) as error:
-        raise _refusal(error) from None
-    record = {"must": assumed["must"], "margin": abs(design.bar), **asdict(design)}
-    record |= {"difference": difference, "power": power, "needed": needed, "with_prompts": shown}
-    text = [_claim(design, difference, power), "", _table(needed)]
-    emit(output, "\n".join([*text, *(_sentences(shown, power) if shown else [])]), record)
+        raise UsageError(f"llmops power: {error}", next_command=EXAMPLE) from None
+    record = {"must": given["must"], "margin": abs(design.bar), **asdict(design)}
+    record |= {"difference": difference, "power": power, "simulations": runs}
+    record |= {"needed": {name: plan._asdict() for name, plan in needed.items()}}
+    record |= {"with_prompts": shown or None}
+    text = [_claim(design, difference, power), *_assumed(design), "", _table(needed)]
+    emit(output, "\n".join([*text, *_sentences(shown, power), _accuracy(needed)]), record)
 
 
 def _design(
@@ -83,16 +149,33 @@ def _design(
     margin: float | None,
     discordance: float | None,
     sd: float | None,
+    level: float,
+    cluster_size: str | None,
+    clusters: int | None,
+    icc: float | None,
     alpha: float,
     two_sided: bool,
     **_: Any,
 ) -> Design:
-    from llmops.stats.power import Design
+    from llmops.stats import Design
 
-    try:
-        return Design(_bar(must, margin), discordance, sd, alpha, two_sided)
-    except (OverflowError, ValueError) as error:
-        raise _refusal(error) from None
+    grouped = clusters is not None or cluster_size is not None
+    if grouped != (icc is not None):
+        missing = "--icc: missing" if grouped else "--icc: received without clusters"
+        raise UsageError(
+            f"{missing}; clusters need their size (or number) and --icc",
+            next_command=f"{EXAMPLE} --cluster-size 4 --icc 0.3",
+        )
+    return Design(
+        bar=_bar(must, margin),
+        discordance=discordance,
+        sd=sd,
+        alpha=alpha / 2 if two_sided else alpha,
+        level=level,
+        clusters=clusters,
+        sizes=_sizes(cluster_size or "1"),
+        icc=icc or 0.0,
+    )
 
 
 def _bar(must: str, margin: float | None) -> float:
@@ -107,71 +190,97 @@ def _bar(must: str, margin: float | None) -> float:
         allowed = "above 0: no suite can show a loss of exactly 0"
     received = "missing" if margin is None else f"received {margin:g}"
     raise UsageError(
-        f"--margin: {received}; --must {must} needs a number {allowed}",
-        next_command="llmops power --margin 0.05 --discordance 0.3",
+        f"--margin: {received}; --must {must} needs a number {allowed}", next_command=EXAMPLE
     )
 
 
-def _refusal(error: OverflowError | ValueError) -> UsageError:
-    return UsageError(
-        f"llmops power: {error}", next_command="llmops power --margin 0.05 --discordance 0.3"
-    )
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--cluster-size: received {text!r}; allowed: a whole number, or several with commas",
+            next_command=f"{EXAMPLE} --cluster-size 1,3,12 --icc 0.3",
+        ) from None
 
 
-def _needed(design: Design, difference: float, power: float) -> dict[str, dict[str, float | None]]:
-    """Return the prompts of each method: at most, and on average (``None``: not simulated)."""
-    from llmops.stats.power import hybrid_plan, prompts_needed
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Say on stderr that the simulation runs, if it takes longer than a moment."""
+    line = "simulating comparisons; --simulations 1000 is faster, and less precise"
+    timer = threading.Timer(PATIENCE_SECONDS, print, [line], {"file": sys.stderr, "flush": True})
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
-    fixed = prompts_needed(design, difference, power)
-    hybrid = hybrid_plan(design, difference, power)
-    return {
-        "fixed": {"prompts": fixed, "mean": fixed},
-        "hybrid": {"prompts": hybrid.cap, "mean": hybrid.mean},
-    }
+
+def _needed(design: Design, difference: float, power: float, method: Method, runs: int) -> Planned:
+    from llmops.stats import prompts_needed
+
+    return prompts_needed(design, difference, power, method, simulations=runs)
 
 
-def _shown(design: Design, difference: float, power: float, prompts: int) -> dict[str, Any]:
-    from dataclasses import replace
+def _shown(
+    design: Design, difference: float, power: float, method: Method, prompts: int, runs: int
+) -> dict[str, Any]:
+    """Return what the given number of prompts can show."""
+    from llmops.stats import detectable, simulated_power
 
-    from llmops.stats import power as planning
-
-    return {
-        "prompts": prompts,
-        "power": planning.power(design, difference, prompts),
-        "detectable": planning.detectable(replace(design, bar=0.0), prompts, power),
-    }
+    plan = simulated_power(design, difference, prompts, method, simulations=runs)
+    mde = detectable(design, prompts, power, method, simulations=runs)
+    return {**plan._asdict(), "detectable": mde}
 
 
 def _claim(design: Design, difference: float, power: float) -> str:
-    spread = f"sd {design.sd:g}" if design.sd else f"discordance {design.discordance:g}"
-    sides = "two-sided" if design.two_sided else "one-sided"
+    spread = f"sd {design.sd}, level {design.level:g}"
+    if design.discordance is not None:
+        spread = f"discordance {design.discordance:g}"
     return (
         f"To show a difference above {design.bar:g} if the true difference is {difference:g}: "
-        f"{spread}, {sides} alpha {design.alpha:g}, power {power:g}"
+        f"{spread}, one-sided alpha {design.alpha:g}, power {power:g}"
     )
 
 
-def _table(needed: dict[str, dict[str, float | None]]) -> str:
+def _assumed(design: Design) -> list[str]:
+    """Return the line that says how prompts depend on each other."""
+    if design.independent:
+        return [
+            "Assumed: independent prompts. If some belong together, give --cluster-size and --icc."
+        ]
+    sizes = ", ".join(map(str, design.sizes))
+    what = f"{design.clusters} clusters" if design.clusters else f"clusters of {sizes} prompts"
+    return [f"Assumed: {what}, intraclass correlation {design.icc:g}"]
+
+
+def _table(needed: dict[str, Planned]) -> str:
     rows = [
-        (
-            method,
-            f"{row['prompts']:,}",
-            "not simulated" if row["mean"] is None else f"{row['mean']:,.0f}",
+        (name, f"{plan.prompts:,}", f"{plan.mean:,.0f}", f"{plan.power:.2f}")
+        for name, plan in needed.items()
+    ]
+    return columns([("method", "prompts", "asked on average", "power"), *rows])
+
+
+def _sentences(shown: dict[str, dict[str, Any]], power: float) -> list[str]:
+    """Return the lines that say what the given number of prompts can show."""
+    lines = [""] if shown else []
+    for name, plan in shown.items():
+        mde = plan["detectable"]
+        smallest = (
+            f"MDE {mde:.3f} at power {power:g}"
+            if mde is not None
+            else f"no difference is detectable at power {power:g}"
         )
-        for method, row in needed.items()
-    ]
-    return columns([("method", "prompts", "asked on average"), *rows])
+        lines.append(
+            f"With {plan['prompts']:,} prompts, {name}: power {plan['power']:.2f} for this claim; "
+            f"{smallest}."
+        )
+    return lines
 
 
-def _sentences(shown: dict[str, Any], power: float) -> list[str]:
-    """Return the two lines that say what the given number of prompts can show."""
-    mde = shown["detectable"]
-    smallest = (
-        f"MDE {mde:.3f} at power {power:g}"
-        if mde is not None
-        else f"no difference is detectable at power {power:g}"
-    )
-    return [
-        "",
-        f"With {shown['prompts']:,} prompts: power {shown['power']:.2f} for this claim; {smallest}.",
-    ]
+def _accuracy(needed: dict[str, Planned]) -> str:
+    error = max(plan.error for plan in needed.values())
+    if error == 0:
+        return "\nPower is computed exactly."
+    return f"\nPower is simulated, with an error of up to ±{max(0.01, 1.96 * error):.2f}."

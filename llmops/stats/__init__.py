@@ -11,16 +11,17 @@ from llmops.stats.length import LengthAdjusted, length_adjusted
 from llmops.stats.multiple import benjamini_hochberg, e_holm, holm
 from llmops.stats.paired import paired_test
 from llmops.stats.plan import blocks, seed_of, spread_blocks
-from llmops.stats.power import Design, HybridPlan, detectable, hybrid_plan, prompts_needed
+from llmops.stats.power import Planned, detectable, prompts_needed, simulated_power
 from llmops.stats.ppi import Powered, powered_mean
 from llmops.stats.result import SequentialResult
 from llmops.stats.sequential import SequentialTest
+from llmops.stats.simulation import Design
 
 __all__ = [
     "Design",
     "EProcess",
-    "HybridPlan",
     "LengthAdjusted",
+    "Planned",
     "Powered",
     "SequentialResult",
     "SequentialTest",
@@ -33,12 +34,12 @@ __all__ = [
     "e_holm",
     "exact_test",
     "holm",
-    "hybrid_plan",
     "length_adjusted",
     "log_e_values",
     "paired_test",
     "powered_mean",
     "prompts_needed",
     "seed_of",
+    "simulated_power",
     "spread_blocks",
 ]
