@@ -87,8 +87,9 @@ vllm: $(VENV)/development $(VLLM)/ready  ## Test the vLLM engine with a real ser
 bench: $(VENV)/development  ## Run the benchmarks; each prints a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s
 
-characteristics: $(VENV)/development  ## Simulate the error rates of each comparison method (15 min)
+characteristics: $(VENV)/development  ## Simulate the error rates of each comparison method (20 min)
 	$(BIN)/python tests/benchmarks/operating_characteristics.py
+	$(BIN)/python tests/benchmarks/planning.py
 
 coverage: $(VENV)/development  ## Simulate how often other intervals contain the truth (2 min)
 	$(BIN)/python tests/benchmarks/coverage.py

@@ -134,7 +134,7 @@ def command(
                 needed[name] = _needed(design, difference, power, method, runs)
                 if prompts:
                     shown[name] = _shown(design, difference, power, method, prompts, runs)
-    except (OverflowError, ValueError) as error:
+    except ValueError as error:
         raise UsageError(f"llmops power: {error}", next_command=EXAMPLE) from None
     record = {"must": given["must"], "margin": abs(design.bar), **asdict(design)}
     record |= {"difference": difference, "power": power, "simulations": runs}

@@ -245,7 +245,8 @@ def _start(design: Design, difference: float, wanted: float) -> int:
     distance, spread = difference - design.bar, design.spread(difference)
     z = _quantiles(design, wanted)
     size = sum(n * n for n in design.sizes) / sum(design.sizes)  # of the cluster of a random prompt
-    prompts = (z * spread / distance) ** 2 * (1 + (size - 1) * design.icc)
+    most = math.sqrt(MOST_PROMPTS)  # keeps the square finite
+    prompts = min(most, z * spread / distance) ** 2 * (1 + (size - 1) * design.icc)
     if design.clusters is not None:
         share = prompts * design.icc / design.clusters
         prompts = prompts * (1 - design.icc) / (1 - share) if share < 1 else MOST_DRAWN

@@ -156,7 +156,7 @@ def show(setting: Setting, method: Method, prompts: int, seeds: range) -> tuple[
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=4_000)
+    parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--dry", action="store_true", help="write no page")
     options = parser.parse_args()
     settings, lines, worst = _settings(), [], 0.0

@@ -25,7 +25,7 @@ from llmops.stats.simulation.draws import Drawn, draw
 from llmops.stats.simulation.trinomial import Look, exact_power, first_decision
 from llmops.stats.spending import Boundary
 from llmops.stats.terminal import interval
-from llmops.stats.units import Floats, units_of
+from llmops.stats.units import Floats, Units, units_of
 
 BLOCK = 32
 """Prompts between two looks, as in a recipe by default."""
@@ -124,33 +124,36 @@ def _by_sequential_test(
 def _by_intervals(
     design: Design, prompts: int, method: Method, drawn: Drawn, seed: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
-    index = design.units(prompts)
-    names = None if design.independent else index.astype(str)
-    order = np.concatenate(
-        spread_blocks(prompts, BLOCK, seed, None if names is None else names.tolist())
-    )
-    looks = [look for look in _looks(design, prompts, method) if look.level > 0]
+    index = None if design.independent else design.units(prompts)
+    names = None if index is None else index.astype(str).tolist()
+    order = np.concatenate(spread_blocks(prompts, BLOCK, seed, names))
+    index = None if index is None else index[order]
     values, scores = (np.ascontiguousarray(x[:, order]) for x in drawn)
-    due = _due(design, Drawn(values, scores), None if names is None else index[order], looks)
-    runs = values.shape[0]
-    passed, used = np.zeros(runs, dtype=bool), np.full(runs, prompts)
-    labels = None if names is None else names[order]
-    for i in range(runs):
-        for k in np.flatnonzero(due[i]):
+    looks = [look for look in _looks(design, prompts, method) if look.level > 0]
+    due = _due(design, Drawn(values, scores), index, looks)
+    passed, used = np.zeros(len(values), dtype=bool), np.full(len(values), prompts)
+    for i, places in enumerate(map(np.flatnonzero, due)):
+        for k in places:
             n = looks[k].prompts
-            some = None if labels is None else labels[:n].tolist()
-            answer = _answer(design, looks[k], values[i, :n], some, scores[i, :n])
+            units = _grouped(units_of(values[i, :n], None, scores[i, :n]), index)
+            answer = _answer(design, looks[k], units)
             if answer is not None:
                 passed[i], used[i] = answer, n
                 break
     return passed, used
 
 
-def _answer(
-    design: Design, look: Look, values: Floats, names: list[str] | None, scores: Floats
-) -> bool | None:
+def _grouped(prompts: Units, index: NDArray[np.intp] | None) -> Units:
+    """Return the clusters of these prompts, by the numbers of their clusters."""
+    if index is None:
+        return prompts
+    _, group = np.unique(index[: prompts.sums.size], return_inverse=True)
+    columns = (prompts.sums, prompts.sizes, prompts.falls, prompts.rises)
+    return Units(*(np.bincount(group, column).astype(np.float64) for column in columns))
+
+
+def _answer(design: Design, look: Look, units: Units) -> bool | None:
     """Return whether a look shows the claim, refutes it, or decides nothing, as ``SequentialTest``."""
-    units = units_of(values, names, scores)
     # Fewer draws where the level is large: a p-value near it has an error of a third of it.
     enough = look.level * (DRAWS + 1) >= 1
     draws = min(DRAWS, math.ceil(10 / look.level)) if enough else DRAWS

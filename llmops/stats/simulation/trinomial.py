@@ -53,7 +53,7 @@ def exact_power(design: Design, difference: float, prompts: int) -> float:
     shown = excludes(w, x, prompts, design.bar, design.alpha)
     w, x = w[shown], x[shown]
     ties = prompts - w - x
-    log_chance = special.gammaln(prompts + 1)
+    log_chance: Floats = special.gammaln(np.full_like(w, prompts + 1))
     for count, chance in ((w, chances[0]), (x, chances[1]), (ties, 1 - share)):
         log_chance = log_chance + special.xlogy(count, max(0.0, chance))
         log_chance = log_chance - special.gammaln(count + 1)
@@ -84,7 +84,7 @@ def excludes(wins: Floats, losses: Floats, prompts: int, bound: float, level: fl
     shown &= wins - losses > prompts * bound
     if bound >= 0:  # the interval includes 0 unless McNemar's exact test rejects
         w, x = wins[shown], losses[shown]
-        shown[shown] = special.bdtrc(w - 1, w + x, 0.5) <= level
+        shown[shown] = special.bdtrc(w - 1, (w + x).astype(np.intp), 0.5) <= level
     return shown
 
 
