@@ -169,6 +169,7 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         db.execute("pragma journal_mode=wal")
         db.execute("pragma synchronous=normal")  # a power cut may lose the last results
+        db.execute("begin immediate")  # of several processes, one makes or extends the table
         db.execute("create table if not exists result (key text primary key, value text not null)")
         columns = {row[1] for row in db.execute("pragma table_info(result)")}
         if not {"key", "value"} <= columns:

@@ -16,8 +16,8 @@ from llmops.recipe.schema import Requirement
 from llmops.records import Example, MetricResult, Row
 from llmops.stats.paired import detectable_with, paired_test
 from llmops.stats.plan import blocks, spread_blocks
-from llmops.stats.result import Method
-from llmops.stats.sequential import E_SHARES, SequentialTest
+from llmops.stats.result import E_SHARES, Method
+from llmops.stats.sequential import SequentialTest
 
 Ask = Callable[[Sequence[int]], list[list[Row]]]
 """A function that asks all sides the examples with these indices: rows of each candidate."""

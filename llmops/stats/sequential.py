@@ -1,46 +1,26 @@
 """A comparison that stops as soon as it is decided, and keeps its level at any number of looks.
 
-Methods, each with one-sided level ``alpha`` for every claim:
-
-- ``spend``: a test after every block, at levels that together spend alpha (``spending.py``, alpha t^2.5);
-- ``obf``: the same with O'Brien-Fleming's levels, which are tiny early;
-- ``fixed``: all of alpha for one test when all prompts are used;
-- ``hybrid``: a fifth of alpha for an e-process after every block, the rest for that one test. By the
-  union bound both together keep alpha;
-- ``anytime``: all of alpha for the e-process; assumes bounded scores only.
-
 Every claim follows from two bounds, each wrong with probability at most alpha: *better* if the lower
 bound is above 0, *not worse* if it is above -margin, *worse* if the upper bound is below 0. A result
-that supports no claim is INCONCLUSIVE, which never means "no change".
-
-``spend`` and ``obf`` test the clusters as far as they were seen (``plan.spread_blocks``). The
-information about the mean grows at least as fast as the number of prompts, so the tests at two looks
-are correlated at least as much as the boundaries assume, which makes these conservative (Slepian 1962,
-Bell Syst. Tech. J. 41, 463-501).
+that supports no claim is INCONCLUSIVE, which never means "no change". The methods are listed in ``result.py``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
 from llmops.records import Verdict
 from llmops.stats.eprocess import EProcess, confidence_sequence
 from llmops.stats.futility import is_futile
-from llmops.stats.result import Method, Must, SequentialResult
+from llmops.stats.result import E_SHARES, SPENDINGS, Method, Must, SequentialResult, check
 from llmops.stats.seen import Seen
-from llmops.stats.spending import Boundary, Spending, p_over_looks
+from llmops.stats.spending import Boundary, p_over_looks
 from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import Units
-
-HYBRID_SHARE = 0.2
-"""Share of alpha for the looks: large effects stop early, small ones lose about 2% of the power."""
-E_SHARES: dict[Method, float] = {"hybrid": HYBRID_SHARE, "anytime": 1.0}
-"""Shares of alpha for the e-process."""
-SPENDINGS: dict[Method, Spending] = {"spend": "power", "obf": "obf"}
 
 
 class _Look(NamedTuple):
@@ -81,16 +61,11 @@ class SequentialTest:
         ValueError: An argument is outside its range.
 
     Example:
-        import numpy as np
-
         from llmops.stats import SequentialTest
 
-        rng = np.random.default_rng(1)
-        differences = rng.choice([1.0, 0.0, -1.0], 1_000, p=[0.30, 0.65, 0.05])
         test = SequentialTest("improve", 0.0, cap=1_000)
-        for block in differences.reshape(-1, 25):
-            if test.update(block):
-                break
+        while not test.update([0.3, 0.1, 0.0, 0.2] * 8):
+            pass
         result = test.finish()
         assert result.verdict == "IMPROVED" and result.n < 1_000
     """
@@ -107,7 +82,7 @@ class SequentialTest:
         seed: int = 0,
         decides: bool = True,
     ) -> None:
-        _check(must, margin, cap, method, alpha, largest_cluster)
+        check(must, margin, cap, method, alpha, largest_cluster)
         self.method, self.alpha, self.cap = method, alpha, cap
         self.bar = margin if must == "improve" else -margin
         self.n, self.done, self._over, self._decides = 0, False, False, decides
@@ -280,12 +255,10 @@ class SequentialTest:
         self._tested = look = _Look(units, tuple(self._times), self._level)
         low, high = interval(units, self._level, seed=self._seed)
         self._low, self._high = max(self._low, low), min(self._high, high)
-        for claim in (_Claim(self.bar, False), _Claim(0.0, False)):
-            if low > claim.bound:
-                self._shown.setdefault(claim, look)
-        for claim in (_Claim(self._failing, True), _Claim(0.0, True)):
-            if high < claim.bound:
-                self._shown.setdefault(claim, look)
+        excluded = [_Claim(bound, False) for bound in (self.bar, 0.0) if low > bound]
+        excluded += [_Claim(bound, True) for bound in (self._failing, 0.0) if high < bound]
+        for claim in excluded:
+            self._shown.setdefault(claim, look)
         if self._failing < 0 and high < 0 and not self._over:
             self._futile = self._futile or is_futile(
                 units, self.bar, self._times[-1], self.alpha - self._e_alpha
@@ -304,14 +277,12 @@ class SequentialTest:
     def _decided_by(self) -> str | None:
         if self.passed is None:
             return None
-        claims = (
-            [_Claim(self.bar, False)]
-            if self.passed
-            else [_Claim(self._failing, True), _Claim(0.0, True)]
-        )
-        if any(claim in self._shown for claim in claims):
-            return "futility" if self._futile and claims[0] not in self._shown else "test"
-        return "e-process"
+        claims = [_Claim(self.bar, False)]
+        if not self.passed:
+            claims = [_Claim(self._failing, True), _Claim(0.0, True)]
+        if not any(claim in self._shown for claim in claims):
+            return "e-process"
+        return "futility" if self._futile and claims[0] not in self._shown else "test"
 
     def _bounds(self, units: Units) -> tuple[float, float]:
         """Return the common bounds of looks and test; they are disjoint only if one is wrong."""
@@ -329,18 +300,3 @@ class SequentialTest:
             if self._holds(_Claim(bound, below=True)):
                 high = min(high, math.nextafter(bound, -2))
         return (low, high) if low <= high else (high, low)
-
-
-def _check(
-    must: str, margin: float, cap: int, method: str, alpha: float, largest_cluster: int
-) -> None:
-    if must not in get_args(Must):
-        raise ValueError(f"must: expected one of {get_args(Must)}, received {must!r}")
-    if method not in get_args(Method):
-        raise ValueError(f"method: expected one of {get_args(Method)}, received {method!r}")
-    if not 0 <= margin < 1 or (must == "not_regress" and margin == 0):
-        raise ValueError(f"margin: expected a number in [0, 1), above 0 for not_regress: {margin}")
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha: expected a number between 0 and 0.5, received {alpha}")
-    if cap < 1 or largest_cluster < 1:
-        raise ValueError(f"cap {cap}, largest_cluster {largest_cluster}: expected at least 1")

@@ -11,6 +11,11 @@ DeMets 1983, Biometrika 70(3), 659-663). Two are here:
 At each look, the boundary is the height that a Brownian motion crosses there first with a probability
 equal to the newly spent alpha. It takes one integral over the paths of the previous look (Armitage,
 McPherson & Rowe 1969, J. R. Stat. Soc. A 132(2), 235-244).
+
+``spend`` and ``obf`` test the clusters as far as they were seen (``plan.spread_blocks``). The
+information about the mean grows at least as fast as the number of prompts, so the tests at two looks
+are correlated at least as much as the boundaries assume, which makes these conservative (Slepian 1962,
+Bell Syst. Tech. J. 41, 463-501).
 """
 
 from __future__ import annotations

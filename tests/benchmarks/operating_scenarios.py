@@ -12,7 +12,7 @@ from scipy import stats
 from llmops.records import Verdict
 from llmops.stats import SequentialTest, blocks, paired_test, spread_blocks
 from llmops.stats.exact import mcnemar
-from llmops.stats.sequential import E_SHARES
+from llmops.stats.result import E_SHARES
 
 METHODS = ("spend", "hybrid", "fixed", "obf", "anytime")
 ALPHA, CAP, BLOCK, MARGIN, DISCORDANCE = 0.025, 1_000, 32, 0.05, 0.3

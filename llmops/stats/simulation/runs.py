@@ -18,8 +18,8 @@ from scipy import special
 from llmops.stats.exact import DRAWS
 from llmops.stats.futility import is_futile
 from llmops.stats.plan import blocks, spread_blocks
-from llmops.stats.result import Method
-from llmops.stats.sequential import E_SHARES, SPENDINGS, SequentialTest
+from llmops.stats.result import E_SHARES, SPENDINGS, Method
+from llmops.stats.sequential import SequentialTest
 from llmops.stats.simulation.design import Design
 from llmops.stats.simulation.draws import Drawn, draw
 from llmops.stats.simulation.trinomial import Look, exact_power, first_decision

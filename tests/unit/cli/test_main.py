@@ -99,6 +99,6 @@ def test_every_stage_is_a_verb_of_its_own(
     assert "Examples" in Path("report.html").read_text(encoding="utf-8")
     several = llmops("compare", "base", *["models:/own/1"] * 2, *command[3:], "--report", "r.html")
     assert several.returncode == 2
-    seen = llmops("gate", recipe, "--suite", "out/train.jsonl")
+    seen = llmops("gate", recipe, "--suite", "out/train.jsonl", "compare.baseline=base")
     assert seen.returncode == 2
     assert "40 of 40 prompts are in the training data" in seen.stderr

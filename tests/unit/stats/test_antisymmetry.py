@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from llmops.records import Verdict
 from llmops.stats import SequentialTest, paired_test
 from llmops.stats.plan import blocks, spread_blocks
-from llmops.stats.result import Method
-from llmops.stats.sequential import E_SHARES
+from llmops.stats.result import E_SHARES, Method
 from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import units_of
 

@@ -113,7 +113,7 @@ def test_a_prompt_counts_once(tmp_path: Path) -> None:
 
 def test_a_file_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("key;id;row;preference\nk1;q1;1 of 60;one\n", encoding="utf-8")
+    path.write_text("question,answer\nq1,one\n", encoding="utf-8")
     with pytest.raises(DataError, match="no column row, key, id, preference") as refused:
         read_sheet(path)
     assert "CSV with commas" in str(refused.value)

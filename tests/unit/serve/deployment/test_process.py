@@ -106,7 +106,7 @@ def test_a_deployment_says_that_the_evidence_is_about_other_bytes(
 ) -> None:
     warned: list[str] = []
     monkeypatch.setattr(versions, "warn_of_other_bytes", lambda files: warned.append(files.uri))
-    monkeypatch.setattr(process, "_start", lambda _, uri, __: uri)
+    monkeypatch.setattr(process, "_start", lambda _, uri, *__: uri)
     assert process.create("bot", champion) == "models:/bot/1"
     assert warned == ["models:/bot/1"]
 
