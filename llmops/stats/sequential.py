@@ -156,8 +156,8 @@ class SequentialTest:
             return Verdict.IMPROVED
         if self._holds(_Claim(self.bar, below=False)):
             return Verdict.NOT_WORSE
-        regressed = self._holds(_Claim(0.0, below=True))
-        return Verdict.REGRESSED if regressed else Verdict.INCONCLUSIVE
+        lost = self._holds(_Claim(0.0, below=True))
+        return Verdict.REGRESSED if lost else Verdict.INCONCLUSIVE
 
     def finish(self) -> SequentialResult:
         """End the comparison, with its last test if the suite had fewer prompts than ``cap``.
@@ -174,8 +174,6 @@ class SequentialTest:
         if not self._decides:
             self._test()
         units, tested = self._seen.units(), self._tested
-        low, high = self._bounds(units)
-        largest = self._above[self.bar].largest
         losses, ties, wins = self._seen.signs
         return SequentialResult(
             verdict=self.verdict,
@@ -190,10 +188,9 @@ class SequentialTest:
             ties=ties,
             losses=losses,
             difference=units.mean,
-            low=low,
-            high=high,
+            **dict(zip(("low", "high"), self._bounds(units), strict=True)),
             bar=self.bar,
-            e_value=math.exp(min(700.0, largest)) if self._e_alpha else None,
+            e_value=math.exp(min(700.0, self._above[self.bar].largest)) if self._e_alpha else None,
             e_needed=1 / self._e_alpha if self._e_alpha else None,
             p_value=p_above(tested.units, self.bar, seed=self._seed) if tested else None,
             p_needed=tested.level if tested else None,
