@@ -8,7 +8,7 @@ JOBS ?= 2
 LOWEST_MLFLOW := 3.14.0
 USER_ENV := build/user
 NEWEST := build/newest
-TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/engine/local/test_loading.py
+TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.py tests/unit/engine/local/test_loading.py
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
