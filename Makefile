@@ -12,7 +12,7 @@ TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke check format test test-user test-tools e2e wheel test-wheel test-newest docs bench characteristics coverage seeds gpu vllm vllm-env constraints clean
+.PHONY: help install demo smoke check format test test-user e2e wheel test-wheel test-newest docs bench characteristics coverage seeds gpu vllm vllm-env constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -60,9 +60,6 @@ test-user:  ## Run the tests in an environment as users get it, without the deve
 	@$(MAKE) --no-print-directory install VENV=$(USER_ENV)
 	$(USER_ENV)/bin/pip $(PIP_INSTALL) -c constraints.txt pytest pytest-timeout pytest-xdist
 	$(USER_ENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(filter-out %/test_loading.py,$(TOOL_TESTS)))
-
-test-tools: $(VENV)/development  ## Run the tests that need a development tool; with test-user, these are all tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TOOL_TESTS)
 
 e2e: $(VENV)/development  ## Test the loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
 	$(BIN)/python -m pytest tests/e2e

@@ -13,8 +13,7 @@ from llmops.compare.cache import MEMORY, ResultCache
 from llmops.compare.destinations import announce
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
 from llmops.compare.setup import BLOCK, Options, Setup, set_up
-from llmops.compare.slices import allow_for_looks
-from llmops.compare.stopping import ask_until_decided, comparable
+from llmops.compare.stopping import ask_until_decided
 from llmops.compare.tracking.runs import comparison_runs, publish_reports
 from llmops.recipe.schema import Compare, Gate, Requirement
 from llmops.records import Comparison, Side, Suite
@@ -209,12 +208,7 @@ def _measure(setup: Setup) -> list[Comparison]:
         candidates = len(setup.sides) - 1
         results = ask_until_decided(answers.ask, examples, names, setup.plan, candidates)
         comparisons = [
-            allow_for_looks(
-                comparison_of(setup, answers, result, which),
-                comparable(result.rows),
-                block=setup.plan.block,
-                confidence=setup.plan.confidence,
-            )
+            comparison_of(setup, answers, result, which)
             for which, result in enumerate(results, start=1)
         ]
         if trained:

@@ -11,11 +11,11 @@ from llmops.compare.answers.blocks import SuiteAnswers
 from llmops.compare.leakage.exclude import both_scores_notes
 from llmops.compare.scorers.judge import scorer as judge
 from llmops.compare.setup import Setup
-from llmops.compare.slices import slice_results
+from llmops.compare.slices import looks_to_pay, slice_results
 from llmops.compare.stopping import CandidateResult, comparable
 from llmops.compare.trajectory import trajectory
 from llmops.errors import IntegrityError
-from llmops.records import Comparison, Likelihood, Row
+from llmops.records import Comparison, Likelihood, Row, SliceResult, SmallSlice
 
 PROBES = 8
 """Number of answers whose likelihoods are compared if both sides gave identical answers."""
@@ -51,8 +51,6 @@ def comparison_of(
         result.note,
         *setup.exclusion.notes,
     )
-    first = result.metrics[0].metric
-    slices = slice_results(comparable(result.rows), first, confidence=setup.plan.confidence)
     return Comparison(
         baseline=baseline,
         candidate=candidate,
@@ -68,8 +66,19 @@ def comparison_of(
         run_id="",
         experiment_id="",
         child_run_ids=("", ""),
-        slices=(*slices.tested, *slices.too_small),
+        slices=_slices(setup, result),
     )
+
+
+def _slices(setup: Setup, result: CandidateResult) -> tuple[SliceResult | SmallSlice, ...]:
+    """Return the first metric by slice; after an early stop, with an allowance for the looks."""
+    found = slice_results(
+        comparable(result.rows),
+        result.metrics[0].metric,
+        confidence=setup.plan.confidence,
+        looks=looks_to_pay(len(result.rows), result.available, setup.plan.block),
+    )
+    return (*found.tested, *found.too_small)
 
 
 def with_trained(comparison: Comparison, rows: Sequence[Row]) -> Comparison:

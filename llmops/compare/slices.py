@@ -10,12 +10,13 @@ whichever look it was, an interval misses on either side with at most the level 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from llmops.records import Comparison, Row, SliceResult, SmallSlice
+from llmops.records import Row, SliceResult, SmallSlice
 from llmops.stats.multiple import benjamini_hochberg
 from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import DIGITS, units_of
@@ -71,23 +72,15 @@ def slice_results(
     )
 
 
-def allow_for_looks(
-    comparison: Comparison, counting: Sequence[Row], *, block: int, confidence: float
-) -> Comparison:
-    """Return the comparison with slices that allow for its looks, if it stopped early.
+def looks_to_pay(asked: int, available: int, block: int) -> int:
+    """Return the number of looks that slices must allow for; 1 if every prompt was asked.
 
     Args:
-        comparison: A finished comparison.
-        counting: Its rows that count.
+        asked: Number of prompts that were asked.
+        available: Number of prompts that could be asked.
         block: Number of prompts between two looks.
-        confidence: Confidence of each interval.
     """
-    if len(comparison.rows) == comparison.available:
-        return comparison
-    looks = -(-comparison.available // block)
-    metric = comparison.metrics[0].metric
-    found = slice_results(counting, metric, confidence=confidence, looks=looks)
-    return replace(comparison, slices=(*found.tested, *found.too_small))
+    return 1 if asked == available else math.ceil(available / block)
 
 
 def _by_slice(rows: Sequence[Row]) -> Mapping[tuple[str, str], list[Row]]:

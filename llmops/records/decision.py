@@ -40,7 +40,7 @@ class Check:
     margin: float
     verdict: Verdict
     passed: bool | None
-    reason: str = ""
+    reason: str = field(default="", compare=False)  # wording, which evidence must not depend on
 
 
 @dataclass(frozen=True)

@@ -80,17 +80,16 @@ def spread_blocks(
     one uniform u for each cluster; prompts are asked in the order of their keys.
 
     Args:
-        prompts: Number of prompts.
+        prompts: See ``blocks``.
         size: Prompts per block; the last block may have fewer.
-        seed: Seed of the order; see ``seed_of``.
-        clusters: Cluster name of each prompt, length ``prompts``; without it, prompts are
-            independent.
+        seed: See ``blocks``.
+        clusters: See ``blocks``.
 
     Returns:
-        Indices of prompts, one array for each block; together each prompt once.
+        Indices of prompts, as ``blocks`` returns them.
 
     Raises:
-        ValueError: The size is below 1, or there is not one cluster name for each prompt.
+        ValueError: See ``blocks``.
 
     Example:
         from llmops.stats import spread_blocks

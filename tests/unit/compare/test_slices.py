@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_records import comparison
-from report_records import metric as metric_result
 
 from llmops.compare.slices import (
     FEWEST,
     SliceResult,
     SmallSlice,
-    allow_for_looks,
+    looks_to_pay,
     slice_results,
 )
 from llmops.records import Answer, Example, Row
@@ -155,11 +152,10 @@ def test_looks_are_paid_for() -> None:
 
 def test_only_a_comparison_that_stopped_early_pays_for_looks() -> None:
     found = rows([1.0] * 22 + [-1.0] * 8, {"topic": "billing"})
-    plain = slice_results(found, "exact")
-    whole = comparison([metric_result("exact", 0.1, 0.2, 0.3)], found, slices=plain.tested)
     for available, looks in ((30, 1), (31, 1), (100, 4)):
-        made = replace(whole, available=available)
-        (shown,) = allow_for_looks(made, found, block=32, confidence=0.95).slices
+        paid = looks_to_pay(len(found), available, 32)
+        assert paid == looks
+        (shown,) = slice_results(found, "exact", looks=paid).tested
         (expected,) = slice_results(found, "exact", looks=looks).tested
         assert shown == expected
 

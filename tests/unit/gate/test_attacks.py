@@ -100,6 +100,20 @@ def test_evidence_that_contradicts_itself_moves_nothing(
     assert champion() == "1"
 
 
+def test_evidence_whose_reason_is_worded_otherwise_is_no_contradiction(
+    version: ModelVersion, challenger: ModelVersion
+) -> None:
+    few = Gate.model_validate({**PASSED.model_dump(mode="json"), "min_prompts": 5_000})
+    comparison, decision = judged(challenger.uri, version.uri, few)
+    assert decision.checks[0].reason
+    evidence = json.loads(json.dumps(decision.evidence))
+    for check in evidence["checks"]:  # as an earlier state wrote them
+        del check["reason"]
+    forge_with_tags(comparison.run_id, evidence)
+    with pytest.raises(UsageError, match="its verdict is INCONCLUSIVE"):
+        promote(challenger.uri)
+
+
 def test_evidence_of_another_form_moves_nothing(
     version: ModelVersion, challenger: ModelVersion
 ) -> None:
