@@ -5,11 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-import signal
 import sys
 from importlib import import_module
-from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -22,6 +20,7 @@ from llmops.errors import (
     first_line,
     masked,
 )
+from llmops.store import interrupts
 
 VERBS = {
     "run": "Run a recipe: data, train, register, compare, gate, serve.",
@@ -95,7 +94,7 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv[1:2] or os.environ.get("LLMOPS_DEBUG", "0") not in ("", "0")
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupts.install()
     _silence_deprecations()
     sys.exit(_guarded(debug))
 
@@ -140,11 +139,6 @@ def _unexpected(error: Exception) -> int:
     again = masked(shlex.join(["llmops", "--debug", *sys.argv[1:]]))
     click.echo(f"  Next: {again}  (shows the traceback)", err=True)
     return EXIT_FAILURE
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> Any:
-    """End a run on SIGTERM as on Ctrl-C: checkpoints are kept, child processes are stopped."""
-    raise KeyboardInterrupt
 
 
 def _silence_deprecations() -> None:
