@@ -1,0 +1,1 @@
+"""Engine processes behind a gateway: one for each base model, on loopback."""
