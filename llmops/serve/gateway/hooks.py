@@ -25,11 +25,6 @@ class Caller:
 class Guard(Protocol):
     """Decides who may ask; called on the event loop for each request, so it must not block."""
 
-    @property
-    def keyless(self) -> bool:
-        """Whether requests need no key at present."""
-        ...
-
     def admit(self, headers: Headers) -> Caller:
         """Return who asks, and count the request.
 
@@ -116,8 +111,6 @@ class Recorder(Protocol):
 
 class Keyless:
     """The guard of a deployment without keys: anybody who can reach it may ask."""
-
-    keyless = True
 
     def admit(self, headers: Headers) -> Caller:
         """Return the nameless caller."""

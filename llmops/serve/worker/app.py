@@ -27,7 +27,7 @@ from llmops.engine.openai.replies import Reply
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.records import Answer
-from llmops.serve.worker import browsers
+from llmops.serve.gateway.doors import browsers
 from llmops.serve.worker.queue import Busy, Job, QueuedEngine
 
 MAX_BODY = 1 << 20

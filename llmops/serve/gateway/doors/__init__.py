@@ -1,0 +1,1 @@
+"""What the gateway lets in: connections, hosts, pages and bodies within limits."""

@@ -1,0 +1,97 @@
+"""Bring engines back: a process that died is replaced, with every version that was loaded in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+
+from llmops.errors import LlmopsError, first_line
+from llmops.serve.gateway.versions.engine import Engine
+from llmops.serve.gateway.versions.swap import Open, Probe
+
+CHECK_SECONDS = 0.5
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+"""Seconds between two attempts to start an engine; each pause is twice the one before."""
+STEADY_SECONDS = 60.0
+"""Seconds after which a restarted engine counts as sound again."""
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Watches engines.
+
+    Args:
+        open_process: Starts an engine with a version; it blocks.
+        probe: Checks a loaded version.
+    """
+
+    def __init__(self, open_process: Open, probe: Probe) -> None:
+        self._open, self._probe = open_process, probe
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.problem: str | None = None
+        """Why an engine could not be restarted last; ``None`` once it is."""
+
+    def watch(self, engine: Engine) -> None:
+        """Watch an engine until it is closed."""
+        task = asyncio.create_task(self._watch(engine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop watching."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch(self, engine: Engine) -> None:
+        pause, since = FIRST_PAUSE, time.monotonic()
+        while not engine.closed:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(engine.suspected.wait(), CHECK_SECONDS)
+            engine.suspected.clear()
+            problem = await asyncio.to_thread(engine.problem)
+            if problem is None or engine.closed:
+                continue
+            if time.monotonic() - since > STEADY_SECONDS:
+                pause = FIRST_PAUSE
+            log.error("engine died", extra={"fields": {"why": problem}})
+            pause = await self._restart(engine, pause)
+            since = time.monotonic()
+
+    async def _restart(self, engine: Engine, pause: float) -> float:
+        """Replace the process, however many attempts it takes; return the next pause in seconds."""
+        engine.up = False
+        async with engine.changing:
+            while not engine.closed:
+                await asyncio.to_thread(_end, engine)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                try:
+                    await self._start(engine)
+                except LlmopsError as error:
+                    self.problem = first_line(error)
+                    log.error("engine not restarted", extra={"fields": {"why": self.problem}})
+                    continue
+                engine.restarts += 1
+                engine.up, self.problem = True, None
+                log.info("engine restarted", extra={"fields": {"versions": sorted(engine.live)}})
+                return pause
+        await asyncio.to_thread(_end, engine)
+        return pause
+
+    async def _start(self, engine: Engine) -> None:
+        first, *others = engine.live.values()
+        engine.replace(await asyncio.to_thread(self._open, first))
+        for served in others:
+            await asyncio.to_thread(engine.process.load, served)
+        for served in (first, *others):
+            await self._probe(engine, served)
+
+
+def _end(engine: Engine) -> None:
+    with suppress(LlmopsError):
+        engine.process.close()
