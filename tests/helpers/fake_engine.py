@@ -195,7 +195,9 @@ class _Answer:
         if not self._chat:
             tops = [{token: value} for token in tokens]
             return {
-                "tokens": tokens, "token_logprobs": [value] * n, "top_logprobs": tops,
+                "tokens": tokens,
+                "token_logprobs": [value] * n,
+                "top_logprobs": tops,
                 "text_offset": [0] * n,
             }
         shown = [{"token": token, "logprob": value, "bytes": None} for token in tokens]

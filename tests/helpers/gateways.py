@@ -14,7 +14,8 @@ import aiohttp
 from fake_process import Engines, Registry, version
 
 from llmops.serve.deployment.config import Config
-from llmops.serve.gateway.service import Parts, Service
+from llmops.serve.gateway.parts import Parts
+from llmops.serve.gateway.service import Service
 
 CHAT = "/v1/chat/completions"
 

@@ -3,84 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Any
-
-import uvicorn
 
 from llmops.errors import first_line
 from llmops.records.serving import Served
-from llmops.serve.deployment.config import Config
+from llmops.serve.gateway import server
 from llmops.serve.gateway.app import Gateway, is_keyless, with_pages
 from llmops.serve.gateway.control import Control, ControlApp
 from llmops.serve.gateway.doors import connections
-from llmops.serve.gateway.hooks import Guard, Keyless, Recorder, Unrecorded
-from llmops.serve.gateway.metrics import Live, Metrics
+from llmops.serve.gateway.doors.host import is_loopback
+from llmops.serve.gateway.metrics import Metrics
+from llmops.serve.gateway.parts import Parts
 from llmops.serve.gateway.proxy.admission import Admission
 from llmops.serve.gateway.proxy.upstream import Upstream
+from llmops.serve.gateway.state import State
 from llmops.serve.gateway.versions.engine import Engine
-from llmops.serve.gateway.versions.fetch import Fetch
-from llmops.serve.gateway.versions.follow import Follower, Lookup
+from llmops.serve.gateway.versions.follow import Follower
 from llmops.serve.gateway.versions.probe import probe
 from llmops.serve.gateway.versions.router import Router, Target
 from llmops.serve.gateway.versions.supervise import Supervisor
-from llmops.serve.gateway.versions.swap import Open, Swapper
+from llmops.serve.gateway.versions.swap import Swapper
 
 CONCURRENCY = {"local": 32, "vllm": 256}
 """Requests that each kind of engine answers together."""
 DRAIN_SECONDS = 30.0
 """Seconds that answers in progress may take after SIGTERM."""
-EXIT_SECONDS = 2
-"""Seconds that connections may take to close after the last answer."""
 POLL_SECONDS = 0.05
 
 log = logging.getLogger(__name__)
-
-
-def _ignore(**changes: Any) -> None:
-    pass
-
-
-@dataclass
-class Parts:
-    """What a deployment is made of; whatever other rooms provide comes in here.
-
-    Attributes:
-        config: The settings.
-        fetch: Returns a version by its URI; it blocks.
-        open_process: Starts an engine with a version; it blocks.
-        lookup: Returns the version of a model's alias; it blocks.
-        versions: Versions that one engine may hold, besides one that is coming.
-        guard: Decides who may ask.
-        recorder: Keeps records of what was asked and answered.
-        report: Called in a thread with what changed: ``phase``, ``uri``, ``model``, ``proof``,
-            ``engine``, ``processes``, ``control``, ``token``, ``note``.
-    """
-
-    config: Config
-    fetch: Fetch
-    open_process: Open
-    lookup: Lookup
-    versions: int = 4
-    guard: Guard = field(default_factory=Keyless)
-    recorder: Recorder = field(default_factory=Unrecorded)
-    report: Callable[..., None] = _ignore
-
-
-class Server(uvicorn.Server):
-    """A server of uvicorn's beside others in one loop: signals are not its business."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        """Leave the signals alone."""
-        return nullcontext()
 
 
 class Service:
@@ -99,21 +55,34 @@ class Service:
         self.upstream = Upstream()
         self.metrics = Metrics()
         self.admission = Admission(config.concurrency or CONCURRENCY["local"], config.queue)
-        self.supervisor = Supervisor(parts.open_process, self._probe)
+        self.supervisor = Supervisor(parts.open_process, self._probe, self._processes)
         self.swapper = Swapper(
             self.router,
             parts.fetch,
             parts.open_process,
             self._probe,
-            self._started,
-            self._flipped,
+            self,
             room=parts.versions,
             alone=config.merged,
         )
         self.follower = Follower(
-            config.uri, self.router, self.swapper, parts.lookup, follow=config.follow
+            config.uri,
+            self.router,
+            self.swapper,
+            parts.lookup,
+            lambda problem: self.report(note=problem),
+            follow=config.follow,
         )
-        self.metrics.watch(self._live())
+        self.state = State(
+            config.name,
+            self.router,
+            self.admission,
+            self.swapper,
+            self.follower,
+            self.supervisor,
+            parts.recorder,
+        )
+        self.metrics.watch(self.state.figures())
 
     async def run(self, listening: socket.socket) -> None:
         """Answer requests on a socket until SIGTERM or a command ends it.
@@ -127,30 +96,27 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             with suppress(NotImplementedError):  # Windows
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
-        token = secrets.token_urlsafe(32)
         control_socket = socket.create_server(("127.0.0.1", 0))
-        servers = [
-            (self._public(), listening),
-            (_server(ControlApp(token, self.status, self.update, self.stop)), control_socket),
-        ]
-        tasks = [asyncio.create_task(one.serve([at])) for one, at in servers]
-        tasks.append(asyncio.create_task(self._write_reports()))
-        control = Control(f"http://127.0.0.1:{control_socket.getsockname()[1]}", token, os.getpid())
+        address = f"http://127.0.0.1:{control_socket.getsockname()[1]}"
+        control = Control(address, secrets.token_urlsafe(32), os.getpid())
+        commands = ControlApp(control.token, self.state.describe, self.update, self.stop)
+        servers = [(self._public(), listening), (server.make(commands), control_socket)]
+        serving = [asyncio.create_task(one.serve([at])) for one, at in servers]
+        writing = asyncio.create_task(self._write_reports())
         self.report(control=control.url, token=control.token)
         try:
             await self._serve()
         finally:
             await self._close()
-            for server, _ in servers:
-                server.should_exit = True
-            await asyncio.gather(*tasks[:-1], return_exceptions=True)
+            for one, _ in servers:
+                one.should_exit = True
+            await asyncio.gather(*serving, return_exceptions=True)
             await self._reports.join()
-            tasks[-1].cancel()
+            writing.cancel()
 
     async def _serve(self) -> None:
         """Load the first version, then follow the alias until the end begins."""
         stopped = asyncio.create_task(self._stopping.wait())
-        self.report(phase=f"loading {self._config.uri}")
         first = asyncio.create_task(self.swapper.swap(self._config.uri))
         await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
         if not first.done():
@@ -187,34 +153,11 @@ class Service:
             await asyncio.sleep(POLL_SECONDS)
         wanted = uri or self.follower.uri
         before = self.router.current
-        self.report(phase=f"loading {wanted}")
-        try:
-            served = await self.swapper.swap(wanted)
-        finally:
-            self.report(phase="")
+        served = await self.swapper.swap(wanted)
         if uri is not None:
             self.follower.point(uri, follow=follow)
         changed = before is None or before.served.name != served.name
         return {"version": served.name, "changed": changed, "unproven": served.proof is None}
-
-    def status(self) -> dict[str, object]:
-        """Return the state for people and commands."""
-        current = self.router.current
-        return {
-            "deployment": self._config.name,
-            "version": current and current.served.name,
-            "unproven": current is not None and current.served.proof is None,
-            "ready": bool(current and current.engine.up and not self.router.closing),
-            "engines": [_engine_status(engine) for engine in self.swapper.engines.values()],
-            "uri": self.follower.uri,
-            "follows": self.follower.follows,
-            "problem": self.supervisor.problem or self.follower.problem,
-            "swap": self.swapper.running,
-            "swaps": self.swapper.count,
-            "in_flight": {name: one.in_flight for name, one in self.router.targets.items()},
-            "waiting": self.admission.waiting,
-            "dropped_traces": self._parts.recorder.dropped,
-        }
 
     def report(self, **changes: Any) -> None:
         """Have changes of the state recorded, in order and off the event loop."""
@@ -233,25 +176,29 @@ class Service:
     async def _probe(self, engine: Engine, served: Served) -> None:
         await probe(self.upstream, engine, served)
 
-    def _started(self, engine: Engine) -> None:
-        self.supervisor.watch(engine)
+    def phase(self, doing: str) -> None:
+        """Take what a swap is doing; see ``Watcher``."""
+        self.report(phase=doing)
 
-    def _flipped(self, target: Target) -> None:
+    def started(self, engine: Engine) -> None:
+        """Take an engine that was started; see ``Watcher``."""
+        self.supervisor.watch(engine)
+        self._processes()
+
+    def flipped(self, target: Target) -> None:
+        """Take the version that became the current one; see ``Watcher``."""
         served, kind = target.served, target.engine.process.kind
         self.metrics.current(served.name)
         self.admission.widen(self._config.concurrency or CONCURRENCY[kind])
-        processes = [engine.process.pid for engine in self.swapper.engines.values()]
         log.info("serves", extra={"fields": {"version": served.name, "engine": kind}})
-        self.report(
-            phase="",
-            uri=served.files.uri,
-            model=served.name,
-            proof=served.proof,
-            engine=kind,
-            processes=processes,
-        )
+        uri, proof = served.files.uri, served.proof
+        self.report(uri=uri, model=served.name, proof=proof, engine=kind)
 
-    def _public(self) -> Server:
+    def _processes(self) -> None:
+        engines = self.swapper.engines.values()
+        self.report(processes=[engine.process.pid for engine in engines if not engine.closed])
+
+    def _public(self) -> server.Server:
         config, parts = self._config, self._parts
         gateway = Gateway(
             config,
@@ -261,73 +208,12 @@ class Service:
             self.metrics,
             parts.guard,
             parts.recorder,
-            loopback=_is_loopback(config.host),
+            loopback=is_loopback(config.host),
         )
         app = with_pages(gateway, config, keyless=is_keyless(parts.guard))
-        return _server(
+        return server.make(
             app,
             http=connections.limited(max(CONCURRENCY.values())),
             ssl_certfile=config.tls_cert,
             ssl_keyfile=config.tls_key,
         )
-
-    def _live(self) -> Live:
-        router, admission, recorder = self.router, self.admission, self._parts.recorder
-        return Live(
-            {
-                ("llmops_waiting", "Requests that wait for a place."): lambda: admission.waiting,
-                ("llmops_ready", "1 while requests are answered."): lambda: bool(
-                    router.current and router.current.engine.up and not router.closing
-                ),
-            },
-            lambda: {name: target.in_flight for name, target in router.targets.items()},
-            {
-                ("llmops_swaps", "Versions that became the current one."): lambda: (
-                    self.swapper.count
-                ),
-                ("llmops_engine_restarts", "Engines that were brought back."): lambda: sum(
-                    engine.restarts for engine in self.swapper.engines.values()
-                ),
-                ("llmops_dropped_traces", "Answers without a trace: the queue was full."): lambda: (
-                    recorder.dropped
-                ),
-            },
-        )
-
-
-def _server(app: Any, **options: Any) -> Server:
-    settings = uvicorn.Config(
-        app,
-        **{"http": "httptools", **options},
-        lifespan="off",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=connections.IDLE_SECONDS,
-        timeout_graceful_shutdown=EXIT_SECONDS,
-    )
-    return Server(settings)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _engine_status(engine: Engine) -> dict[str, object]:
-    process = engine.process
-    return {
-        "kind": process.kind,
-        "pid": process.pid,
-        "base": process.base_digest,
-        "versions": sorted(engine.live),
-        "up": engine.up,
-        "restarts": engine.restarts,
-        "log": str(process.log),
-    }

@@ -6,6 +6,8 @@ this machine's browser without being foreign to it, but they name the page's hos
 
 from __future__ import annotations
 
+import ipaddress
+
 from starlette.datastructures import Headers
 
 from llmops.engine.openai.errors import ApiError
@@ -33,6 +35,16 @@ def check_host(headers: Headers, own: str) -> None:
         f" {', '.join(sorted(LOOPBACK | {own}))} only",
         code="wrong_host",
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address to listen on."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def host_of(given: str) -> str:

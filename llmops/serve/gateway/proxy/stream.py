@@ -56,26 +56,26 @@ class Stream:
         fields = events.read(payload, exchange.served.name)
         if fields.get("error"):
             raise EngineFailed("error event")
-        if exchange.first is None and _says_something(fields):
+        choices = fields.get("choices") or []
+        if not isinstance(choices, list) or not all(isinstance(one, dict) for one in choices):
+            raise Malformed("choices")
+        if exchange.first is None and any(map(_says_something, choices)):
             exchange.first = time.perf_counter() - self._began
-        if fields.get("choices"):  # until the engine reports it: about one token an event
+        if choices:  # until the engine reports it: about one token an event
             exchange.completion_tokens = (exchange.completion_tokens or 0) + 1
         if usage := fields.get("usage"):
             count(exchange, usage)
-            if not self._usage and not fields.get("choices"):
+            if not self._usage and not choices:
                 return False
         if self._keep:
             exchange.events.append(payload)
         return True
 
 
-def _says_something(fields: dict[str, Any]) -> bool:
-    """Return whether an event has a part of the answer, and not only its role."""
-    for choice in fields.get("choices") or ():
-        part = {**choice, **(choice.get("delta") or {})}
-        if any(part.get(key) for key in PARTS):
-            return True
-    return False
+def _says_something(choice: dict[str, Any]) -> bool:
+    """Return whether a choice has a part of the answer, and not only its role."""
+    delta = choice.get("delta")
+    return any(map(choice.get, PARTS)) or (isinstance(delta, dict) and any(map(delta.get, PARTS)))
 
 
 def count(exchange: Exchange, usage: Any) -> None:

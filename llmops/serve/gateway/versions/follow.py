@@ -24,6 +24,7 @@ class Follower:
 
     Args:
         uri: ``models:/NAME@ALIAS``, or ``models:/NAME/VERSION``, which is not followed.
+        notice: Called with each new problem, and with ``None`` once there is none.
         follow: Whether to follow an alias.
         router: Knows the current version.
         swapper: Swaps it.
@@ -31,9 +32,17 @@ class Follower:
     """
 
     def __init__(
-        self, uri: str, router: Router, swapper: Swapper, lookup: Lookup, *, follow: bool
+        self,
+        uri: str,
+        router: Router,
+        swapper: Swapper,
+        lookup: Lookup,
+        notice: Callable[[str | None], None],
+        *,
+        follow: bool,
     ) -> None:
         self._router, self._swapper, self._lookup = router, swapper, lookup
+        self._notice = notice
         self.problem: str | None = None
         """Why the alias is not followed at present; ``None`` if all is well."""
         self._refused: str | None = None
@@ -43,7 +52,7 @@ class Follower:
     def point(self, uri: str, *, follow: bool) -> None:
         """Follow another alias, or none if the URI names a version."""
         self.uri, self._follow = uri, follow
-        self.problem = self._refused = None
+        self._well()
 
     @property
     def follows(self) -> bool:
@@ -76,14 +85,14 @@ class Follower:
     async def _move(self, served: str, version: str) -> None:
         current = self._router.current
         if current is not None and current.served.name == served:
-            self.problem = self._refused = None
+            self._well()
             return
         now = asyncio.get_running_loop().time()
         if version == self._refused or now < self._not_before:
             return
         try:
             await self._swapper.swap(version)
-            self.problem = self._refused = None
+            self._well()
         except NotNow:
             return
         except StoreError as error:
@@ -96,4 +105,11 @@ class Follower:
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:
             self.problem = problem
+            self._notice(problem)
             log.warning("follow", extra={"fields": {"uri": self.uri, "why": problem}})
+
+    def _well(self) -> None:
+        self._refused = None
+        if self.problem is not None:
+            self.problem = None
+            self._notice(None)

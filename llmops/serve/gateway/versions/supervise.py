@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from llmops.errors import LlmopsError, first_line
@@ -27,10 +28,11 @@ class Supervisor:
     Args:
         open_process: Starts an engine with a version; it blocks.
         probe: Checks a loaded version.
+        changed: Called when a process has ended for good, or another took its place.
     """
 
-    def __init__(self, open_process: Open, probe: Probe) -> None:
-        self._open, self._probe = open_process, probe
+    def __init__(self, open_process: Open, probe: Probe, changed: Callable[[], None]) -> None:
+        self._open, self._probe, self._changed = open_process, probe, changed
         self._tasks: set[asyncio.Task[None]] = set()
         self.problem: str | None = None
         """Why an engine could not be restarted last; ``None`` once it is."""
@@ -61,6 +63,8 @@ class Supervisor:
             log.error("engine died", extra={"fields": {"why": problem}})
             pause = await self._restart(engine, pause)
             since = time.monotonic()
+            self._changed()
+        self._changed()
 
     async def _restart(self, engine: Engine, pause: float) -> float:
         """Replace the process, however many attempts it takes; return the next pause in seconds."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 from llmops.errors import IntegrityError, LlmopsError, first_line
 from llmops.records.serving import Served
@@ -26,6 +27,22 @@ Probe = Callable[[Engine, Served], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 
+class Watcher(Protocol):
+    """Is notified by a ``Swapper``, on the event loop."""
+
+    def phase(self, doing: str) -> None:
+        """Take what a swap is doing; empty at its end."""
+        ...
+
+    def started(self, engine: Engine) -> None:
+        """Take an engine that was started and is to be watched."""
+        ...
+
+    def flipped(self, target: Target) -> None:
+        """Take the version that became the current one."""
+        ...
+
+
 class Swapper:
     """Swaps the version of a router.
 
@@ -34,8 +51,7 @@ class Swapper:
         fetch: Returns a version by its URI; it blocks.
         open_process: Starts an engine with a version; it blocks.
         probe: Checks a loaded version.
-        started: Called with each engine that was started.
-        flipped: Called with each version that became the current one.
+        watcher: Is notified of what happens.
         room: Versions that one engine may hold besides the one that is coming.
         alone: Whether every version has an engine of its own.
     """
@@ -46,14 +62,13 @@ class Swapper:
         fetch: Fetch,
         open_process: Open,
         probe: Probe,
-        started: Callable[[Engine], None],
-        flipped: Callable[[Target], None],
+        watcher: Watcher,
         *,
         room: int,
         alone: bool = False,
     ) -> None:
         self._router, self._fetch, self._open, self._probe = router, fetch, open_process, probe
-        self._started, self._flipped, self._room, self._alone = started, flipped, room, alone
+        self._watcher, self._room, self._alone = watcher, room, alone
         self.engines: dict[str, Engine] = {}
         """Engines by what they can hold: the digest of a base, or the name of a full model."""
         self.running: str | None = None
@@ -79,6 +94,7 @@ class Swapper:
         if self.running is not None:
             raise NotNow(f"{uri}: not now, the swap to {self.running} is running")
         self.running = uri
+        self._watcher.phase(f"fetching {uri}")
         try:
             served = await asyncio.to_thread(self._fetch, uri)
             current = self._router.current
@@ -91,10 +107,12 @@ class Swapper:
             return served
         finally:
             self.running = None
+            self._watcher.phase("")
 
     async def _loaded(self, served: Served) -> Engine:
         """Return an engine in which a version is loaded and probed."""
         place = self._place(served)
+        self._watcher.phase(f"loading {served.name}")
         engine = self.engines.get(place)
         if engine is None:
             process = await asyncio.to_thread(self._open, served)
@@ -104,6 +122,7 @@ class Swapper:
         try:
             await self._make_room(engine, served)
             await engine.load(served)
+            self._watcher.phase(f"probing {served.name}")
             await self._probe(engine, served)
         except BaseException as error:
             if await asyncio.to_thread(engine.problem) and place in self.engines:
@@ -112,7 +131,7 @@ class Swapper:
             raise
         if place not in self.engines:
             self.engines[place] = engine
-            self._started(engine)
+            self._watcher.started(engine)
         return engine
 
     async def _undo(self, engine: Engine, served: Served, *, known: bool) -> None:
@@ -139,7 +158,7 @@ class Swapper:
         target = self._router.targets.get(target.served.name, target)
         before = self._router.flip(target)
         self.count += 1
-        self._flipped(target)
+        self._watcher.flipped(target)
         if before is not None:
             name = before.served.name
             if name not in self._drains:

@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from llmops.serve.worker.browsers import middleware
+from llmops.serve.gateway.doors.browsers import middleware
 
 LOCAL, NAMED, OTHER = "http://localhost:3000", "https://chat.example.org", "https://evil.example"
 
