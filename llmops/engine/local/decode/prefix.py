@@ -72,7 +72,7 @@ def compute_prefix(
     adapters = [prompts[rows[0]].adapter for rows in of_adapter]
     ids = torch.tensor([prompts[0].ids[:shared]] * len(adapters), device=device)
     with mixture.over(adapters) if mixture else nullcontext(), torch.inference_mode():
-        model(input_ids=ids, use_cache=True, **cache_argument(cache), **_last_logits_only(model))
+        model(input_ids=ids, use_cache=True, **cache_argument(cache), **last_logits_only(model))
         owner = [group for group, rows in enumerate(of_adapter) for _ in rows]
         cache.batch_select_indices(torch.tensor(owner, device=device))
     return shared
@@ -104,5 +104,6 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
     return min(sum(1 for _ in alike), min(map(len, rows)) - 1)
 
 
-def _last_logits_only(model: Any) -> dict[str, int]:
+def last_logits_only(model: Any) -> dict[str, int]:
+    """Return the argument of ``forward`` that leaves out the logits of earlier positions, if any."""
     return {"logits_to_keep": 1} if compat.takes_logits_to_keep(unwrapped(model)) else {}
