@@ -6,7 +6,7 @@ The rows of an adapter share its keys and values for these tokens, as in vLLM's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import groupby, takewhile
 from typing import Any
@@ -44,6 +44,19 @@ def can_share(model: Any, cache: Any) -> bool:
         and rope.get("rope_type") in ROPES
         and not getattr(config, "alibi", False)
     )
+
+
+def can_split(model: Any) -> bool:
+    """Return whether a prompt may be computed in several passes.
+
+    Not where rotary positions depend on the length of the pass, as with longrope.
+
+    Args:
+        model: A model from transformers or PEFT.
+    """
+    rope = getattr(unwrapped(model).config.get_text_config(), "rope_parameters", None) or {}
+    kinds = [one.get("rope_type") for one in (rope, *rope.values()) if isinstance(one, Mapping)]
+    return all(kind in ROPES for kind in kinds if kind is not None)
 
 
 def compute_prefix(

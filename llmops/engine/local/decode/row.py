@@ -47,6 +47,11 @@ class Row:
         return [*self.prompt.ids, *self.tokens]
 
     @property
+    def length(self) -> int:
+        """Number of these."""
+        return len(self.prompt.ids) + len(self.tokens)
+
+    @property
     def left(self) -> int:
         """Number of tokens that may still be generated."""
         return self.prompt.max_tokens - len(self.tokens)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from llmops.engine.local.adapters import unwrapped
 from llmops.engine.local.decode.kv_cache import add_rows, cache_argument, empty_cache, select
@@ -18,6 +18,7 @@ from llmops.engine.local.decode.row import Row
 from llmops.engine.local.decode.sampling import processors
 from llmops.engine.local.mixed_adapters import Mixture
 
+AnyRow = TypeVar("AnyRow", bound=Row)
 WORTH_COLUMNS = 32
 """Minimum number of columns of padding that are removed from the front."""
 
@@ -45,7 +46,7 @@ class EndRows:
         return torch.tensor(done, device=input_ids.device)
 
 
-class RunningRows:
+class RunningRows(Generic[AnyRow]):
     """Rows that are decoded together.
 
     Args:
@@ -57,7 +58,7 @@ class RunningRows:
         rows: The rows that have not ended, or all before the first token.
     """
 
-    def __init__(self, model: Any, rows: Sequence[Row], device: Any) -> None:
+    def __init__(self, model: Any, rows: Sequence[AnyRow], device: Any) -> None:
         self.rows = list(rows)
         self._model, self._device = model, device
         self._pad = rows[0].prompt.chat_format.pad_id
@@ -76,27 +77,28 @@ class RunningRows:
         """Tokens of a padded row so far."""
         return int(self._ids.shape[1])
 
-    def fill(self, mixture: Mixture | None, tokens: int) -> bool:
-        """Compute the next tokens of a lone prompt, short of its last.
+    @property
+    def uncomputed(self) -> int:
+        """Tokens of a padded row that are not in the KV cache."""
+        return self.width - int(self._cache.get_seq_length())
+
+    def fill(self, mixture: Mixture | None, tokens: int) -> None:
+        """Compute the next tokens of a lone prompt; its last one is left to ``extend``.
 
         Args:
             mixture: See ``extend``.
             tokens: Number of tokens to compute.
-
-        Returns:
-            Whether ``tokens`` or fewer are left, which ``extend`` computes.
         """
         import torch
 
         (row,) = self.rows
-        begin = self._cache.get_seq_length()
-        ids = self._ids[:, begin : begin + tokens]
+        begin = self.width - self.uncomputed
+        ids = self._ids[:, begin : min(begin + tokens, self.width - 1)]
         mixed = mixture.over([row.prompt.adapter]) if mixture else nullcontext()
         with mixed, torch.inference_mode():
             arguments = cache_argument(self._cache) | last_logits_only(self._model)
             self._model(input_ids=ids, use_cache=True, **arguments)
         self._begun = True
-        return self.width - begin - tokens <= tokens
 
     def extend(
         self, mixture: Mixture | None, ends: Callable[[int], bool], streamer: Any = None
@@ -141,7 +143,7 @@ class RunningRows:
             if self._cache is not None:
                 select(self._cache, index, begin)
 
-    def join(self, new: RunningRows) -> None:
+    def join(self, new: RunningRows[AnyRow]) -> None:
         """Take over the rows of another batch of the same model, which has begun as well."""
         import torch
 

@@ -90,7 +90,7 @@ class PenaliseRepeats:
 
         penalties = [row.prompt.chat_format.generation.repetition_penalty for row in rows]
         self.rows = [i for i, penalty in enumerate(penalties) if penalty != 1.0]
-        self._begins = {i: width - len(rows[i].ids) for i in self.rows}
+        self._begins = {i: width - rows[i].length for i in self.rows}
         self._penalise = {i: RepetitionPenaltyLogitsProcessor(penalties[i]) for i in self.rows}
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
