@@ -95,6 +95,10 @@ class ContinuousBatch:
         """Remove a side once the answers in progress have ended."""
         self._command(lambda: self._leaving.update({side.digest: side}))
 
+    def wait(self) -> None:
+        """Wait until the batch is closed or has broken down."""
+        self._thread.join()
+
     def close(self) -> None:
         """End all answers and the thread, and free the model; closing it again does nothing."""
         with self._news:
