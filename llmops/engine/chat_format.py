@@ -7,7 +7,7 @@ comes from its base model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,11 @@ class ChatFormat:
         """The padding token of a batch; it is masked out, so any token will do."""
         pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
         return int(next((i for i in (pad, end) if i is not None), 0))
+
+    @cached_property
+    def longest_token(self) -> int:
+        """Most characters that a token stands for."""
+        return max(map(len, self.tokenizer.get_vocab()))
 
     @classmethod
     def of(cls, side: ModelFiles) -> ChatFormat:

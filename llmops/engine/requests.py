@@ -136,7 +136,11 @@ def prompt(request: Request, chat_format: ChatFormat, context: int) -> Prompt:
         UsageError: The sampling is invalid, or the prompt is empty or too long.
     """
     check_sampling(request.sampling)
-    ids = chat_format.token_ids(chat_format.render(request.messages))
+    if not isinstance(request.messages, str):
+        _check_size(len(request.messages), "messages", context, context)
+    text = chat_format.render(request.messages)
+    _check_size(len(text), "characters", context * chat_format.longest_token, context)
+    ids = chat_format.token_ids(text)
     if not ids:
         raise UsageError("the prompt is empty")
     room = max(1, context - len(ids))
@@ -230,6 +234,15 @@ def check_sampling(sampling: Sampling) -> None:
     ):
         if not valid:
             raise UsageError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def _check_size(size: int, what: str, most: int, context: int) -> None:
+    """Refuse a prompt that cannot fit, before the work of rendering or tokenising it."""
+    if size > most:
+        raise UsageError(
+            f"the prompt has {size} {what}; more than {most} do not fit into the model's context of"
+            f" {context} tokens"
+        )
 
 
 def _check_fits(prompt: int, answer: int, context: int, what: str) -> None:

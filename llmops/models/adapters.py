@@ -103,8 +103,13 @@ def reason_alone(config: Mapping[str, Any]) -> str | None:
 
 def content_digest(version_dir: Path) -> str:
     """Return the digest of what a version adds: its adapter, and its tokenizer if it has one."""
-    files = {path.name: digest.of_file(path) for path in _files(version_dir / ADAPTER_FOLDER)}
-    own = _files(version_dir / TOKENIZER_FOLDER)
+    return parts_digest(version_dir / ADAPTER_FOLDER, version_dir / TOKENIZER_FOLDER)
+
+
+def parts_digest(adapter_dir: Path, tokenizer_dir: Path | None) -> str:
+    """Return the digest of an adapter and a tokenizer that lie in any two folders."""
+    files = {path.name: digest.of_file(path) for path in _files(adapter_dir)}
+    own = _files(tokenizer_dir) if tokenizer_dir is not None else []
     files.update({f"{TOKENIZER_FOLDER}/{path.name}": digest.of_file(path) for path in own})
     return digest.of_record(files)
 

@@ -7,7 +7,7 @@ ones. Here the tensors of the file are compared with those of the model before t
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,11 @@ from llmops.records import ModelFiles
 def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
     """Load the adapters of the sides into their base model.
 
+    If one of them cannot be loaded, the model keeps those that it had before.
+
     Args:
-        model: The base model in memory; it becomes part of the result.
+        model: The base model in memory, or a ``PeftModel`` that has some of the adapters already; it
+            becomes part of the result.
         sides: Sides that share the base model; adapters with the same digest are loaded once.
 
     Returns:
@@ -43,25 +46,77 @@ def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
         {directories[name]: config for name, config in configs.items()}, answering
     )
     base = sides[0].base.name
-    originals: list[Original] = []
+    there = set(getattr(model, "peft_config", {}))
+    originals = [
+        _original(model, name, config, peft_config.plain_settings(config))
+        for name, config in configs.items()
+        if name in there
+    ]
     for name, config in configs.items():
+        if name in there:
+            continue
         settings = peft_config.plain_settings(config)
-        source = next((known for known in originals if known.settings == settings), None)
-        if source is not None and source.tensors == safety.shapes(
-            directories[name] / adapters.WEIGHTS
-        ):
+        shapes = safety.shapes(directories[name] / adapters.WEIGHTS)
+        alike = (one for one in originals if one and one.settings == settings)
+        source = next((one for one in alike if one.tensors == shapes), None)
+        if source is not None:
             adapter_copies.attach(source, name, directories[name] / adapters.WEIGHTS)
             model.peft_config[name] = config
             continue
-        model = _load(model, name, directories[name], config, base)
-        # PEFT rewrites the settings of adapters of experts, which this release may keep elsewhere.
-        if settings is not None and settings == peft_config.plain_settings(config):
-            originals.append(
-                adapter_copies.original(
-                    model, name, settings, peft_config.expected_tensors(model, name)
-                )
-            )
+        before = model
+        try:
+            model = _load(model, name, directories[name], config, base)
+        except LlmopsError:
+            remove_adapter(before, name)
+            raise
+        originals.append(_original(model, name, config, settings))
     return model.eval()
+
+
+def remove_adapter(model: Any, name: str) -> Any:
+    """Remove an adapter, or what a failed load left of it, and free its memory.
+
+    Args:
+        model: A ``PeftModel``, or a base model in which PEFT could not build the adapter.
+        name: Name of the adapter.
+
+    Returns:
+        The model without it: the base model itself if it was the last.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if isinstance(model, PeftModel):
+        if set(model.peft_config) == {name}:
+            return model.unload()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*(deleted|delete)", UserWarning)
+            if name in model.peft_config:
+                model.delete_adapter(name)
+        return model
+    for path, module in [*model.named_modules()]:
+        if isinstance(module, BaseTunerLayer):
+            parent, _, child = path.rpartition(".")
+            setattr(model.get_submodule(parent), child, module.get_base_layer())
+    return model
+
+
+def _original(
+    model: Any, name: str, config: Any, settings: Mapping[str, Any] | None
+) -> Original | None:
+    """Describe an adapter in memory that others can be copied from; ``None`` if none can.
+
+    PEFT rewrites the settings of adapters of experts, which this release may keep elsewhere.
+
+    Args:
+        model: The ``PeftModel``.
+        name: Its name in the model.
+        config: Its configuration.
+        settings: What the configuration said before PEFT built the adapter.
+    """
+    if settings is None or settings != peft_config.plain_settings(config):
+        return None
+    return adapter_copies.original(model, name, settings, peft_config.expected_tensors(model, name))
 
 
 def _directories(sides: Sequence[ModelFiles]) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 from llmops.engine.chat_format import ChatFormat, Messages
-from llmops.engine.local.adapters import load_adapters
+from llmops.engine.local.adapters import load_adapters, remove_adapter
 from llmops.engine.local.decode.batch import decode
 from llmops.engine.local.decode.likelihood import SCORE_BATCH, SCORE_TOKENS, score
 from llmops.engine.local.decode.memory import Budget
@@ -55,6 +55,7 @@ class LocalEngine(Engine):
         context: Tokens that prompt and answer may have together.
         device: Device that holds the input token ids.
         model: A transformers model, or a ``PeftModel`` if a side has an adapter.
+        scheduler: Decides which rows may share a batch, and activates their adapters.
 
     Raises:
         UsageError: The sides have different base models, or an option is not supported.
@@ -72,10 +73,10 @@ class LocalEngine(Engine):
         self.device = model.get_input_embeddings().weight.device
         formats = {side.tokenizer_dir: side for side in files}
         self._chat_formats = {folder: ChatFormat.of(side) for folder, side in formats.items()}
-        self._first, self._loaded = files[0], {side.digest for side in files}
+        self._first, self._loaded = files[0], {side.digest: side for side in files}
         model.generation_config = GenerationConfig()  # else `generate` adds these settings
         self.model: Any = load_adapters(model, files)
-        self._scheduler = Scheduler(self.model, self.context, self._first.adapter_digest)
+        self.scheduler = Scheduler(self.model, self.context, self._first.adapter_digest)
         self._budget = Budget(TOKENS)
         self._score_budget = Budget(SCORE_TOKENS)
         self._closed = False
@@ -132,7 +133,7 @@ class LocalEngine(Engine):
             def decoded(rows: list[Prompt], mixture: Mixture | None) -> list[Answer]:
                 return decode(self.model, rows, mixture, self.device, streamer, cancelled)
 
-            (answer,) = self._scheduler.in_turn([prompt], decoded)
+            (answer,) = self.scheduler.in_turn([prompt], decoded)
             return answer
 
         with closing(pieces(prompt.chat_format, work)) as generated:
@@ -171,23 +172,58 @@ class LocalEngine(Engine):
         found = dict(self.likelihood(turns))
         return [found[turn.key] for turn in turns]
 
+    def has(self, adapter: str | None) -> bool:
+        """Return whether an adapter is loaded; the base model (``None``) always is."""
+        return adapter is None or any(
+            side.adapter_digest == adapter for side in self._loaded.values()
+        )
+
+    def load(self, side: ModelFiles) -> None:
+        """Load another side of the same base; only the thread that generates may call this.
+
+        Raises:
+            UsageError: The side has another base, or its adapter cannot be loaded with the others.
+            IntegrityError: The adapter does not fit the base model.
+        """
+        sides = {**self._loaded, side.digest: side}
+        common_base([*sides.values()])
+        chat_format = self._chat_formats.get(side.tokenizer_dir) or ChatFormat.of(side)
+        self.model = load_adapters(self.model, [*sides.values()])
+        self._loaded = sides
+        self._chat_formats[side.tokenizer_dir] = chat_format
+        self._adapters_changed()
+
+    def unload(self, side: ModelFiles) -> None:
+        """Remove a side that nothing asks any more; only the thread that generates may call this."""
+        if self._loaded.pop(side.digest, None) is None:
+            return
+        if side.adapter_digest is not None:
+            self.model = remove_adapter(self.model, side.adapter_digest)
+        used = {one.tokenizer_dir for one in (self._first, *self._loaded.values())}
+        self._chat_formats = {k: v for k, v in self._chat_formats.items() if k in used}
+        self._adapters_changed()
+
+    def _adapters_changed(self) -> None:
+        first = self._first.adapter_digest if self._first.digest in self._loaded else None
+        self.scheduler.follow(self.model, first)
+
     def close(self) -> None:
         """Free the model's memory."""
         if not self._closed:
             self._closed = True
-            del self.model, self._scheduler
+            del self.model, self.scheduler
 
     def _answers(self, requests: Sequence[Request], rows: int) -> Generator[tuple[Key, Answer]]:
         prompts, refused = render_all(requests, self._prompt)
         for key, reason in refused.items():
             yield key, failed(reason)
-        yield from self._scheduler.compute(prompts, self._generate_batch, self._budget, rows)
+        yield from self.scheduler.compute(prompts, self._generate_batch, self._budget, rows)
 
     def _likelihoods(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
         pairs, refused = render_all(turns, self._pair)
         for key in refused:
             yield key, None
-        yield from self._scheduler.compute(pairs, self._score, self._score_budget, SCORE_BATCH)
+        yield from self.scheduler.compute(pairs, self._score, self._score_budget, SCORE_BATCH)
 
     def _check_loaded(self, requests: Sequence[Request] | Sequence[Turn]) -> None:
         if self._closed:
@@ -195,6 +231,15 @@ class LocalEngine(Engine):
         for side in {request.side.digest: request.side for request in requests}.values():
             if side.digest not in self._loaded:
                 raise UsageError(f"{side.uri}: this engine has not loaded it")
+
+    def prompt(self, request: Request) -> Prompt:
+        """Render a request to token ids.
+
+        Raises:
+            UsageError: The side is not loaded, the sampling is invalid, or the prompt is too long.
+        """
+        self._check_loaded([request])
+        return self._prompt(request)
 
     def _prompt(self, request: Request) -> Prompt:
         return prompt(request, self._format_of(request.side), self.context)

@@ -36,13 +36,22 @@ class Scheduler:
     """
 
     def __init__(self, model: Any, context: int, resting: str | None) -> None:
-        self.mixture = Mixture(model)
-        self._model, self._lanes = model, Lanes(model, context)
+        self._lanes = Lanes(model, context)
         self._mixes = True
-        self._resting = self._active = resting
-        select(model, resting)
+        self.follow(model, resting)
         self._lock = threading.Lock()
         """Held while the model computes: the active adapter is state of the torch model."""
+
+    def follow(self, model: Any, resting: str | None) -> None:
+        """Take over the adapters of a model after some were loaded or removed.
+
+        Args:
+            model: The model with its adapters.
+            resting: The adapter that is active between batches, ``None`` for the base model.
+        """
+        self._model, self.mixture = model, Mixture(model)
+        self._resting = self._active = resting
+        select(model, resting)
 
     def compute(
         self, items: Sequence[Item], work: Work[Item, Result], budget: Budget, rows: int
@@ -71,10 +80,21 @@ class Scheduler:
         """Group the items that may share a batch, each group with its lane."""
         groups: dict[tuple[Hashable, str | None], list[Item]] = {}
         for item in items:
-            mixes = self._mixes and self.mixture.can(item.adapter)
-            place = self._lanes.of(item), None if mixes else item.adapter
-            groups.setdefault(place, []).append(item)
+            groups.setdefault(self.group(item), []).append(item)
         return [(lane, group) for (lane, _), group in groups.items()]
+
+    def group(self, item: Prompt | Pair) -> tuple[Hashable, str | None]:
+        """Return the group of an item; items of different groups must not share a batch."""
+        mixes = self._mixes and self.mixture.can(item.adapter)
+        return self._lanes.of(item), None if mixes else item.adapter
+
+    def crosses(self, item: Prompt | Pair) -> bool:
+        """Return whether the rotary positions of an item change in its middle; see ``Lanes``."""
+        return isinstance(self._lanes.of(item), int)
+
+    def separate(self) -> None:
+        """Put each adapter into a group of its own, as the model turned out not to mix them."""
+        self._mixes = False
 
     def _batch(self, batch: list[Item], work: Work[Item, Result]) -> list[tuple[Key, Result]]:
         """Compute a batch, all adapters together unless the model turns out not to allow it."""
@@ -83,7 +103,7 @@ class Scheduler:
             try:
                 return _keyed(ordered, self.in_turn(ordered, work))
             except UnmixableError:
-                self._mixes = False
+                self.separate()
         sides = [list(items) for _, items in groupby(ordered, key=attrgetter("adapter"))]
         return [pair for items in sides for pair in _keyed(items, self.in_turn(items, work))]
 

@@ -10,6 +10,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from llmops.engine.logprobs import TokenLogprob
+from llmops.engine.openai.logprobs import written
 from llmops.records import Answer
 
 
@@ -30,17 +32,22 @@ class Reply:
             "model": model,
         }
 
-    def whole(self, answers: Sequence[Answer]) -> dict[str, Any]:
+    def whole(
+        self, answers: Sequence[Answer], logprobs: Sequence[Sequence[TokenLogprob]] | None = None
+    ) -> dict[str, Any]:
         """Return the complete reply to a request without streaming.
 
         Args:
             answers: Answers to the same prompt, one for each choice.
+            logprobs: The log-probabilities of each answer's tokens; ``None`` to leave them out.
         """
         kind = "chat.completion" if self._chat else "text_completion"
         choices = [
             self._choice(self._content(answer.text), answer.finish_reason, index)
             for index, answer in enumerate(answers)
         ]
+        for choice, tokens in zip(choices, logprobs or [], strict=False):
+            choice["logprobs"] = written(tokens, chat=self._chat)
         return {**self._head, "object": kind, "choices": choices, "usage": _usage(answers)}
 
     def chunks(

@@ -1,8 +1,9 @@
 """Run a command that ends when its owner ends, however the owner ends.
 
-    python guard.py FD FOLDER COMMAND …
+    python guard.py FD[,FD…] FOLDER COMMAND …
 
-The owner holds the other end of the pipe ``FD``, which closes when the owner closes it or is killed.
+The owner holds the other end of the first ``FD``, a pipe, which closes when the owner closes it or is
+killed. The command inherits the others, such as a listening socket.
 The command is then terminated, and after a grace period killed with all processes that it started:
 vLLM's own processes keep computing when their parent is killed. Finally ``FOLDER`` is deleted.
 
@@ -35,16 +36,20 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command until it ends or the pipe closes.
 
     Args:
-        arguments: The pipe's file descriptor, the folder to delete, and the command.
+        arguments: The file descriptors of the pipe and of what the command inherits, the folder to
+            delete, and the command.
 
     Returns:
         The command's exit status, or 128 plus the number of the signal that ended it.
     """
-    pipe, folder, command = int(arguments[0]), arguments[1], list(arguments[2:])
+    pipe, *inherited = map(int, arguments[0].split(","))
+    folder, command = arguments[1], list(arguments[2:])
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the pipe alone decides
         signal.signal(ignored, lambda *_: None)  # the command would inherit SIG_IGN
     # Its own process group, which still contains the command's children when it has ended.
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, pass_fds=inherited)
+    for fd in inherited:
+        os.close(fd)
     try:
         while child.poll() is None:
             if select.select([pipe], [], [], POLL_SECONDS)[0]:

@@ -1,17 +1,18 @@
-"""HTTP interface of a deployment: an ASGI application over one engine.
+"""HTTP interface of a worker: the protocol of vLLM's server, for the gateway on the same machine.
 
 Prompts and answers are never logged, not even on failure.
 """
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import json
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,95 +20,82 @@ from starlette.middleware import Middleware
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from llmops.engine.openai import requests
+from llmops.engine.local.continuous import ContinuousBatch
+from llmops.engine.openai import logprobs, requests
 from llmops.engine.openai.errors import ApiError, RequestError
 from llmops.engine.openai.replies import Reply
-from llmops.errors import UsageError
-from llmops.files import digest
+from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.records import Answer
-from llmops.serve.gateway.doors import browsers
-from llmops.serve.worker.queue import Busy, Job, QueuedEngine
+from llmops.serve.engines import files_json
+from llmops.serve.worker.keys import RequireKey
+from llmops.serve.worker.queue import Busy, Job
+from llmops.serve.worker.versions import Versions
 
-MAX_BODY = 1 << 20
-"""Bytes of a request's body."""
+MAX_BODY = 16 << 20
+"""Bytes of a request's body; the gateway has a limit of its own."""
 RETRY_SECONDS = 5
-"""Seconds after which a client may try again when the queue is full."""
+"""Seconds after which a client may try again when too many requests wait."""
 CLIENT_GONE = 499
-"""Status logged for a client that disconnected."""
-VERSION_HEADER = "x-llmops-model-version"
-NO_CACHE = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""Status for a client that disconnected."""
 
 log = logging.getLogger(__name__)
 
 
-def create_app(
-    engine: QueuedEngine,
-    *,
-    deployment: str,
-    model: str,
-    key: str | None = None,
-    origins: Sequence[str] = (),
-) -> Starlette:
+def create_app(batch: ContinuousBatch, versions: Versions, *, key: str) -> Starlette:
     """Return the ASGI application.
 
     Args:
-        engine: Engine that answers the requests.
-        deployment: Name of the deployment; requests may use it as the model's name.
-        model: ``NAME/VERSION`` that answers; every response names it.
+        batch: Generates the answers.
+        versions: What answers, by name.
         key: Key that ``Authorization: Bearer`` must carry on ``/v1``; only its hash is kept.
-        origins: Origins of pages that may ask from a browser; without a key, those of this machine
-            may as well.
     """
-    api = _Api(engine, deployment, model)
-    guard = [] if key is None else [Middleware(RequireKey, key_hash=_hash(key))]
+    api = _Api(batch, versions)
     routes = [
         Route("/chat/completions", api.chat, methods=["POST"]),
         Route("/completions", api.complete, methods=["POST"]),
         Route("/models", api.models),
-        Route("/models/{name:path}", api.named_model),
+        Route("/load_lora_adapter", api.load, methods=["POST"]),
+        Route("/unload_lora_adapter", api.unload, methods=["POST"]),
     ]
     return Starlette(
-        middleware=browsers.middleware(origins, keyless=key is None, exposed=[VERSION_HEADER]),
         routes=[
-            Route("/livez", api.live),
-            Route("/readyz", api.ready),
-            Mount("/v1", routes=routes, middleware=guard),
+            Route("/health", api.health),
+            Mount("/v1", routes=routes, middleware=[Middleware(RequireKey, key=key)]),
         ],
-        exception_handlers={
-            ApiError: _refuse,
-            HTTPException: _http_error,
-            _ClientGone: _nobody,
-        },
+        exception_handlers={ApiError: _refuse, HTTPException: _http_error, _ClientGone: _nobody},
     )
 
 
 class _Api:
-    def __init__(self, engine: QueuedEngine, deployment: str, model: str) -> None:
-        self._engine, self._deployment, self._model = engine, deployment, model
-        self._names = {deployment, model, model.partition("/")[0]}
+    def __init__(self, batch: ContinuousBatch, versions: Versions) -> None:
+        self._batch, self._versions = batch, versions
         self._created = int(time.time())
-        self._headers = {VERSION_HEADER: model}
 
-    async def live(self, _: HttpRequest) -> Response:
-        return JSONResponse({"status": "live"})
-
-    async def ready(self, _: HttpRequest) -> Response:
+    async def health(self, _: HttpRequest) -> Response:
         """Report readiness: the server answers only once the model is loaded."""
-        return JSONResponse({"status": "ready", "deployment": self._deployment})
+        return JSONResponse({}, 200 if self._batch.alive else 503)
 
     async def models(self, _: HttpRequest) -> Response:
-        entries = {"object": "list", "data": [self._entry(self._model)]}
-        return JSONResponse(entries, headers=self._headers)
+        common = {"object": "model", "created": self._created, "owned_by": "llmops"}
+        entries = [{"id": name, **common} for name in self._versions.names]
+        return JSONResponse({"object": "list", "data": entries})
 
-    async def named_model(self, http: HttpRequest) -> Response:
-        name = http.path_params["name"]
-        requests.check_model({"model": name}, self._names)
-        return JSONResponse(self._entry(name), headers=self._headers)
+    async def load(self, http: HttpRequest) -> Response:
+        fields = requests.read_body(await _body(http))
+        with _failures("files"):
+            name = _text(fields, "lora_name")
+            files = files_json.from_json(fields.get("files") or {})
+            await asyncio.to_thread(self._versions.load, name, files)
+        return JSONResponse({"loaded": name})
 
-    def _entry(self, name: str) -> dict[str, object]:
-        return {"id": name, "object": "model", "created": self._created, "owned_by": "llmops"}
+    async def unload(self, http: HttpRequest) -> Response:
+        fields = requests.read_body(await _body(http))
+        with _failures("lora_name"):
+            name = _text(fields, "lora_name")
+            await asyncio.to_thread(self._versions.unload, name)
+        return JSONResponse({"unloaded": name})
 
     async def chat(self, http: HttpRequest) -> Response:
         return await self._answer(http, chat=True)
@@ -117,31 +105,58 @@ class _Api:
 
     async def _answer(self, http: HttpRequest, *, chat: bool) -> Response:
         body = await _body(http)
-        with _failures("messages" if chat else "prompt"):
-            fields = requests.read_body(body)
-            requests.check_model(fields, self._names)
-            request = requests.read_chat(fields) if chat else requests.read_completion(fields)
-            reply = Reply(self._model, chat=chat)
-            if request.stream:
-                job = self._engine.submit(request.prompt, request.samplings[0])
-                piece = await job.next()  # refuse a prompt before any header is sent
-                events = _events(job, piece, reply, usage=request.include_usage)
-                return _EventStream(job, events, self._headers)
-            job = self._engine.submit(request.prompt, *request.samplings)
-            answers = [await self._whole(http, job) for _ in request.samplings]
-            return JSONResponse(reply.whole(answers), headers=self._headers)
-
-    async def _whole(self, http: HttpRequest, job: Job) -> Answer:
-        """Return the next whole answer of a job."""
-        while not isinstance(piece := await job.next(), Answer):
-            if await http.is_disconnected():
+        job = Job(self._batch)
+        watcher = asyncio.create_task(_watch(http, job))
+        streams = False
+        try:
+            with _failures("messages" if chat else "prompt"):
+                model, request, top = await asyncio.to_thread(self._submit, body, job, chat)
+                reply = Reply(model, chat=chat)
+                if request.stream:
+                    _, piece = await _unless_gone(job.next(), watcher)
+                    streams = True
+                    events = _events(job, piece, reply, usage=request.include_usage)
+                    return _EventStream(job, events)
+                answers = await _unless_gone(job.whole(), watcher)
+                noted = None if top is None else [ticket.logprobs for ticket in job.tickets]
+                return JSONResponse(reply.whole(answers, noted))
+        finally:
+            watcher.cancel()
+            if not streams:
                 job.cancel()
-                raise _ClientGone
-        return piece
+
+    def _submit(self, body: bytes, job: Job, chat: bool) -> tuple[str, Any, int | None]:
+        """Read a request and queue it, in a thread."""
+        fields, top = logprobs.read(requests.read_body(body), chat=chat)
+        names = self._versions.names
+        requests.check_model(fields, names)
+        model = str(fields["model"])
+        request: Any = requests.read_chat(fields) if chat else requests.read_completion(fields)
+        job.submit(names[model], request.prompt, request.samplings, pieces=request.stream, top=top)
+        return model, request, top
 
 
 class _ClientGone(Exception):
     """The client disconnected before its answer."""
+
+
+async def _watch(http: HttpRequest, job: Job) -> None:
+    """Cancel a job as soon as its client disconnects."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+    job.cancel()
+
+
+async def _unless_gone(answer: Any, watcher: asyncio.Task[None]) -> Any:
+    """Wait for an answer; raise ``_ClientGone`` once its client has disconnected."""
+    waiting = asyncio.ensure_future(answer)
+    await asyncio.wait((waiting, watcher), return_when=asyncio.FIRST_COMPLETED)
+    if waiting.done():
+        return waiting.result()
+    waiting.cancel()
+    with suppress(asyncio.CancelledError):
+        await waiting
+    raise _ClientGone
 
 
 @contextmanager
@@ -149,19 +164,22 @@ def _failures(param: str) -> Iterator[None]:
     """Raise errors within the block as errors of the protocol.
 
     Args:
-        param: Parameter to name if the engine refuses the prompt.
+        param: Parameter to name if the engine refuses the request.
     """
     try:
         yield
     except (ApiError, _ClientGone):
         raise
-    except Busy as error:
+    except (Busy, ServeError) as error:
         wait = {"Retry-After": str(RETRY_SECONDS)}
         raise ApiError(503, error.message, headers=wait) from None
     except RequestError as error:
         raise ApiError(400, error.message, param=error.param) from None
     except UsageError as error:
         raise ApiError(400, error.message, param=param) from None
+    except LlmopsError as error:
+        _log_failure(error)
+        raise ApiError(500, error.message) from None
     except Exception as error:
         _log_failure(error)
         raise ApiError(500, "the answer could not be generated") from None
@@ -172,8 +190,8 @@ class _EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, job: Job, events: AsyncIterator[str], headers: Mapping[str, str]) -> None:
-        super().__init__(events, headers={**headers, **NO_CACHE})
+    def __init__(self, job: Job, events: AsyncIterator[str]) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-cache"})
         self._job = job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -191,7 +209,7 @@ async def _events(
     try:
         while not isinstance(piece, Answer):
             yield _event(reply.piece(piece))
-            piece = await job.next()
+            _, piece = await job.next()
     except Exception as error:
         _log_failure(error)
         yield _event(ApiError(500, "the answer could not be finished").body())
@@ -207,43 +225,19 @@ def _event(content: Mapping[str, object]) -> str:
 
 async def _body(http: HttpRequest) -> bytes:
     """Return the body; stop reading as soon as it is known to be too large."""
-    body = b""
-    if int(http.headers.get("content-length") or 0) <= MAX_BODY:
-        async for chunk in http.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                break
-        else:
-            return body
-    raise ApiError(413, f"the body exceeds {MAX_BODY} bytes")
+    body = bytearray()
+    async for chunk in http.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise ApiError(413, f"the body exceeds {MAX_BODY} bytes")
+    return bytes(body)
 
 
-class RequireKey:
-    """Middleware that answers 401 to requests without the key.
-
-    Args:
-        app: Application to protect.
-        key_hash: SHA-256 of the key.
-    """
-
-    def __init__(self, app: ASGIApp, key_hash: str) -> None:
-        self._app, self._key_hash = app, key_hash
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
-        scheme, _, token = HttpRequest(scope).headers.get("authorization", "").partition(" ")
-        known = hmac.compare_digest(_hash(token.strip()), self._key_hash)
-        if scheme.lower() == "bearer" and known:
-            await self._app(scope, receive, send)
-            return
-        message = "missing or wrong key; send the header `Authorization: Bearer KEY`"
-        error = ApiError(401, message, code="invalid_api_key")
-        response = JSONResponse(error.body(), 401, {"WWW-Authenticate": "Bearer"})
-        await response(scope, receive, send)
-
-
-def _hash(key: str) -> str:
-    return digest.of_bytes(key.encode())
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise RequestError(f"{name}: required, a text", param=name)
+    return value
 
 
 async def _refuse(_: HttpRequest, error: Exception) -> Response:

@@ -1,75 +1,104 @@
-"""Entry point of a deployment's server process: ``python -m llmops.serve.worker.main``.
+"""Entry point of a worker: ``python -P -m llmops.serve.worker.main --fd N --files-json PATH``.
 
-It inherits a listening socket, so a port in use is noticed before the model is loaded, and answers
-on it once the model is ready. After SIGTERM, answers in progress are finished.
+It inherits a listening socket on loopback, so no other process can take the port while the model is
+loaded, and answers on it once the model is ready. After SIGTERM, answers in progress are finished.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
+import threading
+from typing import TextIO
 
 import click
 
-from llmops.errors import LlmopsError
+from llmops.errors import LlmopsError, UsageError
 from llmops.progress import say
-from llmops.serve.deployment.client import KEY_VARIABLE
-from llmops.serve.deployment.process import DRAIN_SECONDS
+from llmops.records import ModelFiles
+
+KEY = "LLMOPS_WORKER_KEY"
+"""Environment variable with the key that requests must carry."""
+DRAIN_SECONDS = 30
+"""Seconds that answers in progress may take after SIGTERM."""
 
 
 @click.command()
-@click.option("--name", required=True, help="Name of the deployment.")
-@click.option("--uri", required=True, help="Immutable URI of the version.")
 @click.option("--fd", required=True, type=int, help="Inherited listening socket.")
-@click.option("--cors", multiple=True, help="Origin of pages that may ask; may be repeated.")
-def main(name: str, uri: str, fd: int, cors: tuple[str, ...]) -> None:
-    """Serve one model version on an inherited socket."""
-    key = os.environ.pop(KEY_VARIABLE, None) or None
+@click.option(
+    "--files-json",
+    required=True,
+    type=click.File(),
+    help="File with the first version, {name, files}; - for the standard input.",
+)
+@click.option("--rows", type=int, help="Answers that are generated together at most.")
+def main(fd: int, files_json: TextIO, rows: int | None) -> None:
+    """Serve versions of one base model on an inherited socket."""
+    from llmops.serve.engines.files_json import from_json
+
+    key = os.environ.pop(KEY, None)
     try:
+        if not key:
+            raise UsageError(f"the environment variable {KEY} must hold the key of the worker")
+        first = json.load(files_json)
         with socket.socket(fileno=fd) as listening:
-            serve(name, uri, listening, key, cors)
+            serve(first["name"], from_json(first["files"]), listening, key, rows=rows)
     except LlmopsError as error:
         say(f"error: {error}")
         sys.exit(error.exit_code)
 
 
 def serve(
-    name: str, uri: str, listening: socket.socket, key: str | None, origins: Sequence[str] = ()
+    name: str, files: ModelFiles, listening: socket.socket, key: str, *, rows: int | None = None
 ) -> None:
-    """Load the model, then answer requests until a signal arrives.
+    """Load the first version, then answer requests until a signal arrives.
 
     Args:
-        name: Name of the deployment.
-        uri: Immutable URI of the version.
+        name: Name of the version for requests.
+        files: The version.
         listening: Listening socket.
-        key: Key that requests must carry; ``None`` for no key.
-        origins: Origins of pages that may ask from a browser.
+        key: Key that requests must carry.
+        rows: Answers that are generated together at most.
 
     Raises:
-        LlmopsError: The model cannot be found or loaded.
+        LlmopsError: The model cannot be loaded, or the engine broke down.
     """
     import uvicorn
 
-    from llmops.engine import open_engine
-    from llmops.models.resolve import resolve
+    from llmops.engine.local.continuous import ContinuousBatch
+    from llmops.engine.local.engine import LocalEngine
+    from llmops.models.resolve import of_base
+    from llmops.serve.engines.files_json import verify
     from llmops.serve.worker.app import create_app
-    from llmops.serve.worker.queue import QueuedEngine
+    from llmops.serve.worker.versions import Versions, changes_base
 
-    files = resolve(uri)
-    engine = QueuedEngine(open_engine("local", [files]), files)
-    model = files.uri.removeprefix("models:/")
-    app = create_app(engine, deployment=name, model=model, key=key, origins=origins)
+    verify(files)
+    sides = [files] if changes_base(files) else [files, of_base(files.base)]
+    batch = ContinuousBatch(LocalEngine(sides), rows=rows)
     settings = uvicorn.Config(
-        app,
+        create_app(batch, Versions(batch, name, files), key=key),
         lifespan="off",
         ws="none",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    uvicorn.Server(settings).run(sockets=[listening])
+    server = uvicorn.Server(settings)
+
+    def end_with_the_batch() -> None:
+        batch.wait()
+        server.should_exit = True
+
+    threading.Thread(target=end_with_the_batch, daemon=True).start()
+    try:
+        server.run(sockets=[listening])
+        broken = not batch.alive
+    finally:
+        batch.close()
+    if broken:
+        raise LlmopsError("the engine broke down; the lines above have the reason")
 
 
 if __name__ == "__main__":

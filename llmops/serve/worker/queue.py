@@ -1,123 +1,108 @@
-"""Queue of requests: one generation at a time, outside the event loop.
-
-The active adapter is state of the torch model, so a single thread owns the engine. Requests wait in
-that thread's bounded queue; a request whose client has disconnected is cancelled between two pieces.
-"""
+"""Requests on the event loop, and their answers from the thread that generates."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import threading
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from llmops.engine import Engine, Request
+from llmops.engine import Request
 from llmops.engine.chat_format import Messages
+from llmops.engine.local.continuous import ContinuousBatch
+from llmops.engine.local.decode.ticket import Ticket
 from llmops.errors import ServeError
-from llmops.records import Answer, Sampling, Side
+from llmops.records import Answer, ModelFiles, Sampling
 
-WAITING = 16
-"""Maximum number of requests that wait while one is being answered."""
-
-Prompt = Messages | str
-Pieces = Generator[str | Answer, None, None]
+WAITING = 1024
+"""Maximum number of waiting answers; the gateway in front of the worker has a limit of its own."""
 
 
 class Busy(ServeError):
-    """The queue of requests is full."""
+    """Too many requests are waiting."""
 
 
 class Job:
-    """A queued request, whose pieces of text arrive one by one, then the answer or an error."""
+    """The answers to one prompt, whose pieces of text arrive one by one.
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._arrived: asyncio.Queue[str | Answer | BaseException] = asyncio.Queue()
-        self._cancelled = threading.Event()
+    To be created on the event loop.
 
-    async def next(self) -> str | Answer:
-        """Wait for the next piece; the last one is the ``Answer``.
+    Args:
+        batch: Generates the answers.
+    """
+
+    def __init__(self, batch: ContinuousBatch) -> None:
+        self._batch, self._loop = batch, asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[tuple[int, str | Answer | BaseException]] = asyncio.Queue()
+        self.tickets: list[Ticket] = []
+        self._cancelled = False
+
+    def submit(
+        self,
+        side: ModelFiles,
+        prompt: Messages | str,
+        samplings: Sequence[Sampling],
+        *,
+        pieces: bool,
+        top: int | None,
+    ) -> None:
+        """Render the prompt and queue its answers; to be called in a thread, as this takes a while.
+
+        Args:
+            side: The version that answers.
+            prompt: Messages, or a text to continue.
+            samplings: Sampling of each answer; without a seed, a random one is drawn.
+            pieces: Whether pieces of text are wanted before each answer.
+            top: Number of likeliest tokens to note; ``None`` to note no probabilities.
 
         Raises:
             UsageError: The prompt cannot be answered.
-            LlmopsError: The generation failed.
+            Busy: Too many requests are waiting.
         """
-        try:
-            item = await self._arrived.get()
-        except BaseException:  # the caller is gone
-            self.cancel()
-            raise
-        if isinstance(item, BaseException):
-            raise item
-        return item
+        if self._batch.waiting + len(samplings) > WAITING:
+            raise Busy("too many requests are waiting for an answer")
+        for index, sampling in enumerate(samplings):
+            if sampling.seed is None:
+                sampling = replace(sampling, seed=secrets.randbits(63))
+            request = Request(side, prompt, sampling)
+            deliver = self._deliverer(index)
+            self.tickets.append(self._batch.submit(request, deliver, pieces=pieces, top=top))
+            if self._cancelled:
+                self.cancel()
 
-    def cancel(self) -> None:
-        """End the generation at its next piece; a finished one is unaffected."""
-        self._cancelled.set()
+    async def next(self) -> tuple[int, str | Answer]:
+        """Wait for the next piece of an answer, or its end.
 
-    def run(self, pieces: Pieces) -> None:
-        """Generate in the engine's thread.
-
-        Args:
-            pieces: Generator of pieces of text and, last, the answer.
-        """
-        try:
-            with closing(pieces):
-                while not self._cancelled.is_set():
-                    if (piece := next(pieces, None)) is None:
-                        return
-                    self._deliver(piece)
-        except BaseException as error:
-            self._deliver(error)
-
-    def _deliver(self, item: str | Answer | BaseException) -> None:
-        with suppress(RuntimeError):  # the event loop has closed
-            self._loop.call_soon_threadsafe(self._arrived.put_nowait, item)
-
-
-class QueuedEngine:
-    """An engine that answers requests one after another.
-
-    Args:
-        engine: Engine, for exclusive use.
-        side: Model of the engine that answers.
-        waiting: Maximum number of waiting requests.
-    """
-
-    def __init__(self, engine: Engine, side: Side, *, waiting: int = WAITING) -> None:
-        self._engine, self._side = engine, side
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="llmops-generate")
-        self._places = threading.BoundedSemaphore(1 + waiting)
-
-    def submit(self, prompt: Prompt, *samplings: Sampling) -> Job:
-        """Queue a request, which takes one place however many answers it has.
-
-        To be called on the event loop.
-
-        Args:
-            prompt: Messages, or a text to continue.
-            *samplings: Sampling of each answer, which the job delivers one after another;
-                ``max_tokens`` is ``None`` without the client's limit.
+        Returns:
+            The index of the answer, and a piece of text or the ``Answer``.
 
         Raises:
-            Busy: The queue is full.
+            LlmopsError: The generation failed.
         """
-        if not self._places.acquire(blocking=False):
-            raise Busy("too many requests are waiting for an answer")
-        job = Job()
-        future = self._thread.submit(job.run, self._pieces(prompt, samplings))
-        future.add_done_callback(self._leave)
-        return job
+        index, item = await self._arrived.get()
+        if isinstance(item, BaseException):
+            raise item
+        return index, item
 
-    def _leave(self, _: Future[None]) -> None:
-        self._places.release()
+    async def whole(self) -> list[Answer]:
+        """Wait for the whole answers, in the order of their samplings."""
+        answers: dict[int, Answer] = {}
+        while len(answers) < len(self.tickets):
+            index, item = await self.next()
+            if isinstance(item, Answer):
+                answers[index] = item
+        return [answers[index] for index in sorted(answers)]
 
-    def _pieces(self, prompt: Prompt, samplings: Sequence[Sampling]) -> Pieces:
-        for sampling in samplings:
-            if sampling.seed is None:  # otherwise an earlier request's seed would decide
-                sampling = replace(sampling, seed=secrets.randbits(63))
-            with closing(self._engine.stream(Request(self._side, prompt, sampling))) as pieces:
-                yield from pieces
+    def cancel(self) -> None:
+        """End the generation at its next token; finished answers are unaffected."""
+        self._cancelled = True
+        for ticket in self.tickets:
+            ticket.cancel()
+
+    def _deliverer(self, index: int):  # type: ignore[no-untyped-def]
+        def deliver(item: str | Answer | BaseException) -> None:
+            with suppress(RuntimeError):  # the event loop has closed
+                self._loop.call_soon_threadsafe(self._arrived.put_nowait, (index, item))
+
+        return deliver

@@ -182,7 +182,7 @@ def test_one_of_several_adapters(store: str, gone: Path, tmp_path: Path) -> None
     uris = [log_version(model, None, "bot", adapter_name=n).uri for n in ("default", "second")]
     for name, loaded in zip(("default", "second"), flavor.load_models(uris), strict=True):
         model.set_adapter(name)
-        loaded.engine._scheduler.activate(loaded.files.adapter_digest)
+        loaded.engine.scheduler.activate(loaded.files.adapter_digest)
         assert torch.equal(logits_of(loaded.engine.model), logits_of(model))
 
 

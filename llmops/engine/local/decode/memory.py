@@ -22,6 +22,8 @@ class Sized(Protocol):
 Item = TypeVar("Item", bound=Sized)
 Result = TypeVar("Result")
 
+FREE_SHARE = 0.5
+"""Share of a GPU's free memory for the KV cache: joining rows takes up to twice a layer's cache."""
 NO_MEMORY = (
     "DefaultCPUAllocator",
     "not enough memory",
@@ -76,12 +78,7 @@ class Budget:
                 continue
             size = padded_tokens([item.lengths for item in batch])
             if len(batch) == 1:
-                raise LlmopsError(
-                    f"a prompt of {batch[0].lengths[0]} tokens, {size} with its answer, does not fit"
-                    " into memory even alone",
-                    next_command="lower max_tokens, load with a smaller dtype or"
-                    " quantization='4bit', or free memory",
-                )
+                raise too_large(batch[0])
             self.tokens = min(self.tokens, size) // 2
             rest = [item for later in (batch, *pending) for item in later]
             pending = self._pack(rest, rows, width)
@@ -90,6 +87,17 @@ class Budget:
         prompts, answers = ([item.lengths[part] for item in items] for part in (0, 1))
         packed = pack(prompts, answers, rows=rows, width=width, tokens=self.tokens)
         return [[items[i] for i in batch] for batch in packed]
+
+
+def too_large(item: Sized) -> LlmopsError:
+    """Return the error for an item that does not fit into memory even alone."""
+    prompt, answer = item.lengths
+    return LlmopsError(
+        f"a prompt of {prompt} tokens, {prompt + answer} with its answer, does not fit into memory"
+        " even alone",
+        next_command="lower max_tokens, load with a smaller dtype or quantization='4bit', or free"
+        " memory",
+    )
 
 
 def padded_tokens(lengths: Sequence[tuple[int, int]]) -> int:
@@ -108,8 +116,7 @@ def _tried(work: Callable[[list[Item]], list[Result]], batch: list[Item]) -> lis
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):
             raise
-    gc.collect()  # only here: the exception's frames keep the tensors alive
-    _release_cuda()
+    free()  # only here: the exception's frames keep the tensors alive
     return None
 
 
@@ -122,9 +129,33 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(part in str(error) for part in NO_MEMORY)
 
 
-def _release_cuda() -> None:
+def free() -> None:
+    """Free the memory of tensors that nothing uses any more."""
     import torch
 
+    gc.collect()
     cuda: Any = torch.cuda
     if cuda.is_initialized():
         cuda.empty_cache()
+
+
+def cache_tokens(config: Any, device: Any, value_bytes: int, least: int) -> int:
+    """Return the number of tokens whose keys and values fit into a GPU's free memory.
+
+    Args:
+        config: Text configuration from transformers.
+        device: Device of the model, as torch has it.
+        value_bytes: Bytes of a number in the KV cache.
+        least: The result on a CPU, and the smallest one.
+    """
+    import torch
+
+    heads = getattr(config, "num_attention_heads", None)
+    layers = getattr(config, "num_hidden_layers", None)
+    if device.type != "cuda" or not heads or not layers:
+        return least
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    of_keys = getattr(config, "num_key_value_heads", None) or heads
+    available, _ = torch.cuda.mem_get_info(device)
+    bytes_per_token: int = 2 * layers * of_keys * size * value_bytes
+    return max(least, int(FREE_SHARE * available) // bytes_per_token)

@@ -6,7 +6,7 @@ The rows of an adapter share its keys and values for these tokens, as in vLLM's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import groupby, takewhile
 from typing import Any
@@ -46,6 +46,19 @@ def can_share(model: Any, cache: Any) -> bool:
     )
 
 
+def can_split(model: Any) -> bool:
+    """Return whether a prompt may be computed in several passes.
+
+    Not where rotary positions depend on the length of the pass, as with longrope.
+
+    Args:
+        model: A model from transformers or PEFT.
+    """
+    rope = getattr(unwrapped(model).config.get_text_config(), "rope_parameters", None) or {}
+    kinds = [one.get("rope_type") for one in (rope, *rope.values()) if isinstance(one, Mapping)]
+    return all(kind in ROPES for kind in kinds if kind is not None)
+
+
 def compute_prefix(
     model: Any, prompts: Sequence[Prompt], mixture: Mixture | None, cache: Any, device: Any
 ) -> int:
@@ -72,7 +85,7 @@ def compute_prefix(
     adapters = [prompts[rows[0]].adapter for rows in of_adapter]
     ids = torch.tensor([prompts[0].ids[:shared]] * len(adapters), device=device)
     with mixture.over(adapters) if mixture else nullcontext(), torch.inference_mode():
-        model(input_ids=ids, use_cache=True, **cache_argument(cache), **_last_logits_only(model))
+        model(input_ids=ids, use_cache=True, **cache_argument(cache), **last_logits_only(model))
         owner = [group for group, rows in enumerate(of_adapter) for _ in rows]
         cache.batch_select_indices(torch.tensor(owner, device=device))
     return shared
@@ -104,5 +117,6 @@ def _common(rows: Sequence[Sequence[int]]) -> int:
     return min(sum(1 for _ in alike), min(map(len, rows)) - 1)
 
 
-def _last_logits_only(model: Any) -> dict[str, int]:
+def last_logits_only(model: Any) -> dict[str, int]:
+    """Return the argument of ``forward`` that leaves out the logits of earlier positions, if any."""
     return {"logits_to_keep": 1} if compat.takes_logits_to_keep(unwrapped(model)) else {}

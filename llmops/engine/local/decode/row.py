@@ -9,11 +9,11 @@ import hashlib
 from functools import cached_property
 from typing import Any
 
+from llmops.engine.local.decode.stops import StopStrings
+from llmops.engine.local.decode.streaming import StableText
+from llmops.engine.logprobs import TokenLogprob
 from llmops.engine.requests import Prompt
 from llmops.records import Answer
-
-TAIL_MARGIN = 8
-"""Extra tokens decoded in front of a possible stop string, as the first may be half a character."""
 
 
 class Row:
@@ -21,20 +21,35 @@ class Row:
 
     Args:
         prompt: The prompt to continue.
+        top: Number of likeliest tokens to note at each place; ``None`` to note no probabilities.
 
     Attributes:
         prompt: The prompt.
+        top: See above.
+        logprobs: The log-probabilities of the generated tokens, if they are noted.
         tokens: Generated token ids, including the end token.
         reason: Finish reason, ``stop`` or ``length``; ``None`` while the row is running.
     """
 
-    def __init__(self, prompt: Prompt) -> None:
-        self.prompt = prompt
+    def __init__(self, prompt: Prompt, *, top: int | None = None) -> None:
+        self.prompt, self.top = prompt, top
+        self.logprobs: list[TokenLogprob] = []
         self.tokens: list[int] = []
         self.reason: str | None = None
         self._end_ids = prompt.chat_format.end_ids
-        stops = [len(stop.encode()) for stop in prompt.sampling.stop]
-        self._tail = max(stops, default=0) + TAIL_MARGIN
+        self._stops = StopStrings(prompt.sampling.stop) if prompt.sampling.stop else None
+        self._text = StableText(prompt.chat_format, special=True) if self._stops else None
+        self._noted: Any = None
+
+    @property
+    def ids(self) -> list[int]:
+        """Token ids of the prompt and of what was generated."""
+        return [*self.prompt.ids, *self.tokens]
+
+    @property
+    def length(self) -> int:
+        """Number of these."""
+        return len(self.prompt.ids) + len(self.tokens)
 
     @property
     def left(self) -> int:
@@ -46,7 +61,9 @@ class Row:
         if self.reason is not None:
             return
         self.tokens.append(token)
-        if token in self._end_ids or self._stopped():
+        if self.top is not None:
+            self.logprobs.append(self._logprob(token))
+        if token in self._end_ids or self._stopped(token):
             self.reason = "stop"
         elif self.left == 0:
             self.reason = "length"
@@ -72,11 +89,28 @@ class Row:
             finish_reason="stop" if stops else self.reason or "length",
         )
 
-    def _stopped(self) -> bool:
-        if not self.prompt.sampling.stop:
+    def note(self, log_probs: Any) -> None:
+        """Take the log-probabilities (V,) of the token that will be appended next."""
+        self._noted = log_probs
+
+    def rewind(self) -> None:
+        """Return to the random number after that of the last token: its successor was lost."""
+        self.__dict__.pop("_generator", None)
+        for _ in self.tokens if self.prompt.sampling.temperature > 0 else ():
+            self.uniform()
+
+    def _logprob(self, token: int) -> TokenLogprob:
+        values, ids = self._noted.topk(min(self.top or 0, len(self._noted)))
+        text = self.prompt.chat_format.text
+        top = zip(ids.tolist(), values.tolist(), strict=True)
+        likeliest = tuple((text([i], special=True), value) for i, value in top)
+        return TokenLogprob(text([token], special=True), float(self._noted[token]), likeliest)
+
+    def _stopped(self, token: int) -> bool:
+        if self._stops is None or self._text is None:
             return False
-        text = self.prompt.chat_format.text(self.tokens[-self._tail :], special=True)
-        return any(stop in text for stop in self.prompt.sampling.stop)
+        self._stops.add(self._text.add(token))
+        return self._stops.would_find(self._text.rest)
 
     @cached_property
     def _generator(self) -> Any:

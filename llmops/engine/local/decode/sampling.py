@@ -16,10 +16,36 @@ def processors(rows: Sequence[Row], width: int) -> list[Any]:
 
     Args:
         rows: Rows of the batch.
-        width: Length in tokens of the padded prompts.
+        width: Length in tokens of the padded rows, what was generated so far included.
     """
-    needed = (SuppressTokens(rows), PenaliseRepeats(rows, width), SampleRows(rows))
+    needed = (
+        NoteLogprobs(rows),
+        SuppressTokens(rows),
+        PenaliseRepeats(rows, width),
+        SampleRows(rows),
+    )
     return [processor for processor in needed if processor.rows]
+
+
+class NoteLogprobs:
+    """A logits processor that hands the log-probabilities to the rows that want them.
+
+    Args:
+        rows: Rows of the batch.
+
+    Attributes:
+        rows: Indices of these rows.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = [i for i, row in enumerate(rows) if row.top is not None]
+        self._wanting = [(i, rows[i]) for i in self.rows]
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Return the scores (B, V) as they are."""
+        for i, row in self._wanting:
+            row.note(scores[i].float().log_softmax(-1))
+        return scores
 
 
 class SuppressTokens:
@@ -53,7 +79,7 @@ class PenaliseRepeats:
 
     Args:
         rows: Rows of the batch.
-        width: Length in tokens of the padded prompts.
+        width: Length in tokens of the padded rows, what was generated so far included.
 
     Attributes:
         rows: Indices of the rows that it changes.
@@ -64,7 +90,7 @@ class PenaliseRepeats:
 
         penalties = [row.prompt.chat_format.generation.repetition_penalty for row in rows]
         self.rows = [i for i, penalty in enumerate(penalties) if penalty != 1.0]
-        self._begins = {i: width - len(rows[i].prompt.ids) for i in self.rows}
+        self._begins = {i: width - rows[i].length for i in self.rows}
         self._penalise = {i: RepetitionPenaltyLogitsProcessor(penalties[i]) for i in self.rows}
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import takewhile
 from queue import SimpleQueue
 from typing import Any
 
 from llmops.engine.chat_format import ChatFormat
+from llmops.engine.local.decode.stops import HeldBack
 from llmops.records import Answer
 
 Work = Callable[[Any, threading.Event], Answer]
@@ -16,6 +18,8 @@ Work = Callable[[Any, threading.Event], Answer]
 it."""
 HALF = "\ufffd"
 """What an incomplete character decodes to."""
+HALVES = 3
+"""Maximum number of these at the end of a text that one more byte may change."""
 WRONG_BYTE = "<0xFF>"
 """A byte token that no character contains, in tokenizers that fall back to bytes."""
 JOINED = 8
@@ -72,11 +76,16 @@ class StableText:
 
     Args:
         chat_format: Decodes the tokens.
+        special: Whether the text includes the special tokens.
+
+    Attributes:
+        rest: Text of the tokens so far that is held back.
     """
 
-    def __init__(self, chat_format: ChatFormat) -> None:
+    def __init__(self, chat_format: ChatFormat, *, special: bool = False) -> None:
         tokenizer = chat_format.tokenizer
-        self._format = chat_format
+        self._decode = partial(chat_format.text, special=special)
+        self.rest = ""
         wrong = tokenizer.convert_tokens_to_ids(WRONG_BYTE)
         known = wrong is not None and tokenizer.convert_ids_to_tokens(wrong) == WRONG_BYTE
         self._wrong_byte = wrong if known else None
@@ -87,20 +96,24 @@ class StableText:
     def add(self, token: int) -> str:
         """Return the text that became certain with one more token; empty if none did."""
         self._ids.append(token)
-        text = self._format.text(self._ids)
+        text = self._decode(self._ids)
         certain = self._certain(text)
         piece = text[self._sent : certain]
+        self.rest = text[max(self._sent, certain) :]
         self._sent = max(self._sent, certain)
         if certain == len(text) and len(self._ids) >= 2 * WINDOW:
             self._ids = self._ids[-WINDOW:]
-            self._sent = len(self._format.text(self._ids))
+            self._sent = len(self._decode(self._ids))
         return piece
 
     def _certain(self, text: str) -> int:
         """Return the number of characters that no further token can change."""
-        certain = min(len(text.rstrip(HALF)), max(0, len(text) - self._held))
+        whole = len(text.rstrip(HALF))
+        if self._wrong_byte is None:  # bytes of tokens: those of earlier characters are decoded
+            whole = max(whole, len(text) - HALVES)
+        certain = min(whole, max(0, len(text) - self._held))
         if self._wrong_byte is not None:
-            spoiled = self._format.text([*self._ids, self._wrong_byte])
+            spoiled = self._decode([*self._ids, self._wrong_byte])
             same = takewhile(lambda pair: pair[0] == pair[1], zip(text, spoiled, strict=False))
             certain = min(certain, sum(1 for _ in same))
         return certain
@@ -150,21 +163,9 @@ def cut(pieces: Iterable[str | Answer], stops: Sequence[str]) -> Iterator[str | 
     Yields:
         Pieces that concatenate to the text of the ``Answer``, then the ``Answer``.
     """
-    text, sent = "", 0
+    held = HeldBack(stops)
     for piece in pieces:
-        text = piece.text if isinstance(piece, Answer) else text + piece
-        safe = len(text) if isinstance(piece, Answer) else _safe_length(text, stops)
-        if safe > sent:
-            yield text[sent:safe]
-            sent = safe
+        if certain := held.rest(piece.text) if isinstance(piece, Answer) else held.add(piece):
+            yield certain
         if isinstance(piece, Answer):
             yield piece
-
-
-def _safe_length(text: str, stops: Sequence[str]) -> int:
-    """Return the number of characters that no stop string can include."""
-    complete = [text.find(stop) for stop in stops if stop in text]
-    if complete:
-        return min(complete)
-    held = (n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n]))
-    return len(text) - max(held, default=0)

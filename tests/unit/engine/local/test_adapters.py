@@ -39,7 +39,7 @@ CHANGING: dict[str, dict[str, Any]] = {
 
 
 def logits(engine: LocalEngine, side: ModelFiles) -> Any:
-    engine._scheduler.activate(side.adapter_digest)
+    engine.scheduler.activate(side.adapter_digest)
     with torch.inference_mode():
         return engine.model(IDS).logits
 

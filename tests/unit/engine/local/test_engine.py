@@ -128,7 +128,7 @@ def test_the_end_token_ends_the_answer(
     import torch
 
     (whole,) = generate(engine, tuned, CONVERSATIONS[:1], GREEDY)
-    engine._scheduler.activate(tuned.adapter_digest)
+    engine.scheduler.activate(tuned.adapter_digest)
     prompt = torch.tensor([engine.token_ids(engine.render(CONVERSATIONS[0]))])
     ids = engine.model.generate(prompt, max_new_tokens=16)[0, prompt.shape[1] :].tolist()
     monkeypatch.setattr(engine.chat_format(tuned), "generation", Generation(end_ids=(ids[4],)))

@@ -99,8 +99,8 @@ def test_the_bare_base_in_a_mixed_batch_is_an_engine_without_adapters(
     ids = torch.arange(3, 43).reshape(2, 20)
     with torch.inference_mode():
         expected = bare.model(ids[:1].repeat(2, 1)).logits
-        engine._scheduler.activate(None)
-        with engine._scheduler.mixture.over([tuned.adapter_digest, None]):
+        engine.scheduler.activate(None)
+        with engine.scheduler.mixture.over([tuned.adapter_digest, None]):
             found = engine.model(ids[:1].repeat(2, 1)).logits
     assert torch.equal(found[1], expected[1])
     assert not torch.equal(found[0], expected[0])
@@ -112,11 +112,11 @@ def test_each_row_is_what_peft_computes(
     ids = torch.arange(3, 83).reshape(4, 20)
     sides = [base, tuned, tuned, other]
     with torch.inference_mode():
-        engine._scheduler.activate(None)
-        with engine._scheduler.mixture.over([side.adapter_digest for side in sides]):
+        engine.scheduler.activate(None)
+        with engine.scheduler.mixture.over([side.adapter_digest for side in sides]):
             mixed = engine.model(ids).logits
         for i, side in enumerate(sides):
-            engine._scheduler.activate(side.adapter_digest)
+            engine.scheduler.activate(side.adapter_digest)
             assert torch.allclose(mixed[i], engine.model(ids[i : i + 1]).logits[0], atol=1e-4)
 
 
@@ -132,15 +132,15 @@ def test_sides_that_share_a_batch_evenly_are_computed_as_one(
     sides = [{"-": base, "a": tuned, "b": copy}[row] for row in rows]
     ids = torch.arange(3, 3 + 20 * len(rows)).reshape(len(rows), 20)
     names = [side.adapter_digest for side in sides]
-    layer = engine._scheduler.mixture._layers[0]
+    layer = engine.scheduler.mixture._layers[0]
     parts = [mixed_adapters._part(layer, *one) for one in mixed_adapters._ranges(names)]
     assert (mixed_adapters._stacked(parts) is not None) == even
     with torch.inference_mode():
-        engine._scheduler.activate(None)
-        with engine._scheduler.mixture.over(names):
+        engine.scheduler.activate(None)
+        with engine.scheduler.mixture.over(names):
             mixed = engine.model(ids).logits
         for i, side in enumerate(sides):
-            engine._scheduler.activate(side.adapter_digest)
+            engine.scheduler.activate(side.adapter_digest)
             assert torch.allclose(mixed[i], engine.model(ids[i : i + 1]).logits[0], atol=1e-4)
 
 
@@ -164,7 +164,7 @@ def test_nothing_stays_on_the_model(
     monkeypatch.setattr(engine.model, "generate", fail)
     with pytest.raises(ValueError, match="no"):
         generate(engine, tuned, CONVERSATIONS, GREEDY)
-    layers = [layer.get_base_layer() for layer in engine._scheduler.mixture._layers]
+    layers = [layer.get_base_layer() for layer in engine.scheduler.mixture._layers]
     assert len(layers) > 7
     assert not any(layer._forward_hooks for layer in layers)
 
@@ -175,7 +175,7 @@ def test_an_adapter_that_is_more_than_lora_has_batches_of_its_own(
 ) -> None:
     side = special(folder, tmp_path / kind, kind)
     engine = LocalEngine([base, tuned, side], options=FLOAT32)
-    assert [engine._scheduler.mixture.can(one.adapter_digest) for one in (base, tuned, side)] == [
+    assert [engine.scheduler.mixture.can(one.adapter_digest) for one in (base, tuned, side)] == [
         True,
         True,
         False,

@@ -83,7 +83,7 @@ def probabilities(logits: Any, temperature: float, top_p: float) -> Any:
 def test_generate_draws_what_the_rows_say(engine: LocalEngine, tuned: ModelFiles) -> None:
     """The whole way: one-token answers of two thousand seeds."""
     prompt = engine.token_ids(engine.render(CONVERSATIONS[1]))
-    engine._scheduler.activate(tuned.adapter_digest)
+    engine.scheduler.activate(tuned.adapter_digest)
     with torch.inference_mode():
         logits = engine.model(torch.tensor([prompt])).logits[0, -1]
     expected = probabilities(logits, 0.5, 1.0)
