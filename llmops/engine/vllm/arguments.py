@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llmops.engine.vllm.environment import Environment
 from llmops.errors import UsageError
-from llmops.models import adapters, generation_config, safety, vllm_limits
+from llmops.models import generation_config
 from llmops.records import BaseModel, ModelFiles
 
 EMPTY_SLOTS = 1
@@ -79,25 +79,6 @@ def adapter_arguments(environment: Environment, slots: int, rank: int) -> list[s
 def module(name: str, side: ModelFiles) -> str:
     """Return the value of ``--lora-modules`` for an adapter that is loaded at the start."""
     return json.dumps({"name": name, "path": str(side.adapter_dir)})
-
-
-def unservable(side: ModelFiles) -> str | None:
-    """Return why vLLM would refuse a side, or answer differently from it; ``None`` if it does not."""
-    if side.tokenizer_dir is not None:
-        return (
-            "it has a tokenizer, chat template or generation configuration of its own; a vLLM server"
-            " uses those of the base model for all sides"
-        )
-    if side.adapter_dir is None:
-        return None
-    return vllm_limits.unservable(safety.read_json(side.adapter_dir / adapters.CONFIG))
-
-
-def rank_of(side: ModelFiles) -> int:
-    """Return the rank of a side's adapter, 0 without an adapter."""
-    if side.adapter_dir is None:
-        return 0
-    return int(safety.read_json(side.adapter_dir / adapters.CONFIG)["r"])
 
 
 def check_given(arguments: Sequence[str]) -> None:

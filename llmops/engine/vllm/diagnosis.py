@@ -46,12 +46,13 @@ HINTS = (
         "vLLM's environment is incomplete: install vllm anew in an environment of its own",
     ),
     (
-        r"Free memory on device|desired (GPU|CPU) memory utilization",
+        r"Free memory on device|desired (GPU|CPU) memory|requested memory for kv",
         "end what else uses the memory, or give vLLM a smaller share (for a deployment: -C memory=0.5)",
     ),
     (
         r"KV cache is needed|max seq len|max_model_len",
-        "shorten the context: --max-model-len=2048 " + OPTION.format("--max-model-len=2048"),
+        "choose a context length that fits: --max-model-len=N "
+        + OPTION.format("--max-model-len=N"),
     ),
     (
         r"out of memory|OutOfMemory|No available memory for the cache|not enough memory",

@@ -23,8 +23,6 @@ from llmops.engine.vllm.arguments import (
     base_arguments,
     dtype_of,
     module,
-    rank_of,
-    unservable,
 )
 from llmops.engine.vllm.environment import find_environment
 from llmops.engine.vllm.memory import memory_arguments
@@ -234,10 +232,10 @@ def _rank(side: ModelFiles) -> int:
     Raises:
         UsageError: vLLM would refuse the side, or answer differently from it.
     """
-    reason = unservable(side)
+    reason = vllm_limits.unservable_files(side.adapter_dir, side.tokenizer_dir)
     if reason is not None:
         raise UsageError(
             f"{side.uri}: vLLM cannot serve it: {reason}",
             next_command=f"llmops export {side.uri} DIRECTORY --format merged, or use the engine `local`",
         )
-    return rank_of(side)
+    return vllm_limits.rank_of(side.adapter_dir)

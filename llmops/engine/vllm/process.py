@@ -42,6 +42,8 @@ DROPPED = (
     "VLLM_USE_RUST_FRONTEND",
 )
 """Environment variables that the server does not inherit."""
+STATISTICS_SECONDS = "600"
+"""Default of seconds between two lines of statistics in the log."""
 CPU_CACHE_GIB = "2"
 """Default size of vLLM's KV cache on a CPU."""
 
@@ -230,6 +232,7 @@ def _variables(environment: Environment, arguments: Sequence[str], key: str) -> 
     cache = {} if sized else {"VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB}
     path = f"{environment.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {
+        "VLLM_LOG_STATS_INTERVAL": STATISTICS_SECONDS,
         **cache,
         **ours,
         "PATH": path,

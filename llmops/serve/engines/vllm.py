@@ -21,8 +21,6 @@ from llmops.serve.engines.protocol import VLLM, EngineSettings
 WAYS_OUT = "-C engine=local, or -C merged=true to serve one version merged into its base"
 DRAIN_SECONDS = "8"
 """Seconds for answers in progress when the server is ended."""
-STATISTICS_SECONDS = "600"
-"""Seconds between two lines of statistics in the log."""
 
 
 class UnservableError(UsageError):
@@ -35,7 +33,7 @@ def check_servable(files: ModelFiles, settings: EngineSettings) -> None:
     Raises:
         UnservableError: The message has the reason, the next command the ways out.
     """
-    reason = None if settings.merged else arguments.unservable(files)
+    reason = None if settings.merged else _unservable(files)
     if reason is not None:
         raise UnservableError(f"{files.uri}: vLLM cannot serve it: {reason}", next_command=WAYS_OUT)
 
@@ -161,12 +159,12 @@ class VllmProcess:
         if self._merged or files.base.digest != self.base_digest:
             what = "one merged version" if self._merged else f"the base {self._files.base.uri}"
             raise UsageError(f"{served.name}: this engine serves {what} only", next_command=restart)
-        reason = arguments.unservable(files)
+        reason = _unservable(files)
         if reason is not None:
             raise UsageError(
                 f"{served.name}: vLLM cannot serve it: {reason}", next_command=WAYS_OUT
             )
-        rank = arguments.rank_of(files)
+        rank = vllm_limits.rank_of(files.adapter_dir)
         if not 0 < rank <= self._ranks:
             has = f"has rank {rank}" if rank else "has no adapter"
             takes = f"rank {self._ranks} at most" if self._ranks else "no adapters"
@@ -189,13 +187,17 @@ def _ranks(files: ModelFiles, settings: EngineSettings) -> int:
     """
     if files.adapter_dir is None:
         return 0
-    rank = arguments.rank_of(files)
+    rank = vllm_limits.rank_of(files.adapter_dir)
     given = arguments.value(settings.arguments, arguments.MAX_RANK)
     if given is None:
         return vllm_limits.vllm_rank(rank)
     if not given.isdecimal() or int(given) < rank:
         raise UsageError(f"{arguments.MAX_RANK}={given}: {files.uri} has rank {rank}")
     return int(given)
+
+
+def _unservable(files: ModelFiles) -> str | None:
+    return vllm_limits.unservable_files(files.adapter_dir, files.tokenizer_dir)
 
 
 def _for(served: Served) -> Callable[[str], str]:
