@@ -67,6 +67,10 @@ HINTS = (
         "install a vLLM that was built for this GPU's driver, or update the driver",
     ),
     (
+        r"SafetensorError|deserializing header",
+        "a file of weights is damaged: fetch the version anew",
+    ),
+    (
         r"unrecognized arguments|invalid choice",
         "see the options of this vLLM: vllm serve --help=all",
     ),
