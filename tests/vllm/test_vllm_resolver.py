@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from versions import log_version
 
 from llmops import flavor
 from llmops.models import bases
+from llmops.models.versions import get_version
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
@@ -40,10 +42,13 @@ def server(
 ) -> Iterator[tuple[str, Path]]:
     """Address and log of a plain vLLM; the registry has bot/1, bot/2 and secret/1."""
     place = tmp_path_factory.mktemp("registry")
-    with mlflow_server(place) as url, machine(place, url):
+    stored = place / "artifacts"
+    with (
+        mlflow_server(place, "--artifacts-destination", str(stored)) as url,
+        machine(place, url),
+    ):
         base = flavor.add_base(folder, "tiny")
         other = flavor.add_base(other_base(folder, place), "other")
-        mlflow.MlflowClient()
         with mlflow.start_run():
             for number, name in enumerate(["bot", "bot", "secret"], 1):
                 adapter = write_adapter(folder, place / f"a{number}", seed=number, rank=4)
@@ -51,7 +56,7 @@ def server(
             adapter = write_adapter(other.directory, place / "a4", seed=4, rank=4)
             log_version(adapter, other, "bot")
         mlflow.MlflowClient().set_registered_model_alias("bot", "champion", "1")
-        tamper(place, "bot", "2")
+        tamper(stored, "bot", "2")
         port = free_port()
         command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--port", str(port)]
         command += ["--host", "127.0.0.1", "--model", str(bases.cache_dir(base.digest))]
@@ -74,8 +79,6 @@ def server(
 
 def other_base(folder: Path, place: Path) -> Path:
     """The same architecture with other weights."""
-    import shutil
-
     from safetensors.numpy import load_file, save_file
 
     copy = shutil.copytree(folder, place / "other")
@@ -88,10 +91,10 @@ def other_base(folder: Path, place: Path) -> Path:
     return Path(copy)
 
 
-def tamper(place: Path, name: str, version: str) -> None:
+def tamper(stored: Path, name: str, version: str) -> None:
     """Change a byte of a version's adapter in the artifact store, behind the registry's back."""
-    model_id = mlflow.MlflowClient().get_model_version(name, version).model_id
-    (weights,) = place.rglob(f"{model_id}/artifacts/adapter/adapter_model.safetensors")
+    model_id = str(get_version(name, version).model_id)
+    (weights,) = [path for path in stored.rglob("adapter_model.*") if model_id in str(path)]
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from llmops.engine.vllm.environment import Environment
 from llmops.errors import UsageError
 from llmops.models import generation_config
-from llmops.records import BaseModel, ModelFiles
+from llmops.records import BaseModel
 
 EMPTY_SLOTS = 1
 """Adapter slots that stay empty on a CPU. If a batch contains adapters, vLLM computes its prompts to
@@ -76,9 +76,9 @@ def adapter_arguments(environment: Environment, slots: int, rank: int) -> list[s
     ]
 
 
-def module(name: str, side: ModelFiles) -> str:
+def module(name: str, adapter: Path) -> str:
     """Return the value of ``--lora-modules`` for an adapter that is loaded at the start."""
-    return json.dumps({"name": name, "path": str(side.adapter_dir)})
+    return json.dumps({"name": name, "path": str(adapter)})
 
 
 def check_given(arguments: Sequence[str]) -> None:

@@ -95,7 +95,7 @@ class VllmEngine(Engine):
         files = files_of(sides)
         self._base, self._room = common_base(files), room
         self._rank = vllm_limits.vllm_rank(max([rank, *map(_rank, files)]))
-        tuned = {side.digest: side for side in files if side.adapter_dir is not None}
+        tuned = {side.digest: side.adapter_dir for side in files if side.adapter_dir is not None}
         environment = find_environment(python)
         self.version = environment.version
         dtype = dtype_of(environment, options.dtype)
@@ -104,7 +104,7 @@ class VllmEngine(Engine):
         if tuned or room:
             given += adapter_arguments(environment, len(tuned) + room, self._rank)
         if tuned:
-            given += ["--lora-modules", *(module(name, side) for name, side in tuned.items())]
+            given += ["--lora-modules", *(module(*one) for one in tuned.items())]
         self._key = secrets.token_urlsafe(24)
         names = [self._base.digest, *tuned]
         self._server = Server(

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from llmops.engine.vllm import arguments
+from llmops.engine.vllm import arguments, blank
 from llmops.engine.vllm.environment import Environment, find_environment
 from llmops.engine.vllm.memory import memory_arguments
 from llmops.engine.vllm.process import START_SECONDS, Server
@@ -72,6 +72,7 @@ class VllmProcess:
         self.base_digest = self._files.base.digest
         self._slots = settings.adapters + 1  # both versions of a swap are loaded
         self._ranks = _ranks(self._files, settings)
+        self._blank = environment.cpu and self._ranks > 0
         self._loaded = {first.name: first.files.digest}
         self._bytes = dict(self._loaded)
         self.key = secrets.token_urlsafe(24)
@@ -111,6 +112,7 @@ class VllmProcess:
         self._check_fits(served)
         verified.check(files)
         body = {"lora_name": served.name, "lora_path": str(files.adapter_dir)}
+        self._keep_blank()
         with rephrased(_for(served)):
             self._server.post("/v1/load_lora_adapter", body)
         self._loaded[served.name] = files.digest
@@ -128,6 +130,7 @@ class VllmProcess:
             raise UsageError(f"{name}: a full model stays loaded until its engine is closed")
         self._server.post("/v1/unload_lora_adapter", {"lora_name": name})
         del self._loaded[name]
+        self._keep_blank()
 
     def check(self) -> None:
         """Check that the server runs.
@@ -150,9 +153,25 @@ class VllmProcess:
         found += memory_arguments(environment, base, dtype, given, settings.memory)
         if self._ranks:
             found += arguments.adapter_arguments(environment, self._slots, self._ranks)
-            found += ["--lora-modules", arguments.module(name, self._files)]
+            found += ["--lora-modules", *self._modules(name, settings.folder)]
         found += ["--api-server-count", "1", "--shutdown-timeout", DRAIN_SECONDS]
         return found
+
+    def _modules(self, name: str, folder: Path) -> list[str]:
+        """Return the adapters to load at the start; on a CPU one of no effect in the last slot."""
+        adapter = Path(str(self._files.adapter_dir))
+        found = [arguments.module(name, adapter)]
+        if self._blank:
+            empty = blank.write(adapter, folder / blank.NAME)
+            names = blank.names(self._slots + arguments.EMPTY_SLOTS)
+            found += [arguments.module(filler, empty) for filler in names]
+        return found
+
+    def _keep_blank(self) -> None:
+        """Use the adapter of no effect, so that it is not the one that was unused the longest."""
+        if self._blank:
+            body = {"model": blank.NAME, "prompt": "x", "max_tokens": 1}
+            self._server.post("/v1/completions", body)
 
     def _check_fits(self, served: Served) -> None:
         files, restart = served.files, f"serve {served.name} by an engine of its own"

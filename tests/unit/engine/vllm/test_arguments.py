@@ -10,7 +10,7 @@ import pytest
 from llmops.engine.vllm import arguments
 from llmops.engine.vllm.environment import Environment
 from llmops.errors import UsageError
-from llmops.records import BaseModel, ModelFiles
+from llmops.records import BaseModel
 
 CPU = Environment(Path("python"), "0.32.0", cpu=True)
 GPU = Environment(Path("python"), "0.33.0", cpu=False)
@@ -40,9 +40,9 @@ def test_slots_for_adapters_are_exact_but_for_the_empty_one_of_a_cpu() -> None:
     assert arguments.value(arguments.adapter_arguments(CPU, 5, 16), "--max-loras") == "6"
 
 
-def test_an_adapter_is_loaded_under_a_name(tuned: ModelFiles) -> None:
-    module = json.loads(arguments.module("bot@v7", tuned))
-    assert module == {"name": "bot@v7", "path": str(tuned.adapter_dir)}
+def test_an_adapter_is_loaded_under_a_name() -> None:
+    module = json.loads(arguments.module("bot@v7", Path("/cache/adapter")))
+    assert module == {"name": "bot@v7", "path": "/cache/adapter"}
 
 
 @pytest.mark.parametrize(
