@@ -38,8 +38,11 @@ def home() -> Path:
     configured = os.environ.get(VARIABLE)
     if configured:
         return _configured(configured)
-    import platformdirs
-
+    try:
+        import platformdirs
+    except ImportError:  # in vLLM's environment, which is Linux
+        data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(data) / "llmops"
     return Path(platformdirs.user_data_dir("llmops", appauthor=False))
 
 

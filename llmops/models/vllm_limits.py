@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from llmops.errors import UsageError
-from llmops.models.adapters import changes_base
+from llmops.models import safety
+from llmops.models.adapters import CONFIG, changes_base
 
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Values that vLLM allows for ``--max-lora-rank``."""
@@ -42,6 +44,26 @@ def unservable(config: Mapping[str, Any]) -> str | None:
     if int(config.get("r", 0)) > VLLM_RANKS[-1]:
         reasons.append(f"rank {config['r']} above {VLLM_RANKS[-1]}")
     return ", ".join(reasons) or None
+
+
+def unservable_files(adapter_dir: Path | None, tokenizer_dir: Path | None) -> str | None:
+    """Return why vLLM would refuse a version or answer differently from it, ``None`` if it would not.
+
+    Args:
+        adapter_dir: Folder of its adapter; ``None`` for a full model.
+        tokenizer_dir: Folder of a tokenizer of its own; ``None`` if it uses that of its base.
+    """
+    if tokenizer_dir is not None:
+        return (
+            "it has a tokenizer, chat template or generation configuration of its own; a vLLM server"
+            " uses those of the base model for all versions"
+        )
+    return None if adapter_dir is None else unservable(safety.read_json(adapter_dir / CONFIG))
+
+
+def rank_of(adapter_dir: Path | None) -> int:
+    """Return the rank of an adapter, 0 without one."""
+    return 0 if adapter_dir is None else int(safety.read_json(adapter_dir / CONFIG)["r"])
 
 
 def vllm_rank(rank: int) -> int:

@@ -107,14 +107,13 @@ def store_errors(doing: str) -> Iterator[None]:
     """
     import requests
     from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
     except MlflowException as error:
         reason = str(error.message).split("\n[SQL:")[0]
         raise StoreError(f"{doing}: MLflow refused: {reason}") from error
-    except SQLAlchemyError as error:
+    except _database_errors() as error:
         reason = str(error).split("\n[SQL:")[0]
         raise StoreError(f"{doing}: the store's database failed: {reason}") from error
     except requests.RequestException as error:  # an OSError too
@@ -124,6 +123,15 @@ def store_errors(doing: str) -> Iterator[None]:
             f"{doing}: cannot read or write a file of the MLflow store: {error}",
             next_command="free disk space or fix permissions, then rerun",
         ) from error
+
+
+def _database_errors() -> tuple[type[Exception], ...]:
+    """Return what MLflow's database raises; nothing beside ``mlflow-skinny``, which has none."""
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        return ()
+    return (SQLAlchemyError,)
 
 
 def client() -> Any:

@@ -78,3 +78,23 @@ def answering_base(folder: Path) -> Path:
     paths = [path for path in sys.path if path]
     lines = "".join(f"sys.path.insert(0, {path!r})\n" for path in reversed(paths))
     return serving(folder, ANSWERING.replace("sys.path.insert(0, {helpers!r})\n", lines))
+
+
+def with_cards(python: Path, *cards: tuple[str, float, float]) -> Path:
+    """The stand-in, with GPUs: the name of each, and its free and total memory in GiB."""
+    found = json.dumps(
+        [[name, int(free * 2**30), int(total * 2**30)] for name, free, total in cards]
+    )
+    first, *rest = python.read_text().splitlines()
+    asked = f"""case "$3" in *mem_get_info*) echo '{found}'; exit;; esac"""
+    python.write_text("\n".join([first, asked, *rest, ""]))
+    return python
+
+
+def on_the_path(folder: Path, name: str, output: str) -> Path:
+    """A program that prints a text, in a folder for ``PATH``."""
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{output}\nEND\n")
+    program.chmod(0o755)
+    return folder

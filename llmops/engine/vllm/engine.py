@@ -6,7 +6,6 @@ digest, so an answer always comes from the exact bytes of its side.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -19,23 +18,25 @@ from llmops.engine.openai.parallel import concurrently
 from llmops.engine.protocol import Capabilities, Engine
 from llmops.engine.requests import Key, Request, Turn, check_requests
 from llmops.engine.sides import common_base, files_of
-from llmops.engine.vllm.environment import Environment, find_environment
-from llmops.engine.vllm.process import Server
+from llmops.engine.vllm.arguments import (
+    adapter_arguments,
+    base_arguments,
+    dtype_of,
+    module,
+)
+from llmops.engine.vllm.environment import find_environment
+from llmops.engine.vllm.memory import memory_arguments
+from llmops.engine.vllm.process import START_SECONDS, Server
 from llmops.errors import UsageError, rephrased
-from llmops.models import adapters, generation_config, safety, vllm_limits
+from llmops.models import vllm_limits
 from llmops.records import Answer, Likelihood, LoadOptions, ModelFiles, Side
 
 CONCURRENCY = 64
 """Default maximum number of requests in flight; vLLM batches them itself."""
 DEFAULTS = LoadOptions()
-START_SECONDS = 600.0
-"""Maximum seconds until the server is ready."""
 ANSWER_SECONDS = 3600.0
 """Maximum seconds for one answer. CPUs are slow, and an abandoned request continues in the server."""
 RETRIES = 2
-EMPTY_SLOTS = 1
-"""Adapter slots that stay empty on a CPU. If a batch contains adapters, vLLM computes its prompts to
-the base model with the last slot (vllm#48421), so this slot must hold no adapter."""
 
 
 class VllmEngine(Engine):
@@ -94,16 +95,16 @@ class VllmEngine(Engine):
         files = files_of(sides)
         self._base, self._room = common_base(files), room
         self._rank = vllm_limits.vllm_rank(max([rank, *map(_rank, files)]))
-        tuned = {side.digest: side for side in files if side.adapter_dir is not None}
+        tuned = {side.digest: side.adapter_dir for side in files if side.adapter_dir is not None}
         environment = find_environment(python)
         self.version = environment.version
-        given = self._base_arguments(environment, options.dtype)
+        dtype = dtype_of(environment, options.dtype)
+        given = base_arguments(self._base, dtype, [self._base.digest])
+        given += memory_arguments(environment, self._base, dtype, arguments)
         if tuned or room:
-            slots = len(tuned) + room + (EMPTY_SLOTS if environment.cpu else 0)
-            given += ["--enable-lora", "--max-lora-rank", str(self._rank)]
-            given += ["--max-loras", str(slots)]
+            given += adapter_arguments(environment, len(tuned) + room, self._rank)
         if tuned:
-            given += ["--lora-modules", *map(_module, tuned.values())]
+            given += ["--lora-modules", *(module(*one) for one in tuned.items())]
         self._key = secrets.token_urlsafe(24)
         names = [self._base.digest, *tuned]
         self._server = Server(
@@ -111,16 +112,6 @@ class VllmEngine(Engine):
         )
         self.log, self._closed = self._server.log, False
         self._models = {name: self._client(name) for name in names}
-
-    def _base_arguments(self, environment: Environment, dtype: str) -> list[str]:
-        """Return the server's arguments for the base model and its dtype."""
-        if dtype == "auto":
-            dtype = "float32" if environment.cpu else "bfloat16"
-        return [
-            *("--model", str(self._base.directory), "--served-model-name", self._base.digest),
-            *("--dtype", dtype, *_generation(self._base.directory)),
-            *("--uvicorn-log-level", "warning"),
-        ]
 
     @property
     def capabilities(self) -> Capabilities:
@@ -241,39 +232,10 @@ def _rank(side: ModelFiles) -> int:
     Raises:
         UsageError: vLLM would refuse the side, or answer differently from it.
     """
-    merged = f"llmops export {side.uri} DIRECTORY --format merged, or use the engine `local`"
-    if side.tokenizer_dir is not None:
-        raise UsageError(
-            f"{side.uri}: has a tokenizer, chat template or generation configuration of its own;"
-            " a vLLM server uses those of the base model for all sides",
-            next_command=merged,
-        )
-    if side.adapter_dir is None:
-        return 0
-    config = safety.read_json(side.adapter_dir / adapters.CONFIG)
-    reason = vllm_limits.unservable(config)
+    reason = vllm_limits.unservable_files(side.adapter_dir, side.tokenizer_dir)
     if reason is not None:
-        raise UsageError(f"{side.uri}: vLLM cannot serve it: {reason}", next_command=merged)
-    return int(config["r"])
-
-
-def _generation(base: Path) -> list[str]:
-    """Return the server's arguments for the settings that ``LocalEngine`` also reads.
-
-    These are in the base model's ``generation_config.json``; each request has the other settings.
-    """
-    settings = generation_config.of_model(base)
-    if settings.suppressed:
         raise UsageError(
-            f"{base / generation_config.FILE}: sets suppress_tokens, which vLLM does not support",
-            next_command="use the engine `local`",
+            f"{side.uri}: vLLM cannot serve it: {reason}",
+            next_command=f"llmops export {side.uri} DIRECTORY --format merged, or use the engine `local`",
         )
-    given = ["--generation-config", "vllm"]
-    if settings.repetition_penalty != 1.0:
-        penalty = {"repetition_penalty": settings.repetition_penalty}
-        given += ["--override-generation-config", json.dumps(penalty)]
-    return given
-
-
-def _module(side: ModelFiles) -> str:
-    return json.dumps({"name": side.digest, "path": str(side.adapter_dir)})
+    return vllm_limits.rank_of(side.adapter_dir)

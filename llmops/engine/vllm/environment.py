@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ PYTHON = "LLMOPS_VLLM_PYTHON"
 """Environment variable with the interpreter that has vLLM."""
 BUILT = Path(".vllm/bin/python")
 """The interpreter that ``make vllm-env`` installs; it runs only if ``LLMOPS_VLLM_PYTHON`` names it."""
+OLDEST = (0, 26)
+"""The oldest release of vLLM that was seen to work with this package."""
 PROBE_SECONDS = 60.0
 """Maximum seconds for an interpreter to list its packages."""
 
@@ -57,7 +60,7 @@ def find_environment(python: Path | None = None) -> Environment:
 
     Raises:
         NotFoundError: No interpreter is named, or it does not exist, or has no vLLM.
-        UsageError: The interpreter cannot be run, or its transformers is too old.
+        UsageError: The interpreter cannot be run, or its vllm or transformers is too old.
     """
     how = f"export {PYTHON}=PYTHON of an environment with vllm, such as {BUILT.absolute()}"
     if not BUILT.is_file():
@@ -86,5 +89,12 @@ def find_environment(python: Path | None = None) -> Environment:
             f"vLLM: {python} has transformers {transformers}, which misreads the RoPE base in"
             " configurations written by transformers 5 and gives wrong answers",
             next_command="install a newer vllm in this environment",
+        )
+    release = re.match(r"(\d+)\.(\d+)\.\d+(?!.*dev)", version)  # builds from source are not judged
+    if release and (int(release[1]), int(release[2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise UsageError(
+            f"vLLM: {python} has vllm {version}; the oldest that is supported is {oldest}",
+            next_command=f"{python} -m pip install --upgrade 'vllm>={oldest}'",
         )
     return Environment(python, version, "vllm" not in versions or "cpu" in version)

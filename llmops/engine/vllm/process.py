@@ -14,9 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import psutil
 
-from llmops.engine.vllm import guard
+from llmops.engine.vllm import diagnosis, guard
+from llmops.engine.vllm.arguments import value
 from llmops.engine.vllm.environment import Environment
+from llmops.engine.vllm.memory import OPTION as MEMORY
 from llmops.errors import LlmopsError, ServeError
 from llmops.files import home, private
 from llmops.progress import last_words, say
@@ -24,14 +27,23 @@ from llmops.records.urls import KEY
 
 LOOPBACK = "127.0.0.1"
 MODULE = "vllm.entrypoints.openai.api_server"
+START_SECONDS = 600.0
+"""Default maximum of seconds until the server is ready."""
 POLL_SECONDS = 0.5
 SAY_EVERY_SECONDS = 10.0
 REQUEST_SECONDS = 60.0
 """Maximum seconds for a command to the server, answers excepted."""
 LOG_DAYS = 7
 """Days for which logs of failed servers are kept."""
-DROPPED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", KEY)
+DROPPED = (
+    *("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", KEY),
+    # Settings by which a server would answer for names that nobody loaded, or serve more routes.
+    *("LLMOPS_VLLM_RESOLVER", "VLLM_SKIP_MODEL_NAME_VALIDATION", "VLLM_SERVER_DEV_MODE"),
+    "VLLM_USE_RUST_FRONTEND",
+)
 """Environment variables that the server does not inherit."""
+STATISTICS_SECONDS = "600"
+"""Default of seconds between two lines of statistics in the log."""
 CPU_CACHE_GIB = "2"
 """Default size of vLLM's KV cache on a CPU."""
 
@@ -45,6 +57,8 @@ class Server:
         names: Models that the server must list before it counts as ready.
         key: API key that requests must carry.
         seconds: Maximum seconds until the server is ready.
+        folder: Folder for the log, which is then kept; by default ``LLMOPS_HOME/logs``, from which
+            it is deleted unless the server failed.
 
     Attributes:
         address: Base URL without ``/v1``.
@@ -61,14 +75,15 @@ class Server:
         *,
         names: Sequence[str],
         key: str,
-        seconds: float,
+        seconds: float = START_SECONDS,
+        folder: Path | None = None,
     ) -> None:
         port = _free_port()
         self.address, self._key = f"http://{LOOPBACK}:{port}", key
-        self.log = _new_log()
+        self._keep, self.log = folder is not None, _new_log(folder)
         command = [str(environment.python), "-m", MODULE, "--host", LOOPBACK, "--port", str(port)]
         self._guard, self._pipe = _guarded(
-            [*command, *arguments], _variables(environment, key), self.log
+            [*command, *arguments], _variables(environment, arguments, key), self.log
         )
         say(f"vLLM {environment.version}: starting; log: {self.log}")
         try:
@@ -80,20 +95,29 @@ class Server:
             self.close()
             raise
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server; of its guard if the server has ended."""
+        with suppress(psutil.Error):
+            for child in psutil.Process(self._guard.pid).children():
+                return int(child.pid)
+        return self._guard.pid
+
     def check_runs(self) -> None:
         """Check that the server is running.
 
         Raises:
-            ServeError: The server has ended; the message quotes the end of its log.
+            ServeError: The server has ended; the message has the cause, or the end of its log.
         """
-        if self._guard.poll() is not None:
-            raise self._failure(f"the server ended with status {self._guard.returncode}")
+        status = self._guard.poll()
+        if status is not None:
+            raise self._failure(f"the server ended with status {status}", status)
 
     def check_answers(self) -> None:
         """Check after a failed request that the server still answers.
 
         Raises:
-            ServeError: The server no longer answers; the message quotes the end of its log.
+            ServeError: The server no longer answers; the message has the cause.
         """
         if self._knows(set()):
             return
@@ -125,7 +149,8 @@ class Server:
         """End the server with all its processes, and delete its log unless it had failed."""
         if self._guard.poll() is None:
             self._stop()
-            self.log.unlink(missing_ok=True)
+            if not self._keep:
+                self.log.unlink(missing_ok=True)
         self._stop()
 
     def _stop(self) -> None:
@@ -166,11 +191,11 @@ class Server:
             trust_env=False,  # no proxy from the environment: the server is on this machine
         )
 
-    def _failure(self, what: str) -> ServeError:
-        return ServeError(
-            f"vLLM: {what}; the end of its log:\n{last_words(self.log)}",
-            next_command=f"less {self.log}",
-        )
+    def _failure(self, what: str, status: int | None = None) -> ServeError:
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        cause = diagnosis.root_cause(text, status)
+        why = f"the end of its log:\n{last_words(self.log)}" if cause is None else cause
+        return ServeError(f"vLLM: {what}: {why}", next_command=f"less {self.log}")
 
 
 def _guarded(
@@ -200,12 +225,14 @@ def _guarded(
     return process, writing
 
 
-def _variables(environment: Environment, key: str) -> dict[str, str]:
+def _variables(environment: Environment, arguments: Sequence[str], key: str) -> dict[str, str]:
     """Return the server's environment: no network, no telemetry, no settings of this Python."""
-    ours = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    cache = {"VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB} if environment.cpu else {}
+    ours = {name: text for name, text in os.environ.items() if name not in DROPPED}
+    sized = not environment.cpu or value(arguments, MEMORY) is not None
+    cache = {} if sized else {"VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB}
     path = f"{environment.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     return {
+        "VLLM_LOG_STATS_INTERVAL": STATISTICS_SECONDS,
         **cache,
         **ours,
         "PATH": path,
@@ -220,14 +247,15 @@ def _variables(environment: Environment, key: str) -> dict[str, str]:
     }
 
 
-def _new_log() -> Path:
-    folder = home.folder("logs")
+def _new_log(folder: Path | None) -> Path:
+    kind = "vllm" if folder is None else "engine"
+    folder = home.folder("logs") if folder is None else folder
     oldest = time.time() - LOG_DAYS * 86_400
-    for path in folder.glob("vllm-*.log"):
+    for path in folder.glob(f"{kind}-*.log"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < oldest:
                 path.unlink()
-    return private.make_file(folder / f"vllm-{uuid.uuid4().hex[:12]}.log")
+    return private.make_file(folder / f"{kind}-{uuid.uuid4().hex[:12]}.log")
 
 
 def _free_port() -> int:

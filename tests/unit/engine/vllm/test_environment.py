@@ -49,6 +49,16 @@ def test_a_vllm_with_transformers_4_is_refused(tmp_path: Path) -> None:
         find_environment(interpreter(tmp_path, vllm="0.11.0", transformers="4.57.1"))
 
 
+def test_a_vllm_that_is_too_old_is_refused_with_the_oldest_that_is_supported(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(UsageError, match=r"has vllm 0\.25\.2; the oldest .* is 0\.26") as refused:
+        find_environment(interpreter(tmp_path, vllm="0.25.2", transformers="5.1.0"))
+    assert "pip install --upgrade 'vllm>=0.26'" in str(refused.value.next_command)
+    for built in ("0.26.0", "1.0.0", "0.1.dev14+g1a2b3c", "0.1.0.dev14"):
+        assert find_environment(interpreter(tmp_path, vllm=built, transformers="5.1.0"))
+
+
 def test_an_interpreter_may_be_named_by_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,37 @@
+"""Files are checked once more before an engine reads them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from served import served_adapter, served_base
+
+from llmops.errors import IntegrityError, NotFoundError
+from llmops.serve.engines import verified
+
+
+def test_bytes_that_changed_since_the_version_was_resolved_are_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    base = Path(shutil.copytree(tiny_model, tmp_path / "base"))
+    files = served_adapter(base, tmp_path, 7).files
+    verified.check(files)
+    adapter = Path(str(files.adapter_dir)) / "adapter_model.safetensors"
+    whole = adapter.read_bytes()
+    adapter.write_bytes(whole[:-1] + b"x")
+    with pytest.raises(IntegrityError, match="models:/bot/7: adapter digest"):
+        verified.check(files)
+    adapter.write_bytes(whole)
+    config = base / "config.json"
+    config.write_text(config.read_text() + " ")
+    with pytest.raises(IntegrityError, match="the bytes differ"):
+        verified.check(files)
+    shutil.rmtree(base)
+    with pytest.raises(NotFoundError, match="no such directory"):
+        verified.check(files)
+
+
+def test_a_full_model_is_its_own_base(tiny_model: Path) -> None:
+    verified.check(served_base(tiny_model).files)
