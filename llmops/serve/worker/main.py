@@ -16,7 +16,7 @@ import click
 from llmops.errors import LlmopsError
 from llmops.progress import say
 from llmops.serve.deployment.client import KEY_VARIABLE
-from llmops.serve.deployment.process import DRAIN_SECONDS
+from llmops.serve.deployment.ending import DRAIN_SECONDS
 
 
 @click.command()
