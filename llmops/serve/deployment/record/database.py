@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ LAYOUT = 1
 """Number of the tables' layout; a later release may write a higher one."""
 WAIT_SECONDS = 10.0
 """Seconds to wait for another process's transaction."""
+_OPENING = threading.Lock()
 TABLES = (
     """create table if not exists deployments (
         name text primary key,
@@ -80,10 +82,11 @@ def connect() -> sqlite3.Connection:
         ServeError: The file is damaged, or was written by a later release.
     """
     with errors():
-        file = private.make_file(path())
-        connection = sqlite3.connect(
-            file, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        with _OPENING:  # whoever creates the file closes it before anyone locks it
+            file = private.make_file(path())
+            connection = sqlite3.connect(
+                file, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
         try:
             connection.row_factory = sqlite3.Row
             _prepare(connection)
