@@ -32,9 +32,13 @@ def test_only_this_account_can_read_the_file_and_what_belongs_to_it() -> None:
 
 
 def test_a_failed_transaction_writes_nothing() -> None:
-    with pytest.raises(RuntimeError), database.writing() as connection:
-        connection.execute(WRITE, ("a",))
-        raise RuntimeError
+    def broken_off() -> None:
+        with database.writing() as connection:
+            connection.execute(WRITE, ("a",))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken_off()
     assert written() == []
 
 
