@@ -32,6 +32,7 @@ VERBS = {
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
+    "keys": "Make, list and revoke keys for the deployments of this machine.",
     "show": "Show where a version comes from, and its evidence.",
     "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",

@@ -29,10 +29,14 @@ def make_folder(path: Path) -> Path:
 def make_file(path: Path) -> Path:
     """Create an empty file if it does not exist, and return it; what it holds is kept.
 
+    An existing file is not opened: closing it would release the locks that this process holds on
+    it, those of SQLite among them.
+
     Raises:
         OSError: It cannot be created.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, FILE_MODE))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE_MODE))
     tighten(path, FILE_MODE)
     return path
 

@@ -36,7 +36,6 @@ from llmops.records.labels import HumanLabels
 from llmops.records.lineage import Lineage
 from llmops.records.models import (
     BaseModel,
-    Deployment,
     LoadOptions,
     ModelFiles,
     ModelVersion,
@@ -44,6 +43,7 @@ from llmops.records.models import (
     Side,
     TrainResult,
 )
+from llmops.records.serving import Deployment, Proof
 
 __all__ = [
     "Answer",
@@ -65,6 +65,7 @@ __all__ = [
     "ModelVersion",
     "PairedTest",
     "PreparedData",
+    "Proof",
     "RemoteModel",
     "Row",
     "Sampling",

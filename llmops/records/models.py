@@ -178,26 +178,3 @@ class LoadOptions:
     attention: str | None = None
     quantization: str | None = None
     base: str | None = None
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """A local background process that answers the OpenAI protocol.
-
-    Attributes:
-        name: Name of the deployment.
-        model: Name of the model in requests and responses, ``NAME/VERSION``.
-        uri: URI of the served version, aliases resolved.
-        endpoint: Base URL, ``http://HOST:PORT``.
-        pid: Process id.
-        created: Start time, Unix time in seconds.
-        log: Log file.
-    """
-
-    name: str
-    model: str
-    uri: str
-    endpoint: str
-    pid: int
-    created: float
-    log: Path

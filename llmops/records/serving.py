@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from llmops.records.models import ModelFiles
 
@@ -35,6 +36,43 @@ class Served:
     name: str
     files: ModelFiles
     proof: Proof | None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A background process on this machine that answers the OpenAI protocol.
+
+    Attributes:
+        name: Name of the deployment, by which requests may name the model.
+        model: Name of the served version in responses, such as ``bot@v7``; empty while none is.
+        uri: URI of the served version, such as ``models:/bot/7``.
+        endpoint: Base URL, ``http://HOST:PORT`` or ``https://HOST:PORT``.
+        pid: Process id of the gateway; 0 before it starts.
+        created: Start time of that process, Unix time in seconds.
+        log: Log file of the gateway.
+        source: URI that was asked for, such as ``models:/bot@champion``.
+        follow: Whether the deployment follows the alias in ``source``.
+        engine: ``local`` or ``vllm``; what was asked for while none runs.
+        proof: Evidence for the served version; ``None`` if it is served without.
+        certificate: File with the TLS certificate; ``None`` for plain HTTP.
+        doing: What the gateway is doing, such as ``loading bot@v8``; empty if nothing.
+        note: Why the deployment is not as asked, such as a version that was refused.
+    """
+
+    name: str
+    model: str
+    uri: str
+    endpoint: str
+    pid: int
+    created: float
+    log: Path
+    source: str = ""
+    follow: bool = False
+    engine: str = "auto"
+    proof: Proof | None = None
+    certificate: str | None = None
+    doing: str = ""
+    note: str | None = None
 
 
 def served_name(uri: str) -> str:

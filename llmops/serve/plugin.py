@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import click
 from mlflow.exceptions import MlflowException
@@ -16,34 +16,14 @@ from mlflow.exceptions import MlflowException
 from llmops.engine.openai import tables
 from llmops.errors import LlmopsError, NotFoundError, UsageError
 from llmops.records import Deployment
-from llmops.serve.deployment import client, process, state
-
-if TYPE_CHECKING:
-    import pandas as pd
+from llmops.serve import bodies
+from llmops.serve.deployment import client, listing, process, state, texts
+from llmops.serve.deployment import update as swap
 
 FLAVOR = "llmops"
-OPTIONS = ("host", "port", "engine", "cors")
-HELP = """\
-Target `llmops`: one background process on this machine, OpenAI protocol.
-
-  mlflow deployments create -t llmops --name bot -m models:/bot@champion [-C KEY=VALUE ...]
-
-Options of create and run-local:
-  port    port to listen on (default: a free one, shown by `mlflow deployments get`)
-  host    address to listen on (default: 127.0.0.1); any address that other machines can reach
-          needs LLMOPS_API_KEY, which clients then send as `Authorization: Bearer KEY`
-  engine  local (default): torch in the server's process
-  cors    pages that may ask from a browser, such as https://chat.example.org, several with commas
-          between (default: without a key, pages from this machine)
-
-An alias is resolved when the deployment is created. predict reads a JSON file: a chat request
-({"messages": [...], "max_tokens": 64}) or rows with a prompt or messages
-([{"prompt": "...", "max_tokens": 8}, ...]).
-State and log: LLMOPS_HOME/deployments/NAME/.
-"""
 
 
-def options(
+def chosen(
     config: Mapping[str, object] | None, *, flavor: str | None = None, endpoint: str | None = None
 ) -> dict[str, Any]:
     """Return the keyword arguments of ``serve.create`` for ``-C KEY=VALUE`` options.
@@ -54,29 +34,18 @@ def options(
         endpoint: MLflow's ``--endpoint``, which is refused.
 
     Raises:
-        UsageError: An option is unknown, the port is not an integer, or flavor or endpoint is not
+        UsageError: An option is unknown or has a value of another type, or flavor or endpoint is not
             supported.
     """
-    chosen: dict[str, Any] = dict(config or {})
-    unknown = sorted(set(chosen) - set(OPTIONS))
-    if unknown:
-        raise UsageError(
-            f"-C {unknown[0]}: unknown option; allowed: {', '.join(OPTIONS)}",
-            next_command="mlflow deployments help -t llmops",
-        )
     if flavor not in (None, FLAVOR):
         raise UsageError(f"--flavor {flavor}: not supported; allowed: {FLAVOR}")
     no_endpoint(endpoint)
-    if "port" in chosen:
-        chosen["port"] = _port(chosen["port"])
-    if "cors" in chosen:
-        chosen["cors"] = _texts(chosen["cors"])
-    return chosen
+    return texts.read(config or {})
 
 
 def create(
     name: str,
-    uri: str,
+    model_uri: str,
     flavor: str | None = None,
     config: Mapping[str, object] | None = None,
     endpoint: str | None = None,
@@ -84,11 +53,72 @@ def create(
     """Create a deployment from MLflow's arguments, in their order; return MLflow's dictionary.
 
     Raises:
-        UsageError: See ``options`` and ``serve.create``.
+        UsageError: See ``chosen`` and ``serve.create``.
         LlmopsError: See ``serve.create`` for the other errors.
     """
-    chosen = options(config, flavor=flavor, endpoint=endpoint)
-    return describe(process.create(name, uri, **chosen))
+    return describe(
+        process.create(name, model_uri, **chosen(config, flavor=flavor, endpoint=endpoint))
+    )
+
+
+def update(
+    name: str,
+    model_uri: str | None = None,
+    flavor: str | None = None,
+    config: Mapping[str, object] | None = None,
+    endpoint: str | None = None,
+) -> dict[str, object]:
+    """Update a deployment from MLflow's arguments, in their order; return MLflow's dictionary.
+
+    Raises:
+        UsageError: See ``chosen`` and ``serve.update``; or another option than ``follow``.
+        LlmopsError: See ``serve.update`` for the other errors.
+    """
+    given = chosen(config, flavor=flavor, endpoint=endpoint)
+    follow = given.pop("follow", None)
+    for option in given:
+        raise UsageError(
+            f"-C {option}: is chosen by `create`; `update` only has `follow`",
+            next_command=f"mlflow deployments delete -t llmops --name {name}, then create it again",
+        )
+    return describe(swap.update(name, model_uri, follow=follow))
+
+
+def delete(
+    name: str, config: Mapping[str, object] | None = None, endpoint: str | None = None
+) -> None:
+    """Delete a deployment from MLflow's arguments, in their order.
+
+    Raises:
+        UsageError: An option or an endpoint is given.
+        LlmopsError: See ``serve.delete``.
+    """
+    no_endpoint(endpoint)
+    for option in config or {}:
+        raise UsageError(f"-C {option}: `delete` has no options")
+    process.delete(name)
+
+
+def list_all(endpoint: str | None = None) -> list[dict[str, object]]:
+    """Return MLflow's dictionary for each deployment, stopped ones included.
+
+    Raises:
+        UsageError: An endpoint is given.
+        ServeError: The state is damaged.
+    """
+    no_endpoint(endpoint)
+    return [describe(deployment) for deployment in listing.list_all()]
+
+
+def get(name: str, endpoint: str | None = None) -> dict[str, object]:
+    """Return MLflow's dictionary for a deployment.
+
+    Raises:
+        UsageError: An endpoint is given.
+        LlmopsError: See ``serve.get``.
+    """
+    no_endpoint(endpoint)
+    return describe(listing.get(name))
 
 
 def no_endpoint(endpoint: str | None) -> None:
@@ -142,23 +172,21 @@ def _code(error: LlmopsError) -> str:
 def describe(deployment: Deployment) -> dict[str, object]:
     """Return a deployment as the dictionary that MLflow prints."""
     shown: dict[str, object] = dataclasses.asdict(deployment)
-    shown["log"] = str(deployment.log)
-    return shown | {"flavor": FLAVOR, "status": state.status(deployment)}
-
-
-def refuse_update(name: str, uri: str | None) -> NoReturn:
-    """Refuse to update a deployment: it is replaced instead.
-
-    Raises:
-        UsageError: Always; names the commands that replace it.
-        NotFoundError: No such deployment.
-    """
-    deployment = state.get(name)
-    port = deployment.endpoint.rpartition(":")[2]
-    raise UsageError(
-        f"deployment {name}: cannot be updated, only replaced; it serves {deployment.uri}",
-        next_command=f"mlflow deployments delete -t llmops --name {name} && mlflow deployments"
-        f" create -t llmops --name {name} -m {uri or deployment.uri} -C port={port}",
+    proof = deployment.proof
+    evidence = (
+        f"{proof.verdict}, evidence {proof.digest[:12]}, run {proof.run_id}" if proof else None
+    )
+    options = dataclasses.asdict(state.get_record(deployment.name).config)
+    return (
+        options
+        | shown
+        | {
+            "flavor": FLAVOR,
+            "status": listing.status(deployment),
+            "log": str(deployment.log),
+            "proof": evidence or "none: served without proof",
+            "key_hash": "set" if options["key_hash"] else None,
+        }
     )
 
 
@@ -178,10 +206,10 @@ def predict(name: str | None, inputs: Any, endpoint: str | None = None) -> list[
         ServeError: The deployment refuses, or does not answer.
     """
     deployment = _named(name, endpoint)
-    bodies = [tables.plain(inputs)] if isinstance(inputs, Mapping) else _bodies(inputs)
-    if any(body.get("stream") for body in bodies):
+    requests = [tables.plain(inputs)] if isinstance(inputs, Mapping) else bodies.of(inputs)
+    if any(body.get("stream") for body in requests):
         raise UsageError("stream: predict returns whole answers; omit it, or use predict_stream")
-    return [client.chat(deployment, {"model": deployment.model} | body) for body in bodies]
+    return [client.chat(deployment, {"model": deployment.name} | body) for body in requests]
 
 
 def predict_stream(
@@ -204,7 +232,7 @@ def predict_stream(
         raise UsageError(
             f"predict_stream: expected a chat request with `messages`, received {type(inputs).__name__}"
         )
-    return _chunks(deployment, {"model": deployment.model} | tables.plain(inputs))
+    return _chunks(deployment, {"model": deployment.name} | tables.plain(inputs))
 
 
 def _chunks(deployment: Deployment, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -219,51 +247,4 @@ def _named(name: str | None, endpoint: str | None) -> Deployment:
             "predict: the name of the deployment is missing",
             next_command="give --name NAME; in Python, deployment_name=NAME",
         )
-    return state.get(name)
-
-
-def _bodies(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    columns = set(getattr(frame, "columns", ()))
-    if {"role", "content"} <= columns:
-        rows = frame[["role", "content"]].to_dict(orient="records")
-        return [{"messages": [{key: str(value) for key, value in row.items()} for row in rows]}]
-    if "messages" in columns and all(isinstance(cell, Mapping) for cell in frame["messages"]):
-        return [{"messages": tables.plain(frame["messages"]), **_shared(frame)}]
-    if {"messages", "prompt"} & columns:
-        return [_chat(row) for row in tables.rows(frame)]
-    raise UsageError(
-        f"predict: received {', '.join(map(str, sorted(columns))) or type(frame).__name__};"
-        " expected a chat request with `messages`, or rows with `prompt`",
-        next_command="mlflow deployments help -t llmops",
-    )
-
-
-def _chat(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row as a chat request; MLflow's reader turns numeric prompts into numbers."""
-    if "prompt" not in row or "messages" in row:
-        return row
-    prompt = {"role": "user", "content": str(row.pop("prompt"))}
-    return {"messages": [prompt], **row}
-
-
-def _shared(frame: pd.DataFrame) -> dict[str, Any]:
-    """Return the parameters of a chat request.
-
-    MLflow's reader spreads a list over the rows and repeats every other value.
-    """
-    shared = {}
-    for name in frame.columns.drop("messages") if len(frame) else ():
-        values = [tables.cell(name, value) for value in frame[name]]
-        shared[name] = values[0] if all(value == values[0] for value in values) else values
-    return {name: value for name, value in shared.items() if not tables.is_empty(value)}
-
-
-def _texts(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else [str(value)]
-
-
-def _port(value: object) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        raise UsageError(f"-C port={value}: must be an integer; 0 picks a free port") from None
+    return listing.get(name)

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from llmops.errors import ServeError
+from llmops.errors import ServeError, UsageError
 from llmops.records import Answer, Deployment, Sampling
+from llmops.serve.deployment import tls
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAI
@@ -25,8 +26,6 @@ READY_SECONDS = 1.0
 """Seconds to wait for a health check."""
 NO_KEY = "none"
 """Key sent if there is none: the client requires one, a server without a key ignores it."""
-DIRECT: Any = {"trust_env": False, "verify": False}
-"""Options of the HTTP client: no proxy to this machine, no certificates for plain HTTP."""
 
 
 @overload
@@ -35,6 +34,7 @@ def ask(
     messages: Sequence[Mapping[str, str]],
     sampling: Sampling = ...,
     stream: Literal[False] = ...,
+    key: str | None = ...,
 ) -> Answer: ...
 @overload
 def ask(
@@ -42,12 +42,14 @@ def ask(
     messages: Sequence[Mapping[str, str]],
     sampling: Sampling,
     stream: Literal[True],
+    key: str | None = ...,
 ) -> Iterator[str | Answer]: ...
 def ask(
     deployment: Deployment,
     messages: Sequence[Mapping[str, str]],
     sampling: Sampling = Sampling(),  # noqa: B008 - frozen
     stream: bool = False,
+    key: str | None = None,
 ) -> Answer | Iterator[str | Answer]:
     """Ask a deployment to answer a conversation.
 
@@ -56,6 +58,7 @@ def ask(
         messages: The conversation, each message with ``role`` and ``content``.
         sampling: Answer length, temperature, seed, stop strings.
         stream: Whether the answer is streamed.
+        key: The key to send; by default that of ``LLMOPS_API_KEY``.
 
     Returns:
         The answer; with ``stream``, an iterator of pieces of text that ends with the whole answer.
@@ -71,18 +74,22 @@ def ask(
         print(answer.text)
     """
     body = _body(deployment, messages, sampling)
-    return _stream(deployment, body) if stream else _answer(chat(deployment, body))
+    if stream:
+        return _stream(deployment, body, key)
+    return _answer(chat(deployment, body, key=key))
 
 
-def chat(deployment: Deployment, body: Mapping[str, object]) -> dict[str, Any]:
-    """Post a body to ``/v1/chat/completions`` and return the response.
+def chat(
+    deployment: Deployment, body: Mapping[str, object], *, key: str | None = None
+) -> dict[str, Any]:
+    """Post a body to ``/v1/chat/completions`` and return the response; see ``ask`` for the key.
 
     Raises:
         ServeError: The deployment does not answer, or refuses.
     """
     import httpx
 
-    with _failures(deployment), _client(deployment) as client:
+    with _failures(deployment), _client(deployment, key) as client:
         response = client.post("/chat/completions", cast_to=httpx.Response, body=dict(body))
         completion: dict[str, Any] = response.json()
     return completion
@@ -109,21 +116,36 @@ def chunks(deployment: Deployment, body: Mapping[str, Any]) -> Iterator[dict[str
             yield chunk.to_dict()
 
 
-def is_ready(endpoint: str) -> bool:
-    """Return whether ``/readyz`` of an endpoint succeeds within a second."""
+def is_ready(endpoint: str, certificate: str | None = None) -> bool:
+    """Return whether ``/readyz`` of an endpoint succeeds within a second.
+
+    Args:
+        endpoint: Base URL.
+        certificate: File with the endpoint's TLS certificate; ``None`` for plain HTTP.
+    """
     import httpx
 
     try:
-        return httpx.get(f"{endpoint}/readyz", timeout=READY_SECONDS, **DIRECT).is_success
-    except (httpx.HTTPError, httpx.InvalidURL):
+        url, options = f"{endpoint}/readyz", direct(certificate)
+        return httpx.get(url, timeout=READY_SECONDS, **options).is_success
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):  # OSError: the certificate is gone
         return False
+
+
+def direct(certificate: str | None = None) -> dict[str, Any]:
+    """Return options of the HTTP client: no proxy to this machine, this certificate and no other.
+
+    Raises:
+        OSError: The certificate cannot be read.
+    """
+    return {"trust_env": False, "verify": certificate is not None and tls.trusting(certificate)}
 
 
 def _body(
     deployment: Deployment, messages: Sequence[Mapping[str, str]], sampling: Sampling
 ) -> dict[str, Any]:
     return {
-        "model": deployment.model,
+        "model": deployment.name,  # that of a version is refused once another one is served
         "messages": [dict(message) for message in messages],
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
@@ -133,12 +155,14 @@ def _body(
     }
 
 
-def _stream(deployment: Deployment, body: dict[str, Any]) -> Iterator[str | Answer]:
+def _stream(
+    deployment: Deployment, body: dict[str, Any], key: str | None
+) -> Iterator[str | Answer]:
     text, reason, usage = "", None, None
     wanted: Any = {**body, "stream": True, "stream_options": {"include_usage": True}}
     with (
         _failures(deployment),
-        _client(deployment) as client,
+        _client(deployment, key) as client,
         client.chat.completions.create(**wanted) as chunks,
     ):
         for chunk in chunks:
@@ -166,15 +190,15 @@ def _answer(completion: Mapping[str, Any]) -> Answer:
     )
 
 
-def _client(deployment: Deployment) -> OpenAI:
+def _client(deployment: Deployment, key: str | None = None) -> OpenAI:
     from openai import DefaultHttpxClient, OpenAI
 
     return OpenAI(
         base_url=f"{deployment.endpoint}/v1",
-        api_key=os.environ.get(KEY_VARIABLE) or NO_KEY,
+        api_key=key or os.environ.get(KEY_VARIABLE) or NO_KEY,
         timeout=ANSWER_SECONDS,
         max_retries=0,
-        http_client=DefaultHttpxClient(**DIRECT),
+        http_client=DefaultHttpxClient(**direct(deployment.certificate)),
     )
 
 
@@ -199,6 +223,14 @@ def _failures(deployment: Deployment) -> Iterator[None]:
         ) from error
     except APIError as error:  # an error event of the stream
         raise ServeError(f"{name}: {error.message}") from error
+    except OSError as error:
+        raise ServeError(
+            f"{name}: its certificate {deployment.certificate} cannot be read: {error.strerror or error}"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{KEY_VARIABLE}: no HTTP header carries the key ({error.reason})"
+        ) from error
 
 
 def _reason(error: APIStatusError) -> str:

@@ -1,67 +1,52 @@
-"""Start and stop of a deployment's background process."""
+"""Create, restart and delete deployments."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Unpack
 
 import psutil
 
+from llmops.engine.vllm.environment import find_environment
 from llmops.errors import ServeError, UsageError
-from llmops.files import private
-from llmops.models import versions
+from llmops.models.proof import proof
 from llmops.models.resolve import resolve
-from llmops.progress import last_words, say
+from llmops.progress import say
 from llmops.records import Deployment
-from llmops.serve.deployment import address, client, origins, state
-from llmops.store import connection
-
-ENGINES = ("local",)
-START_SECONDS = 600.0
-"""Seconds to wait until a server is ready."""
-DRAIN_SECONDS = 30
-"""Seconds that answers in progress may take after SIGTERM."""
-STOP_SECONDS = DRAIN_SECONDS + 5.0
-KILL_SECONDS = 5.0
-POLL_SECONDS = 0.1
-REPORT_SECONDS = 10.0
-"""Seconds between two lines of progress."""
+from llmops.serve.auth import store
+from llmops.serve.deployment import address, client, ending, launch, options, state, tls
+from llmops.serve.deployment.config import ALLOW, Config
+from llmops.serve.deployment.listing import public
+from llmops.serve.deployment.options import Options
+from llmops.serve.engines.protocol import VLLM
+from llmops.store import connection, registry
 
 
-def create(
-    name: str,
-    uri: str,
-    *,
-    host: str = address.LOOPBACK,
-    port: int = 0,
-    engine: str = "local",
-    cors: Sequence[str] = (),
-) -> Deployment:
-    """Start a server for a version and wait until it answers.
+def create(name: str, uri: str, *, key: str | None = None, **given: Unpack[Options]) -> Deployment:
+    """Start a deployment and wait until it answers.
 
     Args:
         name: Name of the deployment; requests may use it as the model's name.
-        uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``; the alias is resolved now.
-        host: Address to listen on, by default 127.0.0.1; one that other machines can reach needs ``LLMOPS_API_KEY``.
-        port: Port to listen on; 0 picks a free one.
-        engine: Name of the engine; ``local`` is torch in the server's process.
-        cors: Origins of pages that may ask from a browser, such as ``https://chat.example.org``.
-            Without a key, pages from this machine may ask as well.
+        uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``. The deployment follows the alias:
+            when it moves, the version that it names is served, without a lost request.
+        key: A key that requests may carry, besides those of ``llmops keys``; by default that of
+            ``LLMOPS_API_KEY``. Without any key only this machine can be served.
+        given: Options; `mlflow deployments help -t llmops` explains each. ``follow=False`` pins the
+            version that the alias names now.
 
     Returns:
         The running deployment, with its endpoint.
 
     Raises:
-        UsageError: The name, the engine, the address, an origin or the URI is invalid.
-        NotFoundError: No such version or alias.
-        ServeError: The name or the port is in use, or the server did not start.
+        UsageError: The name, the URI, an option or the key is invalid; or the version has no proof,
+            and ``unproven`` is not ``allow``.
+        NotFoundError: No such version or alias, or no environment with vLLM.
+        ServeError: The name or the port is in use, or the deployment did not start.
 
     Example:
         from llmops.serve import ask, create, delete
@@ -70,27 +55,57 @@ def create(
         print(ask(deployment, [{"role": "user", "content": "Hello"}]).text)
         delete("bot")
     """
-    if engine not in ENGINES:
-        raise UsageError(f"engine {engine!r}: unknown; allowed: {', '.join(ENGINES)}")
-    allowed = origins.read(cors)
+    secret = os.environ.get(client.KEY_VARIABLE) if key is None else key
     with state.locked(name):
+        config = options.configure(name, uri, secret, given)
         _refuse_running(name)
-        with address.listen(host, port) as listening:
-            connection.connect()
-            files = resolve(uri)
-            versions.warn_of_other_bytes(files)
-            return _start(name, files.uri, listening, allowed)
+        with _listen(config) as listening:
+            admitted = _admitted(config)
+            try:
+                return _start(admitted, listening)
+            except BaseException:
+                state.forget(name, keep_logs=True)
+                raise
+
+
+def restart(name: str) -> Deployment:
+    """Start a deployment again with the same settings, at the same port.
+
+    A gateway that still runs is stopped first; engines that a killed one left behind are killed.
+
+    Args:
+        name: Name of the deployment.
+
+    Returns:
+        The running deployment.
+
+    Raises:
+        NotFoundError: No such deployment.
+        LlmopsError: See ``create`` for the other errors; the record is kept, so that ``restart``
+            can be repeated.
+
+    Example:
+        from llmops.serve import restart
+
+        print(restart("bot").endpoint)
+    """
+    with state.locked(name):
+        config = _admitted(state.get_record(name).config)
+        tls.check(config.tls_cert, config.tls_key)
+        _stop(name, why="restarting")
+        with _listen(config) as listening:
+            return _start(config, listening)
 
 
 def delete(name: str) -> None:
-    """Stop a deployment after the answers in progress, and remove its state and log.
+    """Stop a deployment after the answers in progress, and remove its state and logs.
 
     Args:
         name: Name of the deployment.
 
     Raises:
         NotFoundError: No such deployment.
-        ServeError: Another command is starting or stopping it.
+        ServeError: Another command is starting, changing or stopping it.
 
     Example:
         from llmops.serve import delete
@@ -98,34 +113,23 @@ def delete(name: str) -> None:
         delete("bot")
     """
     with state.locked(name):
-        process = state.process_of(state.get(name))
-        if process is not None:
-            say(f"{name}: stopping; waiting up to {DRAIN_SECONDS} s for answers in progress")
-            _stop(process)
+        if state.find_gateway(name) is None:
+            state.get_record(name)
+        _stop(name, why="stopping")
         state.forget(name)
 
 
-def run(
-    name: str,
-    uri: str,
-    *,
-    host: str = address.LOOPBACK,
-    port: int = 0,
-    engine: str = "local",
-    cors: Sequence[str] = (),
-) -> None:
-    """Serve in the foreground until Ctrl-C, SIGTERM or the end of the server.
+def run(name: str, uri: str, *, key: str | None = None, **given: Unpack[Options]) -> None:
+    """Serve in the foreground until Ctrl-C, SIGTERM or the end of the gateway.
 
     Args:
         name: See ``create``.
         uri: See ``create``.
-        host: See ``create``.
-        port: See ``create``.
-        engine: See ``create``.
-        cors: See ``create``.
+        key: See ``create``.
+        given: See ``create``.
 
     Raises:
-        ServeError: See ``create``; also if the server ends by itself.
+        ServeError: See ``create``; also if the gateway ends by itself.
         LlmopsError: See ``create`` for the other errors.
 
     Example:
@@ -135,122 +139,78 @@ def run(
     """
     with suppress(ValueError):  # only the main thread can handle a supervisor's SIGTERM
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    deployment = create(name, uri, host=host, port=port, engine=engine, cors=cors)
+    deployment = create(name, uri, key=key, **given)
     try:
         say("Press Ctrl-C to stop")
-        psutil.Process(deployment.pid).wait()
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(deployment.pid).wait()
     except KeyboardInterrupt:
         delete(name)
         return
-    raise ServeError(
-        f"deployment {name}: the server stopped by itself", next_command=f"less {deployment.log}"
-    )
+    if state.find_record(name) is not None:  # not deleted by another command
+        raise ServeError(
+            f"deployment {name}: the gateway stopped by itself",
+            next_command=f"less {deployment.log}",
+        )
 
 
 def _refuse_running(name: str) -> None:
-    deployment = state.find(name)
-    if deployment is not None and state.process_of(deployment) is not None:
+    record = state.find_record(name)
+    if record is None:
+        return
+    if record.gateway.alive() is not None:
         raise ServeError(
-            f"deployment {name}: already running: {deployment.uri} at {deployment.endpoint}",
-            next_command=f"mlflow deployments delete -t llmops --name {name}",
+            f"deployment {name}: already running: {record.config.uri} at {record.endpoint}",
+            next_command=f"mlflow deployments update -t llmops --name {name} -m MODEL_URI, or"
+            f" mlflow deployments delete -t llmops --name {name}",
         )
+    ending.kill_left(record.status.processes)
 
 
-def _start(name: str, uri: str, listening: socket.socket, allowed: Sequence[str]) -> Deployment:
-    folder = state.folder(name)
-    private.make_folder(folder)
-    log = private.make_file(folder / state.LOG_FILE)
-    say(f"{name}: loading {uri}; log: {log}")
-    server = _spawn(name, uri, listening, log, allowed)
+def _listen(config: Config) -> socket.socket:
+    """Return the listening socket; see ``address.listen``."""
+    keyed = config.key_hash is not None or store.any_key()
+    return address.listen(config.host, config.port, keyed=keyed)
+
+
+def _admitted(config: Config) -> Config:
+    """Check what can be checked before anything starts; a pinned alias becomes its version.
+
+    Raises:
+        LlmopsError: See ``create``.
+    """
+    if config.engine == VLLM:
+        find_environment(None if config.vllm is None else Path(config.vllm))
+    connection.connect()
+    model, version = registry.parse(config.uri)
+    uri = f"models:/{model}/{version}"
+    say(f"{config.name}: fetching and checking {uri}")
+    files = resolve(uri)
     try:
-        deployment = Deployment(
-            name=name,
-            model=uri.removeprefix("models:/"),
-            uri=uri,
-            endpoint=address.endpoint(listening),
-            pid=server.pid,
-            created=psutil.Process(server.pid).create_time(),
-            log=log,
-        )
-        listening.close()  # from here on, the server's copy keeps the port open
-        state.write(
-            deployment
-        )  # before it is ready, so delete finds it even if this command is killed
-        _wait_ready(server, deployment)
-    except BaseException:
-        if server.poll() is None:
-            _kill([psutil.Process(server.pid)])
-        server.wait()
-        state.forget(name, keep_log=True)
-        raise
-    server.returncode = 0  # it outlives this command; nobody waits for its status
-    say(f"{name}: {uri} answers at {deployment.endpoint}")
-    return deployment
+        proof(files)
+    except UsageError as error:
+        if config.unproven != ALLOW:
+            raise
+        say(f"warning: {error.message}; unproven=allow serves it")
+    return config if config.follow else dataclasses.replace(config, uri=uri)
 
 
-def _spawn(
-    name: str, uri: str, listening: socket.socket, log: Path, allowed: Sequence[str]
-) -> subprocess.Popen[bytes]:
-    """Start the server in its own session, so that Ctrl-C does not reach it."""
-    import mlflow
-
-    environment = os.environ | {
-        "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
-        "MLFLOW_REGISTRY_URI": mlflow.get_registry_uri(),
-        "HF_HUB_OFFLINE": "1",
-    }
-    fd = listening.fileno()
-    # -P: a file in the working directory must not shadow a module of the same name.
-    command = [sys.executable, "-P", "-m", "llmops.serve.worker.main"]
-    cors = [word for origin in allowed for word in ("--cors", origin)]
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [*command, "--name", name, "--uri", uri, "--fd", str(fd), *cors],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            pass_fds=[fd],
-            start_new_session=True,
-        )
+def _start(config: Config, listening: socket.socket) -> Deployment:
+    config = dataclasses.replace(config, port=listening.getsockname()[1])
+    scheme = "http" if config.tls_cert is None else "https"
+    record = launch.start(config, listening, address.endpoint(listening, scheme))
+    launch.announce(record)
+    return public(record)
 
 
-def _wait_ready(server: subprocess.Popen[bytes], deployment: Deployment) -> None:
-    began = reported = time.monotonic()
-    while not client.is_ready(deployment.endpoint):
-        now = time.monotonic()
-        if server.poll() is not None:
-            raise _failure(deployment, f"the server ended with status {server.returncode}")
-        if now - began > START_SECONDS:
-            raise _failure(deployment, f"not ready after {START_SECONDS:.0f} s")
-        if now - reported >= REPORT_SECONDS:
-            reported = now
-            say(f"{deployment.name}: still loading ({now - began:.0f} s)")
-        time.sleep(POLL_SECONDS)
-
-
-def _failure(deployment: Deployment, what: str) -> ServeError:
-    return ServeError(
-        f"deployment {deployment.name}: {what}; end of its log:\n{last_words(deployment.log)}",
-        next_command=f"less {deployment.log}",
-    )
-
-
-def _stop(process: psutil.Process) -> None:
-    """Terminate a process, and kill what is left of it and its children after ``STOP_SECONDS``."""
-    with suppress(psutil.NoSuchProcess):
-        family = [process, *process.children(recursive=True)]
-        process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-        _kill(alive)
-
-
-def _kill(processes: list[psutil.Process]) -> None:
-    family = set(processes)
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            family.update(process.children(recursive=True))
-    for process in family:
-        with suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(list(family), timeout=KILL_SECONDS)
+def _stop(name: str, *, why: str) -> None:
+    """Stop a gateway, if it runs, and whatever it left."""
+    gateway = state.find_gateway(name)
+    process = None if gateway is None else gateway.alive()
+    if process is not None:
+        say(f"{name}: {why}; waiting up to {ending.DRAIN_SECONDS} s for answers in progress")
+        ending.stop(process)
+    with suppress(ServeError):  # a damaged record names no engines
+        record = state.find_record(name)
+        if record is not None:
+            ending.kill_left(record.status.processes)

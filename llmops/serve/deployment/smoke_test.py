@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 
 import psutil
 
@@ -10,8 +11,8 @@ from llmops.errors import ServeError
 from llmops.progress import say
 from llmops.records import Answer, Sampling
 from llmops.serve.deployment.client import ask
+from llmops.serve.deployment.listing import list_all
 from llmops.serve.deployment.process import create, delete
-from llmops.serve.deployment.state import list_all
 
 STEM = 100
 """Characters of the recipe's name that are kept: names of deployments are limited."""
@@ -40,11 +41,12 @@ def smoke_test(name: str, uri: str, prompt: str, sampling: Sampling) -> str:
         print(smoke_test("bot", "models:/bot@champion", "Hello", Sampling(max_tokens=16)))
     """
     _end_abandoned(name[:STEM])
-    deployment = create(f"{name[:STEM]}-trial-{os.getpid()}", uri)
+    key = secrets.token_urlsafe()  # whatever keys this machine has: nobody else may ask
+    deployment = create(f"{name[:STEM]}-trial-{os.getpid()}", uri, key=key, traces=False)
     try:
         messages = [{"role": "user", "content": prompt}]
-        whole = ask(deployment, messages, sampling).text
-        pieces = ask(deployment, messages, sampling, stream=True)
+        whole = ask(deployment, messages, sampling, key=key).text
+        pieces = ask(deployment, messages, sampling, stream=True, key=key)
         streamed = "".join(piece for piece in pieces if not isinstance(piece, Answer))
     finally:
         delete(deployment.name)

@@ -1,0 +1,1 @@
+"""Who may ask a deployment: keys, and their limits."""

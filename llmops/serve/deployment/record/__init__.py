@@ -1,0 +1,1 @@
+"""How deployments are recorded on disk."""
