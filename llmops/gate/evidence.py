@@ -9,7 +9,7 @@ from typing import Any
 
 import llmops
 from llmops.files import digest
-from llmops.gate.schema import SCHEMA_VERSION
+from llmops.models.proof.schema import SCHEMA_VERSION
 from llmops.recipe.schema import Gate
 from llmops.records import Check, Comparison, Decision, Side, Verdict
 from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from llmops.errors import UsageError, rephrased
-from llmops.files import digest, home
-from llmops.gate import schema
+from llmops.files import home
 from llmops.gate.policy import decide
-from llmops.gate.schema import EvidenceRecord
 from llmops.models import adapters, bases, versions
+from llmops.models.proof.evidence import again, recorded
+from llmops.models.proof.schema import EvidenceRecord
 from llmops.records import ModelVersion
 from llmops.records.names import check_alias
-from llmops.store import artifacts, registry, runs
-from llmops.store.tags import EVIDENCE, EVIDENCE_FILE
+from llmops.store import registry
 
 LOCK_SECONDS = 30
 """Seconds to wait for another promotion of the same model."""
@@ -49,7 +47,8 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     name, version = registry.parse(uri)
     with _locked(name):
         candidate = versions.get_version(name, version)
-        evidence = _evidence(candidate)
+        evidence = recorded(name, version).content
+        _refuse_contradiction(evidence, candidate)
         _refuse_other_alias(evidence, candidate, alias)
         _refuse_stale(evidence, candidate, alias)
         if not evidence.passed:
@@ -79,43 +78,6 @@ def _locked(name: str) -> Iterator[None]:
         lock.release()
 
 
-def _again(version: ModelVersion) -> str:
-    return f"llmops gate RECIPE --candidate {version.uri}"
-
-
-def _evidence(candidate: ModelVersion) -> EvidenceRecord:
-    """Read the evidence of a version; check its digest, its schema, and that it agrees with itself."""
-    named = registry.version_tag(candidate.name, candidate.version, EVIDENCE)
-    if named is not None and not runs.EVIDENCE_PREFIX.fullmatch(named):
-        raise UsageError(
-            f"{candidate.uri}: its tag {EVIDENCE} is {named!r}; expected 12 to 64 hexadecimal digits",
-            next_command=_again(candidate),
-        )
-    run_id = runs.run_of_evidence(named) if named else None
-    if named is None or run_id is None:
-        raise UsageError(f"{candidate.uri}: has no evidence", next_command=_again(candidate))
-    record = artifacts.read_json(run_id, EVIDENCE_FILE)
-    if not _is_whole(record, named, run_id):
-        raise UsageError(
-            f"{candidate.uri}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict",
-            next_command=_again(candidate),
-        )
-    evidence = schema.read(record, f"{candidate.uri}: {EVIDENCE_FILE} of run {run_id}")
-    _refuse_contradiction(evidence, candidate)
-    return evidence
-
-
-def _is_whole(record: Mapping[str, Any], named: str, run_id: str) -> bool:
-    """Return whether a record has the digest that the version names and its run has in full."""
-    try:
-        actual = digest.of_record(record)
-    except ValueError:  # NaN or infinity, which no evidence holds
-        return False
-    run = runs.find_run(run_id)
-    tagged = None if run is None else run.data.tags.get(EVIDENCE)
-    return actual.startswith(named) and actual == tagged
-
-
 def _refuse_contradiction(evidence: EvidenceRecord, candidate: ModelVersion) -> None:
     """Refuse evidence whose outcome does not follow from its own metrics and policy."""
     same = evidence.baseline.identity == evidence.candidate.identity
@@ -126,7 +88,7 @@ def _refuse_contradiction(evidence: EvidenceRecord, candidate: ModelVersion) -> 
             f"{candidate.uri}: the evidence contradicts itself: it says"
             f" {evidence.verdict}, {_outcome(evidence.passed)}; its metrics and policy say"
             f" {found.verdict}, {_outcome(found.passed)}",
-            next_command=_again(candidate),
+            next_command=again(candidate.uri),
         )
 
 
@@ -148,7 +110,7 @@ def _refuse_stale(evidence: EvidenceRecord, candidate: ModelVersion, alias: str)
     """Refuse evidence about other bytes, or about another champion than the current one."""
     if evidence.candidate.identity != candidate.digest:
         raise UsageError(
-            f"{candidate.uri}: the evidence is about other bytes", next_command=_again(candidate)
+            f"{candidate.uri}: the evidence is about other bytes", next_command=again(candidate.uri)
         )
     current = registry.version_of_alias(candidate.name, alias)
     if current is None:
@@ -158,7 +120,7 @@ def _refuse_stale(evidence: EvidenceRecord, candidate: ModelVersion, alias: str)
         raise UsageError(
             f"{candidate.uri}: the evidence is stale: it compares with {evidence.baseline.uri},"
             f" but @{alias} is {champion.uri} now",
-            next_command=_again(candidate),
+            next_command=again(candidate.uri),
         )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from llmops.errors import IntegrityError
 from llmops.store.connection import client, store_errors
 
 BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
@@ -21,11 +23,20 @@ def download(uri: str, target: str) -> str:
 
 
 def read_json(run_id: str, path: str) -> dict[str, Any]:
-    """Return a JSON artifact of a run."""
+    """Return a JSON artifact of a run.
+
+    Raises:
+        IntegrityError: The file holds something else than a JSON object.
+        StoreError: There is no such file, or the store does not answer.
+    """
     import mlflow
 
     with quietly(f"reading {path} of run {run_id}"):
-        return dict(mlflow.artifacts.load_dict(f"runs:/{run_id}/{path}"))
+        text = mlflow.artifacts.load_text(f"runs:/{run_id}/{path}")
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"{path} of run {run_id}: not a JSON object: {error}") from error
 
 
 def run_has_file(run_id: str, name: str) -> bool:

@@ -5,7 +5,7 @@ import os
 import mlflow
 import pytest
 
-from llmops.errors import StoreError
+from llmops.errors import IntegrityError, StoreError
 from llmops.records import ModelVersion
 from llmops.store import artifacts
 
@@ -38,3 +38,11 @@ def test_mlflow_s_bars_are_off_meanwhile_unless_the_user_chose(
     with pytest.raises(KeyError), artifacts.quietly("reading"):
         raise KeyError
     assert os.environ.get(artifacts.BARS) == chosen
+
+
+@pytest.mark.parametrize("content", ["", "not JSON", "[1, 2]", '"text"', "null", "[" * 100_000])
+def test_a_file_that_is_no_record_is_damaged(store: str, content: str) -> None:
+    with mlflow.start_run() as run:
+        mlflow.log_text(content, "report/evidence.json")
+    with pytest.raises(IntegrityError, match=r"evidence\.json of run .*: not a JSON object"):
+        artifacts.read_json(run.info.run_id, "report/evidence.json")

@@ -11,7 +11,7 @@ from report_records import CHECKS, METRICS
 
 from llmops.errors import UsageError
 from llmops.files import digest
-from llmops.gate import schema
+from llmops.models.proof import schema
 from llmops.recipe.schema import Gate
 from llmops.records.models import identity
 

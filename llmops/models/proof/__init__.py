@@ -1,0 +1,5 @@
+"""Proof: the evidence of a version, read back whole, and about exactly the version's bytes."""
+
+from llmops.models.proof.evidence import Recorded, proof, recorded
+
+__all__ = ["Recorded", "proof", "recorded"]

@@ -1,0 +1,134 @@
+"""The evidence that a version's tags name: it counts only whole, passed, and about its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmops.errors import IntegrityError, UsageError
+from llmops.files import digest
+from llmops.models.proof import schema
+from llmops.models.proof.schema import EvidenceRecord
+from llmops.models.versions import VERSION
+from llmops.records import ModelFiles
+from llmops.records.serving import Proof
+from llmops.store import artifacts, registry, runs
+from llmops.store.tags import EVIDENCE, EVIDENCE_FILE
+
+UNPROVEN = "-C unproven=allow"
+"""Setting of a deployment that may serve versions without proof."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Evidence as it was recorded.
+
+    Attributes:
+        content: The evidence.
+        digest: SHA-256 of its record.
+        run_id: MLflow run of the comparison, which holds the record.
+    """
+
+    content: EvidenceRecord
+    digest: str
+    run_id: str
+
+
+def proof(files: ModelFiles) -> Proof:
+    """Return the evidence that a version passed its gate, with exactly the bytes that it has now.
+
+    An alias proves nothing: anyone with access to the registry can move it by hand.
+
+    Args:
+        files: The version, resolved and verified.
+
+    Raises:
+        UsageError: The version has no evidence; or the evidence is damaged, did not pass, or is about
+            other bytes.
+        NotFoundError: The version no longer exists.
+        StoreError: The MLflow store refuses or does not answer.
+    """
+    version = VERSION.fullmatch(files.uri)
+    if version is None:
+        raise UsageError(
+            f"{files.uri}: no registered version, so no evidence is about it",
+            next_command=f"name a version, such as models:/bot/1, or add {UNPROVEN}",
+        )
+    try:
+        found = recorded(*version.groups())
+        _refuse(found.content, files)
+    except UsageError as error:
+        raise UsageError(
+            f"{error.message}; a version without proof is not served",
+            next_command=f"{again(files.uri)}, or add {UNPROVEN}",
+        ) from error
+    return Proof(digest=found.digest, verdict=str(found.content.verdict), run_id=found.run_id)
+
+
+def _refuse(evidence: EvidenceRecord, files: ModelFiles) -> None:
+    """Refuse evidence that does not allow these bytes."""
+    if evidence.candidate.identity != files.digest:
+        raise UsageError(f"{files.uri}: the evidence is about other bytes")
+    if not evidence.passed:
+        raise UsageError(
+            f"{files.uri}: its verdict is {evidence.verdict}, which did not pass the gate"
+        )
+
+
+def recorded(name: str, version: str) -> Recorded:
+    """Read the evidence that a version's tags name; check its digest and its schema.
+
+    Args:
+        name: Registered model.
+        version: Its version.
+
+    Raises:
+        UsageError: The version has no evidence, or the evidence is damaged.
+        NotFoundError: No such version.
+        StoreError: The MLflow store refuses or does not answer.
+    """
+    uri = f"models:/{name}/{version}"
+    named = registry.version_tag(name, version, EVIDENCE)
+    if named is not None and not runs.EVIDENCE_PREFIX.fullmatch(named):
+        raise UsageError(
+            f"{uri}: its tag {EVIDENCE} is {named!r}; expected 12 to 64 hexadecimal digits",
+            next_command=again(uri),
+        )
+    run_id = runs.run_of_evidence(named) if named else None
+    if named is None or run_id is None:
+        raise UsageError(f"{uri}: has no evidence", next_command=again(uri))
+    whole = _digest_of_run(run_id)
+    record = _record(run_id)
+    if whole is None or not whole.startswith(named) or whole != _digest(record):
+        raise UsageError(
+            f"{uri}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict",
+            next_command=again(uri),
+        )
+    content = schema.read(record, f"{uri}: {EVIDENCE_FILE} of run {run_id}")
+    return Recorded(content, whole, run_id)
+
+
+def again(uri: str) -> str:
+    """Return the command that judges a version again."""
+    return f"llmops gate RECIPE --candidate {uri}"
+
+
+def _record(run_id: str) -> dict[str, Any]:
+    try:
+        return artifacts.read_json(run_id, EVIDENCE_FILE)
+    except IntegrityError:  # something else than a record, which has no digest of evidence
+        return {}
+
+
+def _digest(record: Mapping[str, Any]) -> str | None:
+    try:
+        return digest.of_record(record)
+    except ValueError:  # NaN or infinity, which no evidence holds
+        return None
+
+
+def _digest_of_run(run_id: str) -> str | None:
+    """Return the digest of the evidence that its run names in full."""
+    run = runs.find_run(run_id)
+    return None if run is None else run.data.tags.get(EVIDENCE)
