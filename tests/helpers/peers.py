@@ -18,13 +18,14 @@ from servers import environment, free_port, running
 PEERS = Path(__file__).parents[2] / "build" / "peers"
 NAME = "bot"
 """Name of the one model that a peer knows."""
-KEY = "sk-peer"
+OWN_KEY = "sk-peer"
+"""Key of the LiteLLM proxy itself."""
 LITELLM = """\
 model_list:
   - model_name: {name}
     litellm_params: {{model: openai/{model}, api_key: {key}, api_base: {upstream}/v1}}
 litellm_settings: {{num_retries: 0, request_timeout: 60}}
-general_settings: {{master_key: {key}}}
+general_settings: {{master_key: {own}}}
 """
 PRIVATE = {
     "MLFLOW_GATEWAY_API_BASE_ALLOW_PRIVATE_IPS": "true",
@@ -39,38 +40,42 @@ ENDPOINTS = (
     ("model-definitions", "model_definition", "model_definition_id"),
     ("endpoints", "endpoint", "endpoint_id"),
 )
-Peer = Callable[[Path, str, str], AbstractContextManager[Target]]
+Peer = Callable[[Path, str, str, str], AbstractContextManager[Target]]
 
 
 @contextmanager
-def litellm(folder: Path, upstream: str, model: str) -> Iterator[Target]:
+def litellm(folder: Path, upstream: str, model: str, key: str) -> Iterator[Target]:
     """Run the LiteLLM proxy, one process, without a database: its fastest form.
 
     Args:
         folder: For its configuration and log.
         upstream: Address of the engine, without ``/v1``.
         model: Name of the model at the engine.
+        key: Key of the engine.
     """
     command = _installed("litellm")
     config = folder / "litellm.yaml"
-    config.write_text(LITELLM.format(name=NAME, model=model, key=KEY, upstream=upstream))
+    config.write_text(
+        LITELLM.format(name=NAME, model=model, key=key, own=OWN_KEY, upstream=upstream)
+    )
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     env = environment(LITELLM_LOCAL_MODEL_COST_MAP="True", LITELLM_LOG="ERROR")
     arguments = ["--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
     with running([str(command), *arguments], folder, f"{url}/health/liveliness", env):
-        headers = {"Authorization": f"Bearer {KEY}"}
+        headers = {"Authorization": f"Bearer {OWN_KEY}"}
         yield Target(f"{url}/v1/chat/completions", {"model": NAME}, headers)
 
 
 @contextmanager
-def mlflow_gateway(folder: Path, upstream: str, model: str) -> Iterator[Target]:
+def mlflow_gateway(folder: Path, upstream: str, model: str, key: str) -> Iterator[Target]:
     """Run MLflow's AI Gateway, part of its tracking server, on SQLite; it records every request.
 
     Args:
         folder: For its database and log.
         upstream: Address of the engine, without ``/v1``.
         model: Name of the model at the engine.
+        key: Key of the engine.
     """
     command = _installed("mlflow")
     port = free_port()
@@ -78,16 +83,14 @@ def mlflow_gateway(folder: Path, upstream: str, model: str) -> Iterator[Target]:
     arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     arguments += ["--backend-store-uri", f"sqlite:///{folder / 'gateway.db'}"]
     with running([str(command), *arguments], folder, f"{url}/health", environment(**PRIVATE)):
-        _make_endpoint(url, f"{upstream}/v1", model)
+        _make_endpoint(url, f"{upstream}/v1", model, key)
         yield Target(f"{url}/gateway/mlflow/v1/chat/completions", {"model": NAME})
 
 
-def _make_endpoint(url: str, upstream: str, model: str) -> None:
+def _make_endpoint(url: str, upstream: str, model: str, key: str) -> None:
     """Make a secret, a model with it, and an endpoint with that, as MLflow's own pages do."""
     auth = {"provider": "openai", "auth_config": {"api_base": upstream}}
-    secret = _create(
-        url, 0, {"secret_name": "peer", "secret_value": {"api_key": KEY or "none"}, **auth}
-    )
+    secret = _create(url, 0, {"secret_name": "peer", "secret_value": {"api_key": key}, **auth})
     defined = {"name": model, "secret_id": secret, "provider": "openai", "model_name": model}
     linked = {
         "model_definition_id": _create(url, 1, defined),
