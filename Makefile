@@ -12,7 +12,7 @@ TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo smoke check format test test-user e2e wheel test-wheel test-newest docs bench characteristics coverage seeds gpu vllm vllm-env constraints clean
+.PHONY: help install demo smoke check format test test-user e2e wheel test-wheel test-newest docs bench peers clients fuzz characteristics coverage seeds gpu vllm vllm-env constraints clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -83,6 +83,28 @@ vllm: $(VENV)/development $(VLLM)/ready  ## Test the vLLM engine with a real ser
 
 bench: $(VENV)/development  ## Run the benchmarks; each prints a ratio measured in the same run
 	$(BIN)/python -m pytest tests/benchmarks -s
+
+# Each environment is built again when its list changes. Wheels only: no code of a package runs on install.
+build/peers/%/ready: tests/benchmarks/peers/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
+	$(@D)/bin/python -m pip $(PIP_INSTALL) --only-binary :all: -r $<
+	@touch $@
+
+peers: $(VENV)/development build/peers/litellm/ready build/peers/mlflow/ready  ## Install the gateways that `make bench` compares with (1.7 GB)
+	$(BIN)/python -m pytest tests/benchmarks/test_gateway.py -k peers_answer -s
+
+build/clients/ready: tests/e2e/clients.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip $(PIP_INSTALL) --upgrade 'pip>=25.1'
+	$(@D)/bin/python -m pip $(PIP_INSTALL) --only-binary :all: -r $<
+	@touch $@
+
+clients: $(VENV)/development build/clients/ready  ## Ask a deployment with LangChain, LiteLLM and other clients (0.5 GB)
+	$(BIN)/python -m pytest tests/e2e/test_clients.py -s
+
+fuzz: $(VENV)/development build/clients/ready  ## Fuzz the routes of a deployment for 10 minutes
+	LLMOPS_FUZZ_SECONDS=$${LLMOPS_FUZZ_SECONDS:-600} $(BIN)/python -m pytest tests/fuzz -s
 
 characteristics: $(VENV)/development  ## Simulate the error rates of each comparison method (20 min)
 	$(BIN)/python tests/benchmarks/operating_characteristics.py

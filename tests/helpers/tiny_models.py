@@ -56,6 +56,20 @@ def build_tiny_model(directory: Path, *, seed: int = 0, hidden_size: int = 32) -
     return directory
 
 
+def build_vivid_model(directory: Path) -> Path:
+    """Writes a tiny model for vLLM, whose attention needs heads of 32; its weights are larger.
+
+    With its own weights the model repeats one token, whatever is asked.
+    """
+    from safetensors.torch import load_file, save_file
+
+    build_tiny_model(directory, hidden_size=128)
+    weights = load_file(directory / "model.safetensors")
+    larger = {name: w * 10 if w.ndim > 1 else w for name, w in weights.items()}
+    save_file(larger, directory / "model.safetensors", metadata={"format": "pt"})
+    return directory
+
+
 def build_tiny_adapter(base: Path, directory: Path, *, seed: int = 1, rank: int = 4) -> Path:
     """Writes a LoRA adapter of the tiny model whose weights are not zero."""
     import torch

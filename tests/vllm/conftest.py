@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sides import side_of, write_adapter
-from tiny_models import build_tiny_model
+from tiny_models import build_vivid_model
 
 from llmops.engine.vllm.environment import BUILT, PYTHON
 from llmops.records import ModelFiles
@@ -26,14 +26,7 @@ def python() -> Path:
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model with larger weights: as it is, it repeats one token, whatever is asked."""
-    from safetensors.torch import load_file, save_file
-
-    folder = build_tiny_model(tmp_path_factory.mktemp("vllm") / "base", hidden_size=128)
-    weights = load_file(folder / "model.safetensors")
-    larger = {name: w * 10 if w.ndim > 1 else w for name, w in weights.items()}
-    save_file(larger, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    return build_vivid_model(tmp_path_factory.mktemp("vllm") / "base")
 
 
 @pytest.fixture(scope="session")
