@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmops.cli.options import emit, output_option
+from llmops.cli.options import emit, output_option, run_page
 from llmops.recipe import engine_names, scorer_names
 from llmops.recipe.schema import Compare, Requirement
 
@@ -254,12 +254,9 @@ def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requiremen
 
 
 def _emit(output: str, comparisons: Sequence[Comparison], labels: str) -> None:
-    from llmops.store import connection
-
-    first = comparisons[0]
-    link = connection.ui(f"/experiments/{first.experiment_id}/runs/{first.run_id}")
+    link, page = run_page(comparisons[0])
     text, record = _shown(comparisons)
-    parts = [text, labels, f"Run: {link}"]
+    parts = [text, labels, page]
     emit(output, "\n\n".join(filter(None, parts)), {**record, "run": link})
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
+from llmops.cli.options import emit, output_option, read_recipe, recipe_argument, run_page
+from llmops.errors import EXIT_OK
 
 
 @click.command("gate")
@@ -48,5 +49,14 @@ def command(
         path = suite or heldout.download_test_split(files, folder)
         held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
         comparison, decision = pipeline.judge(resolved, files, held_out, cache=not no_cache)
-    emit(output, comparison_table(comparison, decision), to_json(comparison, decision))
+    link, page = run_page(comparison)
+    text = f"{comparison_table(comparison, decision)}\n\n{page}"
+    if decision.exit_code == EXIT_OK:
+        text += f"\nNext: {_promotion(comparison.candidate.uri, resolved.gate.on_pass)}"
+    emit(output, text, {**to_json(comparison, decision), "run": link})
     return decision.exit_code
+
+
+def _promotion(uri: str, alias: str) -> str:
+    """Return the command that moves the policy's alias to the version."""
+    return f"llmops promote {uri}" + ("" if alias == "champion" else f" --alias {alias}")

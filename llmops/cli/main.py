@@ -96,7 +96,7 @@ def main() -> NoReturn:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     interrupts.install()
-    _silence_deprecations()
+    _silence_notices()
     sys.exit(_guarded(debug))
 
 
@@ -142,9 +142,16 @@ def _unexpected(error: Exception) -> int:
     return EXIT_FAILURE
 
 
-def _silence_deprecations() -> None:
-    """Hide the deprecation warnings of libraries: our tests show them, users cannot act on them."""
+def _silence_notices() -> None:
+    """Hide the deprecation warnings of libraries: our tests show them, users cannot act on them.
+
+    The same holds for bitsandbytes, which on some processors advises to install a package that would
+    download code; only 4-bit models would be faster with it.
+    """
+    import logging
     import warnings
+
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
     for category in (FutureWarning, DeprecationWarning, UserWarning):
         warnings.simplefilter("ignore", category)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from llmops.recipe.catalog import find
 from llmops.recipe.load import load_recipe
 from llmops.recipe.schema import Recipe
+
+if TYPE_CHECKING:
+    from llmops.records import Comparison
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -42,6 +45,18 @@ def read_recipe(reference: str, overrides: tuple[str, ...]) -> Recipe:
         ConfigError: The recipe or an override is wrong; all problems are reported.
     """
     return load_recipe(find(reference), overrides)
+
+
+def run_page(comparison: Comparison) -> tuple[str, str]:
+    """Return the address of a comparison's run in MLflow, and the lines that print it.
+
+    If the store is not a server, a second line has the command that starts one.
+    """
+    from llmops.store import connection
+
+    link = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    hint = connection.ui_hint()
+    return link, f"Run: {link}" + (f"\n     needs: {hint}" if hint else "")
 
 
 def emit(output: str, text: str, record: dict[str, Any]) -> None:

@@ -121,27 +121,37 @@ def command(
     """
     from dataclasses import asdict
 
+    from llmops.stats import OutOfReachError, prompts_needed
     from llmops.stats.power import SIMULATIONS
 
     difference, power, runs = given["difference"], given["power"], simulations or SIMULATIONS
-    needed: dict[str, Planned] = {}
+    needed: dict[str, Planned | None] = {}
+    beyond: dict[str, str] = {}
     shown: dict[str, dict[str, Any]] = {}
     try:
         design = _design(**given)
         with _patience():
             for name in dict.fromkeys(methods):
                 method = cast("Method", name)
-                needed[name] = _needed(design, difference, power, method, runs)
+                try:
+                    needed[name] = prompts_needed(
+                        design, difference, power, method, simulations=runs
+                    )
+                except OutOfReachError as error:
+                    if prompts is None:
+                        raise
+                    needed[name], beyond[name] = None, f"{name}: {error}"
                 if prompts:
                     shown[name] = _shown(design, difference, power, method, prompts, runs)
     except ValueError as error:
         raise UsageError(f"llmops power: {error}", next_command=EXAMPLE) from None
     record = {"must": given["must"], "margin": abs(design.bar), **asdict(design)}
     record |= {"difference": difference, "power": power, "simulations": runs}
-    record |= {"needed": {name: plan._asdict() for name, plan in needed.items()}}
+    record |= {"needed": {name: plan and plan._asdict() for name, plan in needed.items()}}
     record |= {"with_prompts": shown or None}
     text = [_claim(design, difference, power), *_assumed(design), "", _table(needed)]
-    emit(output, "\n".join([*text, *_sentences(shown, power), _accuracy(needed)]), record)
+    text += [*beyond.values(), *_sentences(shown, power), _accuracy(needed)]
+    emit(output, "\n".join(text), record)
 
 
 def _design(
@@ -181,13 +191,15 @@ def _design(
 def _bar(must: str, margin: float | None) -> float:
     """Return the difference to exceed: minus the tolerated loss, or the demanded gain."""
     size = margin or 0.0
-    if must == "improve" and size >= 0:
+    if must == "improve" and 0 <= size < 1:
         return size
-    if must == "not_regress" and size > 0:
+    if must == "not_regress" and 0 < size < 1:
         return -size
     allowed = "of at least 0"
     if must == "not_regress":
         allowed = "above 0: no suite can show a loss of exactly 0"
+    if size >= 1:
+        allowed = "below 1: scores lie between 0 and 1, so 5 points are 0.05"
     received = "missing" if margin is None else f"received {margin:g}"
     raise UsageError(
         f"--margin: {received}; --must {must} needs a number {allowed}", next_command=EXAMPLE
@@ -214,12 +226,6 @@ def _patience() -> Iterator[None]:
         yield
     finally:
         timer.cancel()
-
-
-def _needed(design: Design, difference: float, power: float, method: Method, runs: int) -> Planned:
-    from llmops.stats import prompts_needed
-
-    return prompts_needed(design, difference, power, method, simulations=runs)
 
 
 def _shown(
@@ -254,9 +260,11 @@ def _assumed(design: Design) -> list[str]:
     return [f"Assumed: {what}, intraclass correlation {design.icc:g}"]
 
 
-def _table(needed: dict[str, Planned]) -> str:
+def _table(needed: dict[str, Planned | None]) -> str:
     rows = [
         (name, f"{plan.prompts:,}", f"{plan.mean:,.0f}", f"{plan.power:.2f}")
+        if plan
+        else (name, "out of reach", "", "")
         for name, plan in needed.items()
     ]
     return columns([("method", "prompts", "asked on average", "power"), *rows])
@@ -279,8 +287,8 @@ def _sentences(shown: dict[str, dict[str, Any]], power: float) -> list[str]:
     return lines
 
 
-def _accuracy(needed: dict[str, Planned]) -> str:
-    error = max(plan.error for plan in needed.values())
+def _accuracy(needed: dict[str, Planned | None]) -> str:
+    error = max(plan.error if plan else 1e-9 for plan in needed.values())
     if error == 0:
         return "\nPower is computed exactly."
     return f"\nPower is simulated, with an error of up to ±{max(0.01, 1.96 * error):.2f}."

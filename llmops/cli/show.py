@@ -53,6 +53,8 @@ def next_command(lineage: Lineage) -> str:
             return f"llmops compare {base} {uri} --suite SUITE.jsonl"
         if verdict is None:
             return f"llmops gate RECIPE --candidate {uri}"
+        if verdict in (Verdict.IMPROVED, Verdict.NOT_WORSE) and _is_stale(lineage):
+            return f"llmops gate RECIPE --candidate {uri}"
         if verdict in (Verdict.IMPROVED, Verdict.NOT_WORSE):
             return f"llmops promote {uri}"
         return f"llmops gate RECIPE --candidate {uri} --suite MORE_PROMPTS.jsonl"
@@ -60,3 +62,13 @@ def next_command(lineage: Lineage) -> str:
     if "champion" in lineage.aliases:
         uri = f"models:/{name}@champion"
     return f"mlflow deployments create -t llmops --name {name} -m {uri}"
+
+
+def _is_stale(lineage: Lineage) -> bool:
+    """Return whether the evidence is against another side than today's champion."""
+    from llmops.store import registry
+
+    name = lineage.uri.removeprefix("models:/").partition("/")[0]
+    champion = registry.version_of_alias(name, "champion")
+    versus = lineage.evidence.versus if lineage.evidence else None
+    return champion is not None and versus is not None and versus != f"v{champion}"

@@ -17,6 +17,8 @@ from llmops.compare.trajectory import trajectory
 from llmops.errors import IntegrityError
 from llmops.records import Comparison, Likelihood, Row, SliceResult, SmallSlice
 
+MANY_METRICS = 4
+"""Number of metrics from which a note says that each is tested on its own."""
 PROBES = 8
 """Number of answers whose likelihoods are compared if both sides gave identical answers."""
 
@@ -50,6 +52,7 @@ def comparison_of(
         *judge.kinship(answers.pairwise[which - 1], (baseline, candidate)),
         result.note,
         *setup.exclusion.notes,
+        _several(len(result.metrics)),
     )
     return Comparison(
         baseline=baseline,
@@ -68,6 +71,13 @@ def comparison_of(
         child_run_ids=("", ""),
         slices=_slices(setup, result),
     )
+
+
+def _several(metrics: int) -> str:
+    """Return the note on many metrics: by chance alone, one of them may seem to differ."""
+    if metrics < MANY_METRICS:
+        return ""
+    return f"{metrics} metrics, each tested on its own: p and CI are not adjusted for one another"
 
 
 def _slices(setup: Setup, result: CandidateResult) -> tuple[SliceResult | SmallSlice, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from llmops.errors import UsageError
 from llmops.recipe.built_in_scorers import BUILT_IN, BY_NAME, FILE
@@ -61,7 +62,11 @@ def parse(text: str, *, code: bool = True) -> ScorerName:
         check_no_credentials(argument)
     scorer = BY_NAME.get(kind)
     if scorer is None:
-        raise UsageError(f"scorer {text!r}: unknown; allowed: {', '.join(allowed(code=code))}")
+        near = get_close_matches(kind.lower(), BY_NAME, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"scorer {text!r}: unknown; allowed: {', '.join(allowed(code=code))}{meant}"
+        )
     if scorer.runs_code and not code:
         raise UsageError(
             f"scorer {text!r}: a recipe executes no code; allowed: {', '.join(allowed(code=False))}",

@@ -226,7 +226,8 @@ class Comparison:
         for result in self.metrics:
             if result.metric == name:
                 return result
-        raise KeyError(name)
+        computed = ", ".join(result.metric for result in self.metrics)
+        raise KeyError(f"{name}: not computed; computed: {computed}")
 
     def trajectory(self, metric: str) -> Trajectory:
         """Return the trajectory of one metric; it has no points if it was not computed."""

@@ -11,7 +11,7 @@ from llmops.stats.length import LengthAdjusted, length_adjusted
 from llmops.stats.multiple import benjamini_hochberg, e_holm, holm
 from llmops.stats.paired import paired_test
 from llmops.stats.plan import blocks, seed_of, spread_blocks
-from llmops.stats.power import Planned, detectable, prompts_needed, simulated_power
+from llmops.stats.power import OutOfReachError, Planned, detectable, prompts_needed, simulated_power
 from llmops.stats.ppi import Powered, powered_mean
 from llmops.stats.result import SequentialResult
 from llmops.stats.sequential import SequentialTest
@@ -21,6 +21,7 @@ __all__ = [
     "Design",
     "EProcess",
     "LengthAdjusted",
+    "OutOfReachError",
     "Planned",
     "Powered",
     "SequentialResult",

@@ -30,6 +30,10 @@ TOLERANCE = 0.005
 """How far below the requested power the power of a plan may be."""
 
 
+class OutOfReachError(ValueError):
+    """No suite that is worth a try has the requested power."""
+
+
 class Planned(NamedTuple):
     """The power and cost of a comparison.
 
@@ -105,8 +109,8 @@ def prompts_needed(
         seed: Seed of the simulation.
 
     Raises:
-        ValueError: The difference is impossible or not above the bar, the power is outside (0, 1),
-            or it is out of reach.
+        ValueError: The difference is impossible or not above the bar, or the power is outside (0, 1).
+        OutOfReachError: No suite has the power, such as with few clusters.
 
     Example:
         from llmops.stats import Design, prompts_needed
@@ -204,7 +208,7 @@ def _check_reach(largest: Planned, wanted: float, design: Design) -> None:
     if largest.power >= wanted:
         return
     where = f" in {design.clusters} clusters: take more clusters" if design.clusters else ""
-    raise ValueError(
+    raise OutOfReachError(
         f"power {wanted:g} is out of reach; {largest.prompts:,} prompts reach"
         f" {largest.power:.2f}{where}"
     )

@@ -79,7 +79,8 @@ def _require_drawn(path: Path, labels: Mapping[str, Label], drawn: Sequence[Draw
     foreign = [label for key, label in labels.items() if key not in known]
     if len(foreign) == len(labels):
         raise DataError(
-            f"{path}: no row was drawn for this comparison: suite, sides or answers are others",
+            f"{path}: no row was drawn for this comparison: suite, sides, their order"
+            " or answers differ",
             next_command="rerun the comparison for which it was drawn, or draw again with"
             " --label-sample and another file",
         )

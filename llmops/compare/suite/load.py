@@ -67,7 +67,10 @@ def _of_file(path: Path, name: str | None) -> Suite:
     try:
         examples = _examples(f"suite {path}", read_records(path))
     except NotFoundError as error:
-        raise NotFoundError(f"suite {error.message}") from error
+        raise NotFoundError(
+            f"suite {error.message}",
+            next_command="llmops data RECIPE --out data  (writes the suite data/test.jsonl)",
+        ) from error
     return Suite(name=name or path.stem, path=path, digest=digest.of_file(path), examples=examples)
 
 

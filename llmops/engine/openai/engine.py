@@ -150,14 +150,14 @@ def chat_of(request: Request) -> Messages:
 
 
 def server_gone(endpoint: Endpoint, reason: str) -> ServeError:
-    """Return the error for a server that no longer answers.
+    """Return the error for a server that does not answer.
 
     Args:
         endpoint: The model's URL and name.
         reason: Why the probe failed.
     """
     return ServeError(
-        f"{endpoint.url}: the server no longer answers, not even a probe: {reason}",
+        f"{endpoint.url}: the server does not answer, not even a probe: {reason}",
         next_command="fix the server, then rerun; finished answers are kept",
     )
 

@@ -53,7 +53,8 @@ class Design:
             ValueError: See the class.
         """
         if (self.discordance is None) == (self.sd is None):
-            raise ValueError("give either the discordance or the sd")
+            received = "neither" if self.sd is None else "both"
+            raise ValueError(f"give either the discordance or the sd, received {received}")
         if self.discordance is not None and not 0 < self.discordance <= 1:
             raise ValueError(
                 f"discordance: expected a number above 0, at most 1: {self.discordance}"

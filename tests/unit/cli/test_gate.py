@@ -58,6 +58,19 @@ def test_candidate_and_suite_can_be_named(candidate: ModelVersion, tmp_path: Pat
     done = gate("--candidate", candidate.uri, "--suite", str(suite))
     assert done.return_value == 0, done.output
     assert "8 paired prompts of mine" in done.stdout
+    page, needs, then = done.stdout.splitlines()[-3:]
+    assert page.startswith("Run: http://127.0.0.1:5000/#/experiments/")
+    assert needs.startswith("     needs: mlflow server --backend-store-uri sqlite:///")
+    assert then == f"Next: llmops promote {candidate.uri}"
+
+
+def test_the_next_command_names_the_alias_of_the_policy(candidate: ModelVersion) -> None:
+    demand = "gate.require=[{metric: likelihood, must: not_regress, margin: 0.9}]"
+    done = gate(demand, "gate.on_pass=live", "compare.baseline=models:/bot/1")
+    assert f"Next: llmops promote {candidate.uri} --alias live" in done.stdout
+    refused = gate("gate.require=[{metric: token_f1, must: improve}]")
+    assert "Next: llmops promote" not in refused.stdout
+    assert "Run: http" in refused.stdout
 
 
 def test_the_champion_is_not_judged_against_itself(candidate: ModelVersion, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,20 @@ def test_an_unknown_verb_or_option_is_a_usage_error(llmops: Command) -> None:
         done = llmops(*arguments)
         assert done.returncode == 2
         assert "Traceback" not in done.stderr
+
+
+def test_the_notices_of_libraries_that_nobody_can_act_on_are_hidden() -> None:
+    code = (
+        "import logging, warnings\n"
+        "from llmops.cli import main\n"
+        "main.cli.main = lambda **_: (\n"
+        "    warnings.warn('soon gone', FutureWarning),\n"
+        "    logging.getLogger('bitsandbytes.backends.cpu.ops').warning('pip install kernels'),\n"
+        ") and 0\n"
+        "main.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
 
 
 def test_an_unforeseen_error_names_the_command_that_shows_its_traceback(

@@ -93,6 +93,18 @@ def test_too_few_prompts_are_said_to_be_too_few() -> None:
     assert "no difference is detectable at power 0.8" in power(*few.split()).output
 
 
+def test_a_suite_that_one_has_is_judged_even_if_no_suite_is_large_enough() -> None:
+    few = "--margin 0.05 --sd 0.2 --icc 0.4 --clusters 9 --prompts 90 --simulations 100"
+    shown = power(*few.split())
+    assert shown.exit_code == 0
+    assert "spend   out of reach" in shown.output
+    assert "fixed: power 0.8 is out of reach; 450 prompts reach 0" in shown.output
+    assert "With 90 prompts, fixed: power 0." in shown.output
+    record = json.loads(power(*few.split(), "--output", "json").stdout)
+    assert record["needed"] == {"spend": None, "fixed": None}
+    assert record["with_prompts"]["fixed"]["prompts"] == 90
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -100,7 +112,10 @@ def test_too_few_prompts_are_said_to_be_too_few() -> None:
         ("--discordance 0.3", "--margin: missing"),
         ("--margin -0.1 --discordance 0.3", "received -0.1"),
         ("--must improve --margin -0.1 --discordance 0.3", "at least 0"),
-        ("--margin 0.05", "either the discordance or the sd"),
+        ("--margin 5 --discordance 0.3", "--margin: received 5;.* below 1: .*5 points are 0.05"),
+        ("--must improve --margin 1 --sd 0.2", "--margin: received 1; .*below 1"),
+        ("--margin 0.05", "either the discordance or the sd, received neither"),
+        ("--margin 0.05 --discordance 0.3 --sd 0.2", "the sd, received both"),
         ("--margin 0.05 --discordance 1.3", "at most 1"),
         ("--margin 0.05 --discordance 0.3 --difference -0.1", "not beyond"),
         ("--margin 0.05 --discordance 0.3 --difference 0.4", "more than the discordance"),

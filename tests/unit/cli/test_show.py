@@ -87,6 +87,23 @@ def test_the_next_command_follows_the_verdict(
     assert show(bot).stdout.endswith(f"Next: {following}\n")
 
 
+@pytest.mark.parametrize(
+    ("versus", "following"),
+    [
+        ("base", "llmops gate RECIPE --candidate models:/bot/1"),
+        ("v1", "llmops gate RECIPE --candidate models:/bot/1"),
+        ("v2", "llmops promote models:/bot/1"),
+    ],
+)
+def test_stale_evidence_leads_to_the_gate(
+    show: Command, bot: str, tiny_adapter: Path, versus: str, following: str
+) -> None:
+    flavor.log_model(str(tiny_adapter), base="tiny", registered_model_name="bot", alias="champion")
+    judged("IMPROVED")
+    connection.client().set_model_version_tag("bot", "1", tags.VERSUS, versus)
+    assert show(bot).stdout.endswith(f"Next: {following}\n")
+
+
 def test_a_champion_is_served_and_a_logged_model_exported(show: Command, bot: str) -> None:
     registry.set_alias("bot", "champion", "1")
     served = "Next: mlflow deployments create -t llmops --name bot -m models:/bot@champion\n"

@@ -11,6 +11,7 @@ from report_records import comparison, row, rows
 from llmops.compare import compare
 from llmops.compare.results import with_trained, with_trajectories
 from llmops.recipe.schema import Compare
+from llmops.report import comparison_table, html_report
 
 
 def test_trajectories_are_of_the_first_metric_and_of_the_first_question() -> None:
@@ -30,6 +31,27 @@ def test_prompts_that_were_trained_on_are_shown_and_change_no_figure() -> None:
     assert (found.metrics, found.rows) == (made.metrics, made.rows)
     assert found.notes[:-1] == made.notes
     assert found.notes[-1].startswith("token_f1 without them: 0.500 and ")
+
+
+def test_many_metrics_are_noted_as_not_adjusted_for_one_another(store: str) -> None:
+    mlflow.set_experiment("metrics")
+    suite = [{"prompt": f"Who reads meter {i}?", "expected": "Anna"} for i in range(4)]
+    scorers = ["exact", "token_f1", "rouge_l", "chrf"]
+    config = Compare(method="fixed", traces=False)
+    with (
+        replying(lambda _: reply("Anna", "stop")) as right,
+        replying(lambda _: reply("Bert", "stop")) as wrong,
+    ):
+        uris = f"openai:{wrong}#wrong", f"openai:{right}#right"
+        four = compare(*uris, suite, config, scorers=scorers)
+        three = compare(*uris, suite, config, scorers=scorers[:3])
+    said = [[note for note in found.notes if "not adjusted" in note] for found in (four, three)]
+    assert said == [
+        ["4 metrics, each tested on its own: p and CI are not adjusted for one another"],
+        [],
+    ]
+    assert f"Note: {said[0][0]}" in comparison_table(four)
+    assert said[0][0] in html_report(four)
 
 
 def reply(content: str | None, reason: str, **more: Any) -> tuple[int, object]:

@@ -13,7 +13,7 @@ LOST = Answer("", 0, 0, "error", "too long")
 def test_a_metric_is_found_by_its_name_only() -> None:
     made = comparison()
     assert made.metric("token_f1") is made.metrics[0]
-    with pytest.raises(KeyError, match="bleu"):
+    with pytest.raises(KeyError, match="bleu: not computed; computed: token_f1, "):
         made.metric("bleu")
 
 

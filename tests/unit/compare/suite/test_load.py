@@ -146,7 +146,7 @@ def test_no_source() -> None:
     import mlflow
     import numpy as np
 
-    with pytest.raises(NotFoundError, match=r"suite none\.jsonl: no such file"):
+    with pytest.raises(NotFoundError, match=r"suite none\.jsonl: no such file\n.*llmops data"):
         load_suite("none.jsonl")
     for source in (3, None, ["p"], mlflow.data.from_numpy(np.zeros(3))):
         with pytest.raises(UsageError, match="expected a file, a pandas DataFrame, a list of"):
