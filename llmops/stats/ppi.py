@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from llmops.errors import DataError
-from llmops.stats.clusters import worth
+from llmops.stats.clusters import indices, worth
 from llmops.stats.units import Floats
 
 FEWEST = 50
@@ -174,8 +174,8 @@ def _groups(
             f"clusters: expected {labels} and {judged} names, received {len(clusters[0])} and"
             f" {len(clusters[1])}"
         )
-    names, index = np.unique([*clusters[0], *clusters[1]], return_inverse=True)
-    return _Groups(index[:labels], index[labels:], names.size)
+    index = indices([*clusters[0], *clusters[1]])
+    return _Groups(index[:labels], index[labels:], int(index.max()) + 1)
 
 
 def _independent(groups: _Groups) -> float:

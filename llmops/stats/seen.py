@@ -45,7 +45,7 @@ class Seen:
         block = units_of(differences, clusters, candidate)
         if block.sums.size == 0:
             return block
-        names = [] if clusters is None else np.unique(np.asarray(clusters, dtype=str)).tolist()
+        names = [] if clusters is None else sorted({str(name) for name in clusters})
         if self._whole:
             self._accept(block, names)
         self._blocks.append(block)
