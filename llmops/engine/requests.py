@@ -15,6 +15,8 @@ from llmops.records import Answer, ModelFiles, Sampling, Side
 
 DEFAULT_ANSWER_TOKENS = 512
 """Maximum tokens of an answer whose request sets no ``max_tokens``, if they fit the context."""
+LONGEST_TOKEN = 256
+"""Characters of a token; the longest of known vocabularies are runs of 128 or so blanks."""
 Key = Hashable
 """The identifier of a request within one call; the result carries the same key."""
 
@@ -136,7 +138,7 @@ def prompt(request: Request, chat_format: ChatFormat, context: int) -> Prompt:
         UsageError: The sampling is invalid, or the prompt is empty or too long.
     """
     check_sampling(request.sampling)
-    ids = chat_format.token_ids(chat_format.render(request.messages))
+    ids = _ids(chat_format.render(request.messages), chat_format, context)
     if not ids:
         raise UsageError("the prompt is empty")
     room = max(1, context - len(ids))
@@ -154,8 +156,8 @@ def pair(turn: Turn, chat_format: ChatFormat, context: int) -> Pair:
     Raises:
         UsageError: Prompt and response together exceed the context.
     """
-    ids = chat_format.token_ids(chat_format.render(turn.messages))
-    response = chat_format.token_ids(chat_format.turn(turn.messages, turn.response))
+    ids = _ids(chat_format.render(turn.messages), chat_format, context)
+    response = _ids(chat_format.turn(turn.messages, turn.response), chat_format, context)
     _check_fits(len(ids), len(response), context, "the response has")
     return Pair(ids, response, chat_format, turn.side.adapter_digest, turn.key)
 
@@ -230,6 +232,16 @@ def check_sampling(sampling: Sampling) -> None:
     ):
         if not valid:
             raise UsageError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def _ids(text: str, chat_format: ChatFormat, context: int) -> list[int]:
+    """Return the token ids of a text; refuse, before that takes minutes, one that cannot fit."""
+    if len(text) > context * LONGEST_TOKEN:
+        raise UsageError(
+            f"the prompt or the response has {len(text):,} characters, but the model's context is"
+            f" {context} tokens"
+        )
+    return chat_format.token_ids(text)
 
 
 def _check_fits(prompt: int, answer: int, context: int, what: str) -> None:
