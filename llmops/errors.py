@@ -36,7 +36,8 @@ _CREDENTIALS = re.compile(
     # … that contain a character which should have been escaped; "host:8000/" is no user name
     r"""|(https?://)[^\s/?\#@"\[]*:(?!\d+(?:[/?\#]|$))[^\s"]*@"""
     r"""|((?!https?:)\b[a-z][a-z0-9+.-]*://)[^\s/@:"]*:[^\s"]*@"""  # of a database
-    r"""|([?&](?:password|passwd|pwd|token|secret|api[-_]?key|odbc_connect)=)[^&\s'"\#]+""",
+    r"""|([?&;](?:[\w-]*(?:password|passwd|pwd|token|secret|api[-_]?key|signature|credential)
+        |sig|key|odbc_connect)=)[^&;\s'"\#]+""",
     re.IGNORECASE | re.VERBOSE,
 )
 

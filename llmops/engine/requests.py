@@ -138,9 +138,7 @@ def prompt(request: Request, chat_format: ChatFormat, context: int) -> Prompt:
     check_sampling(request.sampling)
     if not isinstance(request.messages, str):
         _check_size(len(request.messages), "messages", context, context)
-    text = chat_format.render(request.messages)
-    _check_size(len(text), "characters", context * chat_format.longest_token, context)
-    ids = chat_format.token_ids(text)
+    ids = _ids(chat_format.render(request.messages), chat_format, context)
     if not ids:
         raise UsageError("the prompt is empty")
     room = max(1, context - len(ids))
@@ -158,8 +156,8 @@ def pair(turn: Turn, chat_format: ChatFormat, context: int) -> Pair:
     Raises:
         UsageError: Prompt and response together exceed the context.
     """
-    ids = chat_format.token_ids(chat_format.render(turn.messages))
-    response = chat_format.token_ids(chat_format.turn(turn.messages, turn.response))
+    ids = _ids(chat_format.render(turn.messages), chat_format, context)
+    response = _ids(chat_format.turn(turn.messages, turn.response), chat_format, context)
     _check_fits(len(ids), len(response), context, "the response has")
     return Pair(ids, response, chat_format, turn.side.adapter_digest, turn.key)
 
@@ -236,12 +234,18 @@ def check_sampling(sampling: Sampling) -> None:
             raise UsageError(f"{name} is {value!r}; allowed: {allowed}")
 
 
+def _ids(text: str, chat_format: ChatFormat, context: int) -> list[int]:
+    """Return the token ids of a text; refuse, before that takes minutes, one that cannot fit."""
+    _check_size(len(text), "characters", context * chat_format.longest_token, context)
+    return chat_format.token_ids(text)
+
+
 def _check_size(size: int, what: str, most: int, context: int) -> None:
-    """Refuse a prompt that cannot fit, before the work of rendering or tokenising it."""
+    """Refuse a prompt or a response that cannot fit, before the work of rendering or tokenising it."""
     if size > most:
         raise UsageError(
-            f"the prompt has {size} {what}; more than {most} do not fit into the model's context of"
-            f" {context} tokens"
+            f"the prompt or the response has {size:,} {what}; more than {most:,} do not fit into the"
+            f" model's context of {context} tokens"
         )
 
 

@@ -60,5 +60,6 @@ def context_of(config: Any, uri: str) -> int:
             return tokens
     raise UsageError(
         f"{uri}: its config.json does not state the context length; expected a whole number as"
-        f" {', '.join(CONTEXT_NAMES)}"
+        f" {', '.join(CONTEXT_NAMES)}",
+        next_command=f'write the longest context that you use into config.json: "{CONTEXT_NAMES[0]}": 2048',
     )

@@ -134,7 +134,7 @@ def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | 
     if requirement.must == "improve":
         if test.low > requirement.margin:
             return Verdict.IMPROVED, True
-        if 0 <= test.high <= requirement.margin:  # the required gain is ruled out
+        if 0 <= test.high < requirement.margin:  # the required gain is ruled out
             return Verdict.IMPROVED if improved else Verdict.INCONCLUSIVE, False
     elif test.low > -requirement.margin:
         return Verdict.IMPROVED if improved else Verdict.NOT_WORSE, True

@@ -12,7 +12,7 @@ independent (Miller 2024, arXiv:2411.00640, section 2.2), so the unit is the clu
   one stays at 5%.
 - A t interval is too short where nearly all clusters agree: four gains among a hundred ties
   would be "significant". There the interval also covers what exact binomial bounds leave
-  possible (``_rare``).
+  possible (``rare``).
 
 The p-value matches the interval, so that the two never contradict each other.
 """
@@ -120,11 +120,11 @@ def cluster_interval(sums: Floats, sizes: Floats, confidence: float) -> tuple[In
         p_value = 2 * float(special.stdtr(freedom, -abs(mean) / error))
     by_t = Interval(mean - quantile * error, mean + quantile * error, p_value)
     detectable = (quantile + float(special.stdtrit(freedom, POWER))) * error
-    rare = _rare(np.round(sums / sizes, DIGITS), mean, confidence)
-    if rare is None:
+    few = rare(np.round(sums / sizes, DIGITS), mean, confidence)
+    if few is None:
         return by_t, detectable
-    low, high = min(by_t.low, rare.low), max(by_t.high, rare.high)
-    return Interval(low, high, max(p_value, rare.p_value)), max(detectable, (high - low) / 2)
+    low, high = min(by_t.low, few.low), max(by_t.high, few.high)
+    return Interval(low, high, max(p_value, few.p_value)), max(detectable, (high - low) / 2)
 
 
 def jackknife(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
@@ -136,7 +136,7 @@ def jackknife(sums: Floats, sizes: Floats) -> tuple[float, float, float]:
     return mean, error, max(1.0, float(pairs**2 / (sizes @ sizes)) - 1)
 
 
-def _rare(values: Floats, mean: float, confidence: float) -> Interval | None:
+def rare(values: Floats, mean: float, confidence: float) -> Interval | None:
     """Return the means that remain possible when fewer than ``FEW`` clusters deviate.
 
     Let c be the difference that most clusters share, and let k of G clusters lie below it, none
@@ -144,6 +144,11 @@ def _rare(values: Floats, mean: float, confidence: float) -> Interval | None:
     that of deviations beyond a is at most U(0), and none exceeds 1 + c. The mean is therefore at
     least c - a U(k) - (1 + c - a) U(0); the upper end follows likewise. If c is not 0, a is set
     to 1 + c: the p-value then has a closed form, which for c = 1 and k = 0 is the sign test's.
+
+    Args:
+        values: Mean difference of each cluster, rounded, shape (G,).
+        mean: Mean difference over prompts.
+        confidence: Confidence level of the two-sided interval, in (0, 1).
 
     Returns:
         ``None`` if ``FEW`` clusters or more, or half of all, deviate.

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from llmops.stats.clusters import indices
+
 
 def seed_of(*parts: str) -> int:
     """Return a seed that anyone can recompute, so that nobody can pick a favourable order.
@@ -101,8 +103,8 @@ def spread_blocks(
     _check(prompts, size, clusters)
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(prompts)
-    names = np.arange(prompts) if clusters is None else np.asarray(clusters, dtype=str)
-    _, index, sizes = np.unique(names[shuffled], return_inverse=True, return_counts=True)
+    index = (np.arange(prompts) if clusters is None else indices(clusters))[shuffled]
+    sizes = np.bincount(index)
     by_cluster = np.argsort(index, kind="stable")
     place = np.empty(prompts)
     place[by_cluster] = np.concatenate([np.arange(n) for n in sizes]) if prompts else []
@@ -119,8 +121,7 @@ def _check(prompts: int, size: int, clusters: Sequence[str] | None) -> None:
 
 
 def _shuffled(prompts: int, seed: int, clusters: Sequence[str] | None) -> list[NDArray[np.intp]]:
-    names = np.arange(prompts) if clusters is None else np.asarray(clusters, dtype=str)
-    _, index = np.unique(names, return_inverse=True)
+    index = np.arange(prompts) if clusters is None else indices(clusters)
     members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
     order = np.random.default_rng(seed).permutation(len(members))
     return [members[i] for i in order if members[i].size]

@@ -76,7 +76,8 @@ def simulated_power(
         seed: Seed of the simulation.
 
     Raises:
-        ValueError: The difference is impossible or not above the bar.
+        ValueError: The difference is impossible or not above the bar, or the suite is too large to
+            be simulated.
 
     Example:
         from llmops.stats import Design, simulated_power
@@ -85,6 +86,7 @@ def simulated_power(
         assert plan.power < 0.4  # the normal formula promises 0.8
     """
     design.check(difference)
+    _check_prompts(design, prompts)
     found = run(design, difference, prompts, method, simulations, seed)
     return Planned(prompts, found.power, found.error, found.mean)
 
@@ -163,7 +165,7 @@ def detectable(
         power.
 
     Raises:
-        ValueError: The power is outside (0, 1).
+        ValueError: The power is outside (0, 1), or the suite is too large to be simulated.
 
     Example:
         from llmops.stats import Design, detectable
@@ -172,6 +174,7 @@ def detectable(
         assert round(mde, 3) == 0.057
     """
     _check_power(wanted)
+    _check_prompts(design, prompts)
     gain = replace(design, bar=0.0)
 
     def enough(difference: float) -> bool:
@@ -191,6 +194,16 @@ def detectable(
 def _check_power(wanted: float) -> None:
     if not 0 < wanted < 1:
         raise ValueError(f"power: expected a number between 0 and 1, received {wanted}")
+
+
+def _check_prompts(design: Design, prompts: int) -> None:
+    """Refuse a suite that would take hours or hundreds of gigabytes."""
+    most = MOST_PROMPTS if design.ternary else MOST_DRAWN
+    if prompts > most:
+        raise ValueError(
+            f"prompts: expected at most {most:,}, received {prompts:,}; the power of {most:,} is a"
+            " lower bound"
+        )
 
 
 def _most(design: Design) -> int:

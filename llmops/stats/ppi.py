@@ -7,7 +7,9 @@ PPI: Angelopoulos et al. 2023, Science 382, 669-674).
 
 Humans must label a random sample of the prompts, not, for instance, only the worst answers. The
 variance is that of sums over clusters, and the interval uses Student's t, because both the spread
-and the judge's weight are estimated from few labels.
+and the judge's weight are estimated from few labels. Where nearly all labels agree, with each other or
+with the judge, that spread says little: 60 equal labels have none. There the interval also covers what
+exact binomial bounds leave possible (``paired.rare``).
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from llmops.errors import DataError
-from llmops.stats.clusters import worth
-from llmops.stats.units import Floats
+from llmops.stats.clusters import indices, worth
+from llmops.stats.paired import rare
+from llmops.stats.units import DIGITS, Floats
 
 FEWEST = 50
 """Fewest human labels: with fewer, the interval covers less than its confidence level."""
@@ -129,8 +132,13 @@ def _powered(y: Floats, f: Floats, rest: Floats, groups: _Groups, confidence: fl
     weight, errors, freedom = _weighted(y, f, rest, groups)
     quantile = float(special.stdtrit(freedom, (1 + confidence) / 2))
     estimate = float(y.mean() + weight * (rest.mean() - f.mean()))
-    low, high = _ends(estimate, quantile * errors[0])
-    human_low, human_high = _ends(float(y.mean()), quantile * errors[1])
+    of_humans = _rarely(y, groups.labelled, confidence)
+    of_judge = 2 * _rarely((y - f) / 2, groups.labelled, confidence)
+    unseen = weight * of_judge + (1 - weight) * of_humans
+    reach = np.hypot(quantile * errors[0], unseen)
+    alone = np.maximum(quantile * errors[1], of_humans)
+    low, high = _ends(estimate, reach)
+    human_low, human_high = _ends(float(y.mean()), alone)
     varied = y.std() > 0 and f.std() > 0
     return Powered(
         difference=estimate,
@@ -143,7 +151,7 @@ def _powered(y: Floats, f: Floats, rest: Floats, groups: _Groups, confidence: fl
         judge=float(np.concatenate([f, rest]).mean()),
         labels=int(y.size),
         judged=int(rest.size),
-        effective=y.size * (errors[1] / errors[0]) ** 2 if errors[0] > 0 else float(y.size),
+        effective=y.size * float(alone.sum() / reach.sum()) ** 2,
         correlation=float(np.corrcoef(y, f)[0, 1]) if varied else math.nan,
     )
 
@@ -174,8 +182,8 @@ def _groups(
             f"clusters: expected {labels} and {judged} names, received {len(clusters[0])} and"
             f" {len(clusters[1])}"
         )
-    names, index = np.unique([*clusters[0], *clusters[1]], return_inverse=True)
-    return _Groups(index[:labels], index[labels:], names.size)
+    index = indices([*clusters[0], *clusters[1]])
+    return _Groups(index[:labels], index[labels:], int(index.max()) + 1)
 
 
 def _independent(groups: _Groups) -> float:
@@ -210,14 +218,31 @@ def _influence(values: Floats, index: NDArray[np.intp], count: int) -> Floats:
     return np.asarray(sums / values.size / np.sqrt(1 - share), dtype=np.float64)
 
 
+def _rarely(values: Floats, index: NDArray[np.intp], confidence: float) -> Floats:
+    """Return how far below and above its estimate the mean may lie if few clusters deviate, shape (2,).
+
+    Both are 0 if more do, so that their spread can be estimated.
+
+    Args:
+        values: Values in [-1, 1] of the labelled prompts, shape (n,).
+        index: Cluster of each, shape (n,).
+        confidence: Confidence level of the two-sided interval, in (0, 1).
+    """
+    sizes = np.bincount(index)
+    means = (np.bincount(index, weights=values) / np.maximum(sizes, 1))[sizes > 0]
+    mean = float(values.mean())
+    found = rare(means.round(DIGITS), mean, confidence)
+    return np.zeros(2) if found is None else np.array([mean - found.low, found.high - mean])
+
+
 def _weight(alone: Floats, error: Floats) -> float:
     """Return the weight of least variance, the slope of ``alone`` on ``error``, within [0, 1]."""
     spread = float(error @ error)
     return min(1.0, max(0.0, float(alone @ error) / spread)) if spread > 0 else 0.0
 
 
-def _ends(middle: float, half: float) -> tuple[float, float]:
-    return max(-1.0, middle - half), min(1.0, middle + half)
+def _ends(middle: float, distances: Floats) -> tuple[float, float]:
+    return max(-1.0, middle - float(distances[0])), min(1.0, middle + float(distances[1]))
 
 
 def _labels(values: ArrayLike, name: str) -> Floats:

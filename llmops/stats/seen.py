@@ -1,13 +1,29 @@
-"""The observations of a sequential comparison so far, block by block."""
+"""The observations of a sequential comparison so far, block by block, and what looks at them test."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llmops.stats.units import Units, joined, units_of
+
+
+class Look(NamedTuple):
+    """A test: the observations, the times of all looks so far, and the level of this test."""
+
+    units: Units
+    times: tuple[float, ...]
+    level: float
+
+
+class Claim(NamedTuple):
+    """The claim that the difference is above a bound, or below it."""
+
+    bound: float
+    below: bool
 
 
 class Seen:
@@ -45,7 +61,7 @@ class Seen:
         block = units_of(differences, clusters, candidate)
         if block.sums.size == 0:
             return block
-        names = [] if clusters is None else np.unique(np.asarray(clusters, dtype=str)).tolist()
+        names = [] if clusters is None else sorted({str(name) for name in clusters})
         if self._whole:
             self._accept(block, names)
         self._blocks.append(block)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from numpy.typing import ArrayLike
 
@@ -17,25 +16,10 @@ from llmops.records import Verdict
 from llmops.stats.eprocess import EProcess, confidence_sequence
 from llmops.stats.futility import is_futile
 from llmops.stats.result import E_SHARES, SPENDINGS, Method, Must, SequentialResult, check
-from llmops.stats.seen import Seen
+from llmops.stats.seen import Claim, Look, Seen
 from llmops.stats.spending import Boundary, p_over_looks
 from llmops.stats.terminal import interval, p_above
 from llmops.stats.units import Units
-
-
-class _Look(NamedTuple):
-    """A test: the observations, the times of all looks so far, and the level of this test."""
-
-    units: Units
-    times: tuple[float, ...]
-    level: float
-
-
-class _Claim(NamedTuple):
-    """The claim that the difference is above a bound, or below it."""
-
-    bound: float
-    below: bool
 
 
 class SequentialTest:
@@ -96,8 +80,8 @@ class SequentialTest:
         self._boundary = Boundary(alpha, spending) if spending else None
         self._times: list[float] = []
         self._level = 0.0
-        self._tested: _Look | None = None
-        self._shown: dict[_Claim, _Look] = {}
+        self._tested: Look | None = None
+        self._shown: dict[Claim, Look] = {}
         self._low, self._high, self._futile = -1.0, 1.0, False
 
     def update(
@@ -142,22 +126,33 @@ class SequentialTest:
         margin is shown, or if some loss is shown, the estimate is beyond the margin, and no prompt
         is left or the margin is out of reach (``futility.py``).
         """
-        if self._holds(_Claim(self.bar, below=False)):
+        if self._contradicts_itself:
+            return None
+        if self._holds(Claim(self.bar, below=False)):
             return True
-        if self._holds(_Claim(self._failing, below=True)) or self._futile:
+        if self._holds(Claim(self._failing, below=True)) or self._futile:
             return False
         beyond = self._over and self._failing < 0 and self._seen.units().mean <= self.bar
-        return False if beyond and self._holds(_Claim(0.0, below=True)) else None
+        return False if beyond and self._holds(Claim(0.0, below=True)) else None
 
     @property
     def verdict(self) -> Verdict:
-        """Strongest claim shown so far."""
-        if self._holds(_Claim(0.0, below=False)):
+        """Strongest claim shown so far; none if two of them exclude each other."""
+        if self._contradicts_itself:
+            return Verdict.INCONCLUSIVE
+        if self._holds(Claim(0.0, below=False)):
             return Verdict.IMPROVED
-        if self._holds(_Claim(self.bar, below=False)):
+        if self._holds(Claim(self.bar, below=False)):
             return Verdict.NOT_WORSE
-        lost = self._holds(_Claim(0.0, below=True))
+        lost = self._holds(Claim(0.0, below=True))
         return Verdict.REGRESSED if lost else Verdict.INCONCLUSIVE
+
+    @property
+    def _contradicts_itself(self) -> bool:
+        """Whether a look has shown the opposite of another: one of them must be wrong."""
+        above = [bound for bound in self._above if self._holds(Claim(bound, below=False))]
+        below = [bound for bound in self._below if self._holds(Claim(bound, below=True))]
+        return max(above, default=-2.0) >= min(below, default=2.0)
 
     def finish(self) -> SequentialResult:
         """End the comparison, with its last test if the suite had fewer prompts than ``cap``.
@@ -208,7 +203,7 @@ class SequentialTest:
             bound: 0 or ``bar``.
             below: Whether to test "the difference is at least ``bound``" instead.
         """
-        claim = _Claim(bound, below)
+        claim = Claim(bound, below)
         parts = [1.0]
         process = (self._below if below else self._above).get(bound)
         if self._e_alpha and process is not None:
@@ -220,7 +215,7 @@ class SequentialTest:
         shown = self._holds(claim)
         return min(p, self.alpha) if shown else max(p, math.nextafter(self.alpha, 1.0))
 
-    def _p_of_test(self, look: _Look, claim: _Claim) -> float:
+    def _p_of_test(self, look: Look, claim: Claim) -> float:
         units, bound = (
             (look.units.mirrored, -claim.bound) if claim.below else (look.units, claim.bound)
         )
@@ -249,11 +244,11 @@ class SequentialTest:
         if self._level <= 0 or (self._tested and len(self._tested.times) == len(self._times)):
             return
         units = self._seen.units()
-        self._tested = look = _Look(units, tuple(self._times), self._level)
+        self._tested = look = Look(units, tuple(self._times), self._level)
         low, high = interval(units, self._level, seed=self._seed)
         self._low, self._high = max(self._low, low), min(self._high, high)
-        excluded = [_Claim(bound, False) for bound in (self.bar, 0.0) if low > bound]
-        excluded += [_Claim(bound, True) for bound in (self._failing, 0.0) if high < bound]
+        excluded = [Claim(bound, False) for bound in (self.bar, 0.0) if low > bound]
+        excluded += [Claim(bound, True) for bound in (self._failing, 0.0) if high < bound]
         for claim in excluded:
             self._shown.setdefault(claim, look)
         if self._failing < 0 and high < 0 and not self._over:
@@ -261,7 +256,7 @@ class SequentialTest:
                 units, self.bar, self._times[-1], self.alpha - self._e_alpha
             )
 
-    def _holds(self, claim: _Claim) -> bool:
+    def _holds(self, claim: Claim) -> bool:
         processes = self._below if claim.below else self._above
         process = processes.get(claim.bound)
         won = (
@@ -274,9 +269,9 @@ class SequentialTest:
     def _decided_by(self) -> str | None:
         if self.passed is None:
             return None
-        claims = [_Claim(self.bar, False)]
+        claims = [Claim(self.bar, False)]
         if not self.passed:
-            claims = [_Claim(self._failing, True), _Claim(0.0, True)]
+            claims = [Claim(self._failing, True), Claim(0.0, True)]
         if not any(claim in self._shown for claim in claims):
             return "e-process"
         return "futility" if self._futile and claims[0] not in self._shown else "test"
@@ -291,9 +286,9 @@ class SequentialTest:
             low, high = max(low, bet[0]), min(high, bet[1])
         # A bound that a bet has rejected stays rejected, whatever the rounding of the ends.
         for bound in self._above:
-            if self._holds(_Claim(bound, below=False)):
+            if self._holds(Claim(bound, below=False)):
                 low = max(low, math.nextafter(bound, 2))
         for bound in self._below:
-            if self._holds(_Claim(bound, below=True)):
+            if self._holds(Claim(bound, below=True)):
                 high = min(high, math.nextafter(bound, -2))
         return (low, high) if low <= high else (high, low)

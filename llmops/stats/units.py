@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from llmops.stats.clusters import indices
+
 DIGITS = 12
 """Decimals of a rounded difference: 0.3 - 0.2 and 0.9 - 0.8 are equal, not 1e-16 apart."""
 Floats = NDArray[np.float64]
@@ -111,6 +113,6 @@ def cluster_sums(difference: Floats, clusters: Sequence[str] | None) -> tuple[Fl
         return difference, np.ones_like(difference)
     if len(clusters) != difference.size:
         raise ValueError(f"{len(clusters)} cluster names for {difference.size} pairs")
-    _, index = np.unique(np.asarray(clusters, dtype=str), return_inverse=True)
+    index = indices(clusters)
     sums: Floats = np.bincount(index, weights=difference).astype(np.float64)
     return sums, np.bincount(index).astype(np.float64)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from llmops.records import Example
+from llmops.stats.clusters import indices
 from llmops.texts.ngrams import Texts
 from llmops.texts.normalize import words
 from llmops.texts.overlap import Floats, Prompts, alike, contained
@@ -122,7 +123,7 @@ def _shares(
     texts = Texts(numbers)
     for prompt in prompts:
         texts.add(prompt)
-    clusters = np.unique([example.cluster for example in examples], return_inverse=True)[1]
+    clusters = indices([example.cluster for example in examples])
     ours = Prompts(texts, clusters)
     brief = np.array([len(prompt) < SHORT for prompt in prompts], bool)
     parts = np.where(brief, contained(ours, trained, BRIEF), contained(ours, trained, LONG))

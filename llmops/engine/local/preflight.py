@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llmops.engine.chat_format import NO_TEMPLATE, ChatFormat, load_tokenizer
 from llmops.engine.local.loading import check_weights
+from llmops.engine.sides import context_of
 from llmops.errors import IntegrityError, UsageError
 from llmops.models import generation_config
 from llmops.progress import say
@@ -21,9 +22,12 @@ def check_model(directory: Path) -> None:
         directory: Directory of files that are known to be safe.
 
     Raises:
-        UsageError: The tokenizer is missing, or a generation setting is not supported.
+        UsageError: The tokenizer or the context length is missing, or a generation setting is not
+            supported.
         IntegrityError: Configuration, weights, tokenizer or chat template are damaged.
     """
+    from transformers import AutoConfig
+
     if not any(directory.glob("tokenizer*")):
         raise UsageError(
             f"{directory}: has no tokenizer, which the model needs to read prompts",
@@ -33,6 +37,7 @@ def check_model(directory: Path) -> None:
         ChatFormat(load_tokenizer(directory), generation_config.of_model(directory)), directory
     )
     check_weights(directory)
+    context_of(AutoConfig.from_pretrained(directory).get_text_config(), str(directory))
 
 
 def check_tokenizer(own: Path, base: Path) -> None:

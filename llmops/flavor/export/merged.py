@@ -15,7 +15,7 @@ from typing import Any
 
 from llmops.engine.local.adapters import load_adapters
 from llmops.engine.local.loading import load_base
-from llmops.errors import IntegrityError, LlmopsError
+from llmops.errors import IntegrityError, LlmopsError, UsageError, first_line
 from llmops.files import digest
 from llmops.flavor.tokenizers import FILES, SETTINGS, TEMPLATE, default_template
 from llmops.models import safety
@@ -42,6 +42,7 @@ def write(files: ModelFiles, folder: Path, dtype: str | None) -> float | None:
     Raises:
         IntegrityError: The written model does not answer like the version.
         LlmopsError: The weights cannot be written.
+        UsageError: PEFT cannot merge an adapter of this kind.
     """
     base = files.base.directory
     copied = files.adapter_dir is None and dtype is None
@@ -92,12 +93,23 @@ def _merge(files: ModelFiles) -> tuple[Any, Any]:
     expected = _logits(tuned)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*(tie_word_embeddings|no longer tied)")  # see above
-        model = tuned.merge_and_unload()
+        model = _folded(tuned, files.uri)
     head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
     if tied and torch.equal(head.weight, embedding.weight):
         model.config.tie_word_embeddings = True
         model.tie_weights()
     return model, expected
+
+
+def _folded(tuned: Any, uri: str) -> Any:
+    """Fold the adapter into the layers that it changes; some kinds have no place there."""
+    try:
+        return tuned.merge_and_unload()
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        raise UsageError(
+            f"{uri}: PEFT cannot merge this adapter: {first_line(error)}",
+            next_command=f"llmops export {uri} DIRECTORY --format adapter",
+        ) from error
 
 
 def _logits(model: Any) -> Any:

@@ -81,6 +81,24 @@ def test_a_pair_ends_with_the_end_of_the_turn(side: ModelFiles, chat_format: Cha
         pair(Turn(side, HELLO, "Wrap a text."), chat_format, context - 1)
 
 
+def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenised(
+    side: ModelFiles, chat_format: ChatFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokenise(self: ChatFormat, text: str) -> list[int]:
+        assert len(text) <= 16 * 256
+        return [1]
+
+    monkeypatch.setattr(ChatFormat, "token_ids", tokenise)
+    endless = [{"role": "user", "content": "word " * 1_000}]
+    refusal = r"5,\d+ characters, but the model's context is 16 tokens"
+    with pytest.raises(UsageError, match=refusal):
+        prompt(Request(side, endless, Sampling(max_tokens=1)), chat_format, 16)
+    for turn in (Turn(side, endless, "x"), Turn(side, HELLO, "word " * 1_000)):
+        with pytest.raises(UsageError, match=refusal):
+            pair(turn, chat_format, 16)
+    prompt(Request(side, HELLO, Sampling(max_tokens=1)), chat_format, 16)
+
+
 def test_what_cannot_be_rendered_is_set_aside_with_its_reason(
     side: ModelFiles, chat_format: ChatFormat
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from llmops.records import (
     PairedTest,
     Verdict,
 )
+from llmops.stats import SequentialTest
 
 
 def side(label: str, digest: str) -> ModelFiles:
@@ -63,6 +65,7 @@ def policy(*require: dict[str, object], min_prompts: int = 50) -> Gate:
 
 NOT_REGRESS = {"metric": "token_f1", "must": "not_regress", "margin": 0.05}
 IMPROVE = {"metric": "token_f1", "must": "improve", "margin": 0.02}
+ANY_GAIN = {"metric": "token_f1", "must": "improve"}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,9 @@ IMPROVE = {"metric": "token_f1", "must": "improve", "margin": 0.02}
         (IMPROVE, -0.04, 0.09, Verdict.INCONCLUSIVE, 4),
         (IMPROVE, -0.5, 0.01, Verdict.INCONCLUSIVE, 3),  # no such gain; never "not worse"
         (IMPROVE, -0.09, -0.01, Verdict.REGRESSED, 3),
+        (IMPROVE, -0.09, 0.02, Verdict.INCONCLUSIVE, 4),  # up to exactly the margin
+        (ANY_GAIN, -0.09, 0.0, Verdict.INCONCLUSIVE, 4),  # the exact test shows no loss
+        (ANY_GAIN, 0.0, 0.09, Verdict.INCONCLUSIVE, 4),
     ],
 )
 def test_the_interval_decides(
@@ -90,6 +96,22 @@ def test_the_interval_decides(
     assert (decision.verdict, decision.exit_code) == (verdict, code)
     assert decision.passed is (code == 0)
     assert decision.sentence.startswith(str(verdict))
+
+
+@pytest.mark.parametrize("losses", range(3, 9))
+@pytest.mark.parametrize("requirement", [ANY_GAIN, IMPROVE, NOT_REGRESS])
+def test_the_gate_decides_as_the_sequential_test(requirement: dict[str, Any], losses: int) -> None:
+    gains = [-1.0] * losses + [0.0] * (50 - losses)
+    test = SequentialTest(
+        requirement["must"], requirement.get("margin", 0.0), cap=50, method="fixed", alpha=0.025
+    )
+    test.update(gains, candidate=[1 + gain if gain else 1.0 for gain in gains])
+    result = test.finish()
+    compared = comparison(("token_f1", result.low, result.high), n=50)
+    plain = replace(compared.metrics[0].test, difference=result.difference)
+    found = replace(compared, metrics=(replace(compared.metrics[0], test=plain),))
+    (check,) = gate(found, policy(requirement)).checks
+    assert check.passed is result.passed
 
 
 def test_all_requirements_must_hold() -> None:

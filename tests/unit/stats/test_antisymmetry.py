@@ -114,3 +114,19 @@ def test_answers_of_nothing_but_newlines_are_rejected(method: Method) -> None:
     result = played(method, (before, np.zeros(60), None), 32).finish()
     assert (result.wins, result.ties, result.verdict) == (0, 0, Verdict.REGRESSED)
     assert result.passed is False
+
+
+@pytest.mark.parametrize("must", ["improve", "not_regress"])
+@pytest.mark.parametrize("method", ["spend", "hybrid", "obf", "anytime"])
+def test_looks_that_contradict_each_other_decide_nothing(method: Method, must: Any) -> None:
+    # Another metric may keep a comparison going after this one was decided.
+    gains = np.repeat([0.4, -0.8], 320) + np.tile(np.linspace(-0.1, 0.1, 32), 20)
+    shown = {}
+    for sign in (1, -1):
+        test = SequentialTest(must, 0.1, cap=gains.size, method=method, alpha=0.025)
+        for start in range(0, gains.size, 32):
+            test.update(sign * gains[start : start + 32])
+        shown[sign] = test.finish()
+    assert {result.verdict for result in shown.values()} == {Verdict.INCONCLUSIVE}
+    assert {result.passed for result in shown.values()} == {None}
+    assert shown[1].low < 0 < shown[1].high

@@ -140,3 +140,20 @@ def test_claims_that_cannot_be_shown_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
         prompts_needed(Design(discordance=0.27), difference, wanted, simulations=100)
+
+
+@pytest.mark.parametrize(
+    ("design", "most"),
+    [
+        (Design(bar=0.0, discordance=0.2), 1_000_000),
+        (Design(bar=0.0, sd=0.2), 20_000),
+        (Design(bar=0.0, discordance=0.2, sizes=(4,), icc=0.3), 20_000),
+    ],
+)
+def test_suites_too_large_to_simulate_are_refused_at_once(design: Design, most: int) -> None:
+    for compute in (
+        lambda: simulated_power(design, 0.1, 2_000_000_000),
+        lambda: detectable(design, most + 1),
+    ):
+        with pytest.raises(ValueError, match=f"prompts: expected at most {most:,}"):
+            compute()

@@ -119,10 +119,46 @@ def test_a_judge_who_says_the_opposite_is_not_used() -> None:
     assert found.high == pytest.approx(half)
 
 
-def test_constant_labels() -> None:
-    found = powered_mean(np.ones(50), np.zeros(50), np.zeros(10))
-    assert (found.weight, found.difference, found.effective) == (0.0, 1.0, 50.0)
+@pytest.mark.parametrize("label", [-1.0, 0.0, 1.0])
+def test_constant_labels_are_not_certain(label: float) -> None:
+    found = powered_mean(np.full(50, label), np.zeros(50), np.zeros(10))
+    assert (found.weight, found.difference, found.effective) == (0.0, label, 50.0)
+    assert (found.low, found.high) == (found.human_low, found.human_high)
+    rare = 1 - 0.025 ** (1 / 50)  # 0 of 50: Clopper & Pearson
+    span = (1 + abs(label)) * rare
+    assert found.low == pytest.approx(label - span if label >= 0 else -1.0)
+    assert found.high == pytest.approx(label + span if label <= 0 else 1.0)
     assert math.isnan(found.correlation)
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.03])
+@pytest.mark.parametrize("of_the_judge", [True, False])
+def test_the_intervals_cover_rare_labels(rate: float, of_the_judge: bool) -> None:
+    rng = np.random.default_rng(5)
+    runs, covered, alone = 300, 0, 0
+    for _ in range(runs):
+        if of_the_judge:  # who is rarely wrong, always to one side, and hugely
+            judge = rng.choice([-1.0, 0.0, 1.0], 6_000)
+            human = np.where(rng.random(judge.size) < rate, -1.0, judge)
+            truth = -rate
+        else:  # humans rarely prefer a side
+            judge = rng.choice([-1.0, 0.0, 1.0], 1_000)
+            human, truth = (rng.random(judge.size) < rate) * 1.0, rate
+        found = powered_mean(human[:100], judge[:100], judge[100:])
+        covered += found.low <= truth <= found.high
+        alone += found.human_low <= truth <= found.human_high
+    assert covered / runs > 0.94
+    assert alone / runs > 0.92  # its own error over 300 runs
+
+
+def test_rare_labels_mirror() -> None:
+    rng = np.random.default_rng(6)
+    human = (rng.random(80) < 0.03) * 1.0
+    judge, rest = rng.choice([-1.0, 0.0, 1.0], 80), rng.choice([-1.0, 0.0, 1.0], 500)
+    one, other = powered_mean(human, judge, rest), powered_mean(-human, -judge, -rest)
+    ends = [one.low, one.high, one.human_low, one.human_high]
+    mirrored = [-other.high, -other.low, -other.human_high, -other.human_low]
+    np.testing.assert_allclose(ends, mirrored, atol=1e-12)
 
 
 @pytest.mark.parametrize(("labels", "judged"), [(49, 500), (0, 500), (50, 1)])

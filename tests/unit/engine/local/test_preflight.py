@@ -32,6 +32,20 @@ def no_tokenizer(model: Path) -> None:
         file.unlink()
 
 
+def no_context(model: Path) -> None:
+    from transformers import BloomConfig, BloomForCausalLM
+
+    config = BloomConfig(vocab_size=1_000, hidden_size=8, n_layer=1, n_head=2)
+    BloomForCausalLM(config).save_pretrained(model)
+
+
+def test_a_context_that_the_user_states_is_enough(model: Path) -> None:
+    no_context(model)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "max_position_embeddings": 2048}))
+    check_model(model)
+
+
 def test_a_whole_model_passes(model: Path) -> None:
     check_model(model)
 
@@ -45,6 +59,7 @@ def test_a_template_may_refuse_the_probe(model: Path) -> None:
     ("damage", "error", "problem"),
     [
         (no_tokenizer, UsageError, "has no tokenizer"),
+        (no_context, UsageError, "does not state the context length"),
         (wrong_layers, IntegrityError, "lacks weights that the model needs"),
         (
             lambda model: (model / TEMPLATE).write_text("{% if %}"),

@@ -44,6 +44,29 @@ def test_what_would_change_the_answer_is_refused_unless_it_is_off(name: str) -> 
     assert refused.value.param == name
 
 
+def test_what_other_servers_know_is_ignored_where_it_is_off() -> None:
+    llama_cpp = {
+        "repeat_penalty": 1.0,
+        "mirostat": 0,
+        "tfs_z": 1,
+        "dry_multiplier": 0.0,
+        "top_a": 0,
+    }
+    vllm = {"priority": 0, "return_token_ids": False, "guided_regex": None, "documents": []}
+    routers = {"thinking": {"type": "disabled"}, "reasoning": {"effort": "none"}, "extra_body": {}}
+    ollama = {"keep_alive": "5m", "think": False, "include_reasoning": True}
+    assert known({**llama_cpp, **vllm, **routers, **ollama, "seed": 1}) == {"seed": 1}
+    for name, value in (
+        ("repeat_penalty", 1.1),
+        ("prompt_logprobs", 1),
+        ("thinking", {"type": "enabled"}),
+        ("reasoning", {"effort": "high"}),
+        ("extra_body", {"top_k": 3}),
+    ):
+        with pytest.raises(RequestError, match=rf"^{name}: not supported"):
+            known({name: value})
+
+
 def test_a_parameter_whose_empty_value_has_an_effect_is_refused_with_it() -> None:
     assert set(ON) < set(UNSUPPORTED)
     for name, value in (("skip_special_tokens", False), ("web_search_options", {})):

@@ -98,6 +98,18 @@ def test_merged_for_adapters_that_vllm_does_not_serve(
     torch.testing.assert_close(merged_logits(place / "bot"), expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore::peft.utils.warning.PeftWarning")
+def test_an_adapter_that_has_no_place_in_the_layers_is_refused(
+    base: BaseModel, tiny_model: Path, place: Path, tmp_path: Path
+) -> None:
+    adapter = special_adapter(tiny_model, tmp_path / "adapter", lora_bias=True)
+    version = log_version(adapter, base, "bot")
+    with pytest.raises(UsageError, match=r"cannot merge this adapter.* no bias") as refused:
+        export(version.uri, place / "bot")
+    assert refused.value.next_command == f"llmops export {version.uri} DIRECTORY --format adapter"
+    assert not names(place)
+
+
 def test_a_full_model_is_copied(store: str, tiny_model: Path, place: Path) -> None:
     version = log_version(tiny_model, None, "full")
     done = export(version.uri, place / "full")
