@@ -90,7 +90,7 @@ def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenised(
 
     monkeypatch.setattr(ChatFormat, "token_ids", tokenise)
     endless = [{"role": "user", "content": "word " * 1_000}]
-    refusal = r"5,\d+ characters, but the model's context is 16 tokens"
+    refusal = r"5,\d+ characters; more than \d+ do not fit"
     with pytest.raises(UsageError, match=refusal):
         prompt(Request(side, endless, Sampling(max_tokens=1)), chat_format, 16)
     for turn in (Turn(side, endless, "x"), Turn(side, HELLO, "word " * 1_000)):
