@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from llmops.errors import LlmopsError, ServeError
+from llmops.errors import IntegrityError, LlmopsError, ServeError
 from llmops.records.serving import Served
 from llmops.serve.engines.protocol import EngineProcess
 
@@ -32,6 +32,7 @@ class Engine:
         """Held while a version is loaded or unloaded, or the process is replaced."""
         self.suspected = asyncio.Event()
         """Set when a request could not reach the process."""
+        self._bytes = {first.name: first.files.digest}
         self.replace(process)
 
     def replace(self, process: EngineProcess) -> None:
@@ -55,8 +56,12 @@ class Engine:
         """Load a version, if it is not loaded.
 
         Raises:
+            IntegrityError: Its name has stood for other bytes.
             LlmopsError: The engine refuses it, or does not answer.
         """
+        digest = served.files.digest
+        if self._bytes.setdefault(served.name, digest) != digest:
+            raise IntegrityError(f"{served.name}: its bytes differ from those that were served")
         async with self.changing:
             if served.name not in self.live:
                 await asyncio.to_thread(self.process.load, served)

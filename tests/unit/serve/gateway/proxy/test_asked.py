@@ -36,7 +36,12 @@ def test_the_engine_is_always_given_the_version() -> None:
 
 @pytest.mark.parametrize(
     ("options", "wanted"),
-    [(None, False), ({}, False), ({"include_usage": False}, False), ({"include_usage": True}, True)],
+    [
+        (None, False),
+        ({}, False),
+        ({"include_usage": False}, False),
+        ({"include_usage": True}, True),
+    ],
 )
 def test_a_stream_is_always_asked_for_its_token_counts(options: Any, wanted: bool) -> None:
     asked = read(given(stream=True, stream_options=options), 100)
