@@ -185,21 +185,26 @@ class Gateway:
         self._router.check(request.model)  # before it waits for a place
         async with Presence(receive) as client, self._admission:
             with self._router.hold(request.model) as target:
-                await self._exchange(scope["path"], request, target, caller, response, client)
+                exchange = Exchange(
+                    scope["path"],
+                    request.fields,
+                    target.served,
+                    caller,
+                    request.stream,
+                    time.time(),
+                    headers.get("traceparent"),
+                )
+                await self._have_answered(exchange, request, target, response, client)
 
-    async def _exchange(
+    async def _have_answered(
         self,
-        path: str,
+        exchange: Exchange,
         request: Asked,
         target: Target,
-        caller: Caller,
         response: Reply,
         client: Presence,
     ) -> None:
         """Have a version answer, and keep the record of it."""
-        exchange = Exchange(
-            path, request.fields, target.served, caller, request.stream, time.time()
-        )
         record = self._recorder.begin(exchange)
         response.headers = {reply.VERSION_HEADER: target.served.name, **record.headers}
         began, stall = time.perf_counter(), self._config.stall

@@ -41,3 +41,8 @@ class Parts:
     guard: Guard = field(default_factory=Keyless)
     recorder: Recorder = field(default_factory=Unrecorded)
     report: Callable[..., None] = _ignore
+
+    def close(self) -> None:
+        """Hand on what is queued and free what is held, once the deployment has ended."""
+        self.recorder.close()
+        self.guard.close()

@@ -196,7 +196,7 @@ class Service:
 
     def _processes(self) -> None:
         engines = self.swapper.engines.values()
-        self.report(processes=[engine.process.pid for engine in engines if not engine.closed])
+        self.report(processes=[engine.pid for engine in engines if not engine.closed])
 
     def _public(self) -> server.Server:
         config, parts = self._config, self._parts

@@ -38,7 +38,7 @@ class Engine:
     def replace(self, process: EngineProcess) -> None:
         """Send requests to another process from now on."""
         self.process = process
-        self.address, self.key = process.address, process.key
+        self.address, self.key, self.pid = process.address, process.key, process.pid
 
     def suspect(self) -> None:
         """Have the process checked at once."""

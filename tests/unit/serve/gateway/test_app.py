@@ -44,6 +44,9 @@ class OneKey:
         assert caller.name == "ci"
         self.spent += tokens
 
+    def close(self) -> None:
+        pass
+
 
 class Notebook:
     """A recorder that keeps everything; it is its own record."""
@@ -60,6 +63,9 @@ class Notebook:
 
     def end(self, exchange: Exchange) -> None:
         self.ended.append(exchange)
+
+    def close(self) -> None:
+        pass
 
 
 def test_health_and_models(tmp_path: Path) -> None:
