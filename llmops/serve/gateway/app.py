@@ -28,7 +28,7 @@ from llmops.serve.gateway.proxy.client import Gone, Presence
 from llmops.serve.gateway.proxy.relay import Relay, SlowClient
 from llmops.serve.gateway.proxy.reply import Reply
 from llmops.serve.gateway.proxy.upstream import Upstream
-from llmops.serve.gateway.versions.router import Router, Target
+from llmops.serve.gateway.versions.router import Router, Target, unavailable
 
 ANSWERS = ("/v1/chat/completions", "/v1/completions")
 MODELS = "/v1/models"
@@ -124,6 +124,8 @@ class Gateway:
 
     async def _ready(self, scope: Scope, receive: Receive, response: Reply) -> None:
         target = self._router.ready()
+        if not self._router.announced:
+            raise unavailable("the first version is being recorded")
         served = target.served
         await response.json(
             {

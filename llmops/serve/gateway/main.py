@@ -106,6 +106,7 @@ def parts(config: Config) -> Parts:
         guard=Guard(config),
         recorder=Recorder(config, folder),
         report=partial(state.report, config.name),
+        retarget=partial(state.retarget, config.name),
     )
 
 

@@ -123,6 +123,8 @@ class Service:
             first.cancel()
             return
         first.result()
+        await self._reports.join()  # who waits for the deployment reads its record next
+        self.router.announced = True
         following = asyncio.create_task(self.follower.run())
         await stopped
         following.cancel()
@@ -134,9 +136,11 @@ class Service:
 
     async def _close(self) -> None:
         self.router.closing = True
+        log.info("stopping")
         await self.supervisor.close()
         await self.swapper.close()
         await self.upstream.close()
+        log.info("engines ended")
 
     def stop(self) -> None:
         """Begin to end: refuse new requests, finish those in flight, then end the engines."""
@@ -149,13 +153,14 @@ class Service:
         Raises:
             LlmopsError: See ``Swapper.swap``.
         """
-        while uri is None and self.swapper.running:  # perhaps the alias that is being followed
+        while self.follower.moving:  # perhaps to the version that is wanted
             await asyncio.sleep(POLL_SECONDS)
         wanted = uri or self.follower.uri
         before = self.router.current
         served = await self.swapper.swap(wanted)
         if uri is not None:
             self.follower.point(uri, follow=follow)
+            await asyncio.to_thread(self._parts.retarget, uri, follow=follow)
         changed = before is None or before.served.name != served.name
         return {"version": served.name, "changed": changed, "unproven": served.proof is None}
 

@@ -45,6 +45,8 @@ class Follower:
         self._notice = notice
         self.problem: str | None = None
         """Why the alias is not followed at present; ``None`` if all is well."""
+        self.moving = False
+        """Whether a swap is running because the alias moved."""
         self._refused: str | None = None
         self._not_before = 0.0
         self.point(uri, follow=follow)
@@ -90,6 +92,7 @@ class Follower:
         now = asyncio.get_running_loop().time()
         if version == self._refused or now < self._not_before:
             return
+        self.moving = True
         try:
             await self._swapper.swap(version)
             self._well()
@@ -101,6 +104,8 @@ class Follower:
         except LlmopsError as error:
             self._refused = version
             self._trouble(f"{version} is refused: {error.message}")
+        finally:
+            self.moving = False
 
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:
