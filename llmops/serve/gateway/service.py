@@ -161,6 +161,7 @@ class Service:
         if uri is not None:
             self.follower.point(uri, follow=follow)
             await asyncio.to_thread(self._parts.retarget, uri, follow=follow)
+        await self._reports.join()  # the command reads the record next
         changed = before is None or before.served.name != served.name
         return {"version": served.name, "changed": changed, "unproven": served.proof is None}
 
