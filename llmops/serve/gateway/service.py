@@ -23,6 +23,7 @@ from llmops.serve.gateway.parts import Parts
 from llmops.serve.gateway.proxy.admission import Admission
 from llmops.serve.gateway.proxy.upstream import Upstream
 from llmops.serve.gateway.state import State
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
 from llmops.serve.gateway.versions.follow import Follower
 from llmops.serve.gateway.versions.probe import probe
@@ -160,7 +161,7 @@ class Service:
         served = await self.swapper.swap(wanted)
         if uri is not None:
             self.follower.point(uri, follow=follow)
-            await asyncio.to_thread(self._parts.retarget, uri, follow=follow)
+            await in_thread(self._parts.retarget, uri, follow=follow)
         await self._reports.join()  # the command reads the record next
         changed = before is None or before.served.name != served.name
         return {"version": served.name, "changed": changed, "unproven": served.proof is None}
@@ -173,7 +174,7 @@ class Service:
         while True:
             changes = await self._reports.get()
             try:
-                await asyncio.to_thread(self._parts.report, **changes)
+                await in_thread(self._parts.report, **changes)
             except Exception as error:  # the deployment serves, whatever becomes of its record
                 log.warning("state not recorded", extra={"fields": {"why": first_line(error)}})
             finally:

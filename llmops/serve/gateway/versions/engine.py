@@ -7,6 +7,7 @@ import asyncio
 from llmops.errors import IntegrityError, LlmopsError, ServeError
 from llmops.records.serving import Served
 from llmops.serve.engines.protocol import EngineProcess
+from llmops.serve.gateway.threads import in_thread
 
 
 class NotNow(ServeError):
@@ -64,7 +65,7 @@ class Engine:
             raise IntegrityError(f"{served.name}: its bytes differ from those that were served")
         async with self.changing:
             if served.name not in self.live:
-                await asyncio.to_thread(self.process.load, served)
+                await in_thread(self.process.load, served)
                 self.live[served.name] = served
 
     async def unload(self, name: str) -> None:
@@ -75,9 +76,9 @@ class Engine:
         """
         async with self.changing:
             if self.live.pop(name, None) is not None:
-                await asyncio.to_thread(self.process.unload, name)
+                await in_thread(self.process.unload, name)
 
     async def close(self) -> None:
         """End the process for good."""
         self.up, self.closed = False, True
-        await asyncio.to_thread(self.process.close)
+        await in_thread(self.process.close)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from llmops.errors import LlmopsError, StoreError, first_line
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import NotNow
 from llmops.serve.gateway.versions.router import Router
 from llmops.serve.gateway.versions.swap import Swapper
@@ -73,7 +74,7 @@ class Follower:
         uri = self.uri
         name, _, alias = uri.removeprefix("models:/").partition("@")
         try:
-            version = await asyncio.to_thread(self._lookup, name, alias)
+            version = await in_thread(self._lookup, name, alias)
         except Exception as error:  # whatever the registry's client raises: the version stays
             self._trouble(f"the registry does not answer: {first_line(error)}")
             return

@@ -15,6 +15,7 @@ from typing import Protocol
 from llmops.errors import IntegrityError, LlmopsError, first_line
 from llmops.records.serving import Served
 from llmops.serve.engines.protocol import EngineProcess
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine, NotNow
 from llmops.serve.gateway.versions.fetch import Fetch
 from llmops.serve.gateway.versions.router import Router, Target
@@ -98,7 +99,7 @@ class Swapper:
         self.running = uri
         self._watcher.phase(f"fetching {uri}")
         try:
-            served = await asyncio.to_thread(self._fetch, uri)
+            served = await in_thread(self._fetch, uri)
             current = self._router.current
             if current is not None and current.served.name == served.name:
                 if current.served.files.digest != served.files.digest:
@@ -120,7 +121,7 @@ class Swapper:
         self._watcher.phase(f"loading {served.name}")
         engine = self.engines.get(place)
         if engine is None:
-            process = await asyncio.to_thread(self._open, served)
+            process = await in_thread(self._open, served)
             engine = Engine(process, served)
         elif not engine.up:
             raise NotNow(f"{served.name}: not now, the engine is being restarted")
@@ -130,7 +131,7 @@ class Swapper:
             self._watcher.phase(f"probing {served.name}")
             await self._probe(engine, served)
         except BaseException as error:
-            if await asyncio.to_thread(engine.problem) and place in self.engines:
+            if await in_thread(engine.problem) and place in self.engines:
                 raise NotNow(f"{served.name}: not now, the engine died") from error
             await self._undo(engine, served, known=place in self.engines)
             raise
