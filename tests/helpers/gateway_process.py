@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from pathlib import Path
 
 from fake_process import Engines, FakeProcess, Registry, version
@@ -19,6 +20,9 @@ from llmops.records.serving import Served
 from llmops.serve.deployment.config import Config
 from llmops.serve.gateway import logs, main
 from llmops.serve.gateway.parts import Parts
+
+SLOW_SECONDS = 300
+"""Seconds that an engine with the option ``--slow`` takes to start."""
 
 
 def run(folder: Path, options: list[str]) -> None:
@@ -29,6 +33,8 @@ def run(folder: Path, options: list[str]) -> None:
     logs.start(folder)
 
     def start(served: Served) -> FakeProcess:
+        if "--slow" in options:
+            time.sleep(SLOW_SECONDS)
         process = engines.open(served)
         (folder / "engines").write_text(" ".join(str(one.pid) for one in engines.started))
         return process

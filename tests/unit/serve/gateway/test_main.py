@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import gateway_process
@@ -54,19 +54,16 @@ def until(true: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Gateway]:
     helpers = Path(gateway_process.__file__).parent
     root = Path(sys.modules["llmops"].__file__ or "").parents[1]
     env = environment(PYTHONPATH=f"{root}:{helpers}")
-    command = [sys.executable, gateway_process.__file__, str(tmp_path)]
-    with (tmp_path / "out").open("wb") as out:
+    command = [sys.executable, gateway_process.__file__, str(folder), *options]
+    with (folder / "out").open("wb") as out:
         process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
     try:
-        one = Gateway(tmp_path, process)
-        until(lambda: process.poll() is not None or one.ready())
-        assert process.poll() is None, (tmp_path / "out").read_text()
-        yield one
+        yield Gateway(folder, process)
     finally:
         if process.poll() is None:
             family = psutil.Process(process.pid).children(recursive=True)
@@ -74,6 +71,14 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
             for child in family:
                 child.kill()
         process.wait()
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with running(tmp_path) as one:
+        until(lambda: one.process.poll() is not None or one.ready())
+        assert one.process.poll() is None, (tmp_path / "out").read_text()
+        yield one
 
 
 def ask(gateway: Gateway, text: str, **fields: object) -> httpx.Response:
@@ -106,6 +111,16 @@ def test_a_gateway_finishes_its_answers_and_ends_its_engine_after_sigterm(gatewa
     assert gateway.process.wait(15) == 0
     until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE, 5)
     assert {"phase": "stopping"} in gateway.reports()
+
+
+def test_a_gateway_ends_at_once_while_its_model_is_still_being_loaded(tmp_path: Path) -> None:
+    with running(tmp_path, "--slow") as one:
+        until(lambda: (tmp_path / "reports").exists() and "loading" in str(one.reports()))
+        refused = ask(one, "early")
+        assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+        assert httpx.get(f"{one.url}/livez", trust_env=False).status_code == 200
+        one.process.send_signal(signal.SIGTERM)
+        assert one.process.wait(10) == 0
 
 
 def test_idle_connections_up_to_the_limit_of_files_stop_nobody_and_fill_no_log(
