@@ -79,9 +79,14 @@ class FakeProcess:
     def unload(self, name: str) -> None:
         self._post("/v1/unload_lora_adapter", {"lora_name": name})
 
+    @property
+    def problem(self) -> str | None:
+        status = self._process.poll()
+        return None if status is None else f"the engine ended with status {status}"
+
     def check(self) -> None:
-        if self._process.poll() is not None:
-            raise ServeError(f"the engine ended with status {self._process.returncode}")
+        if self.problem is not None:
+            raise ServeError(self.problem)
 
     def close(self) -> None:
         if self._process.poll() is None:

@@ -94,7 +94,7 @@ async def running(
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
             one = Running(service, f"http://127.0.0.1:{port}", registry, engines, http)
             one.reports = reports
-            while not task.done() and service.router.current is None:
+            while not task.done() and not service.router.announced:
                 await asyncio.sleep(0.01)
             if not task.done():
                 yield one

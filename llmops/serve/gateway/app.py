@@ -28,7 +28,7 @@ from llmops.serve.gateway.proxy.client import Gone, Presence
 from llmops.serve.gateway.proxy.relay import Relay, SlowClient
 from llmops.serve.gateway.proxy.reply import Reply
 from llmops.serve.gateway.proxy.upstream import Upstream
-from llmops.serve.gateway.versions.router import Router, Target
+from llmops.serve.gateway.versions.router import Router, Target, unavailable
 
 ANSWERS = ("/v1/chat/completions", "/v1/completions")
 MODELS = "/v1/models"
@@ -124,6 +124,8 @@ class Gateway:
 
     async def _ready(self, scope: Scope, receive: Receive, response: Reply) -> None:
         target = self._router.ready()
+        if not self._router.announced:
+            raise unavailable("the first version is being recorded")
         served = target.served
         await response.json(
             {
@@ -185,21 +187,26 @@ class Gateway:
         self._router.check(request.model)  # before it waits for a place
         async with Presence(receive) as client, self._admission:
             with self._router.hold(request.model) as target:
-                await self._exchange(scope["path"], request, target, caller, response, client)
+                exchange = Exchange(
+                    scope["path"],
+                    request.fields,
+                    target.served,
+                    caller,
+                    request.stream,
+                    time.time(),
+                    headers.get("traceparent"),
+                )
+                await self._have_answered(exchange, request, target, response, client)
 
-    async def _exchange(
+    async def _have_answered(
         self,
-        path: str,
+        exchange: Exchange,
         request: Asked,
         target: Target,
-        caller: Caller,
         response: Reply,
         client: Presence,
     ) -> None:
         """Have a version answer, and keep the record of it."""
-        exchange = Exchange(
-            path, request.fields, target.served, caller, request.stream, time.time()
-        )
         record = self._recorder.begin(exchange)
         response.headers = {reply.VERSION_HEADER: target.served.name, **record.headers}
         began, stall = time.perf_counter(), self._config.stall

@@ -40,10 +40,14 @@ class Guard(Protocol):
         """Count the tokens of an answer, prompt and completion together."""
         ...
 
+    def close(self) -> None:
+        """Free what it holds, when the deployment has ended."""
+        ...
+
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A request and what became of it; the fields after ``began`` are set while it is answered.
+    """A request and what became of it; the fields after ``traceparent`` are set while it is answered.
 
     Attributes:
         path: Such as ``/v1/chat/completions``.
@@ -52,6 +56,7 @@ class Exchange:
         caller: Who asked.
         stream: Whether the answer is streamed.
         began: Unix time at which the request was complete, in seconds.
+        traceparent: Header of that name; ``None`` without one.
         status: HTTP status of the answer; 0 if the client left before it.
         error: Kind of failure, a short name; ``None`` for an answer that was finished.
         answer: JSON of a whole answer, as the engine wrote it.
@@ -68,6 +73,7 @@ class Exchange:
     caller: Caller
     stream: bool
     began: float
+    traceparent: str | None = None
     status: int = 0
     error: str | None = None
     answer: bytes = b""
@@ -108,6 +114,10 @@ class Recorder(Protocol):
         """Begin the record of a request that a version is about to answer."""
         ...
 
+    def close(self) -> None:
+        """Hand on what is queued, when the deployment has ended; it may block."""
+        ...
+
 
 class Keyless:
     """The guard of a deployment without keys: anybody who can reach it may ask."""
@@ -118,6 +128,9 @@ class Keyless:
 
     def spend(self, caller: Caller, tokens: int) -> None:
         """Count nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
 
 
 class Unrecorded:
@@ -133,3 +146,6 @@ class Unrecorded:
 
     def end(self, exchange: Exchange) -> None:
         """Keep nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""

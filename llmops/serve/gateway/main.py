@@ -41,7 +41,11 @@ def main(name: str, fd: int) -> None:
         try:
             config = state.claim(name)
             logs.start(state.folder(name))
-            serve(parts(config), listening)
+            made = parts(config)
+            try:
+                serve(made, listening)
+            finally:
+                made.close()
         except LlmopsError as error:
             state.report(name, phase="", error=error.message, next_command=error.next_command)
             say(f"error: {error}")
@@ -78,14 +82,16 @@ def parts(config: Config) -> Parts:
     from llmops.models.proof import proof
     from llmops.serve.auth.guard import Guard
     from llmops.serve.gateway.versions.fetch import fetcher
+    from llmops.serve.traces.recorder import Recorder
     from llmops.store import connection, registry
 
     for name, value in REGISTRY.items():
         os.environ.setdefault(name, value)
     connection.connect()
+    folder = state.folder(config.name)
     settings = EngineSettings(
         engine=config.engine,
-        folder=state.folder(config.name),
+        folder=folder,
         python=config.vllm,
         arguments=config.vllm_args,
         merged=config.merged,
@@ -98,7 +104,9 @@ def parts(config: Config) -> Parts:
         lookup=registry.version_of_alias,
         versions=settings.adapters,
         guard=Guard(config),
+        recorder=Recorder(config, folder),
         report=partial(state.report, config.name),
+        retarget=partial(state.retarget, config.name),
     )
 
 

@@ -13,7 +13,7 @@ from llmops.serve.gateway.versions.follow import Lookup
 from llmops.serve.gateway.versions.swap import Open
 
 
-def _ignore(**changes: Any) -> None:
+def _ignore(*given: Any, **changes: Any) -> None:
     pass
 
 
@@ -31,6 +31,7 @@ class Parts:
         recorder: Keeps records of what was asked and answered.
         report: Called in a thread with what changed: ``phase``, ``uri``, ``model``, ``proof``,
             ``engine``, ``processes``, ``control``, ``token``, ``note``.
+        retarget: Called in a thread with the URI that an update asked for, and ``follow``.
     """
 
     config: Config
@@ -41,3 +42,9 @@ class Parts:
     guard: Guard = field(default_factory=Keyless)
     recorder: Recorder = field(default_factory=Unrecorded)
     report: Callable[..., None] = _ignore
+    retarget: Callable[..., None] = _ignore
+
+    def close(self) -> None:
+        """Hand on what is queued and free what is held, once the deployment has ended."""
+        self.recorder.close()
+        self.guard.close()

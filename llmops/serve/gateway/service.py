@@ -23,6 +23,7 @@ from llmops.serve.gateway.parts import Parts
 from llmops.serve.gateway.proxy.admission import Admission
 from llmops.serve.gateway.proxy.upstream import Upstream
 from llmops.serve.gateway.state import State
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
 from llmops.serve.gateway.versions.follow import Follower
 from llmops.serve.gateway.versions.probe import probe
@@ -123,6 +124,8 @@ class Service:
             first.cancel()
             return
         first.result()
+        await self._reports.join()  # who waits for the deployment reads its record next
+        self.router.announced = True
         following = asyncio.create_task(self.follower.run())
         await stopped
         following.cancel()
@@ -134,9 +137,11 @@ class Service:
 
     async def _close(self) -> None:
         self.router.closing = True
+        log.info("stopping")
         await self.supervisor.close()
         await self.swapper.close()
         await self.upstream.close()
+        log.info("engines ended")
 
     def stop(self) -> None:
         """Begin to end: refuse new requests, finish those in flight, then end the engines."""
@@ -149,13 +154,15 @@ class Service:
         Raises:
             LlmopsError: See ``Swapper.swap``.
         """
-        while uri is None and self.swapper.running:  # perhaps the alias that is being followed
+        while self.follower.moving:  # perhaps to the version that is wanted
             await asyncio.sleep(POLL_SECONDS)
         wanted = uri or self.follower.uri
         before = self.router.current
         served = await self.swapper.swap(wanted)
         if uri is not None:
             self.follower.point(uri, follow=follow)
+            await in_thread(self._parts.retarget, uri, follow=follow)
+        await self._reports.join()  # the command reads the record next
         changed = before is None or before.served.name != served.name
         return {"version": served.name, "changed": changed, "unproven": served.proof is None}
 
@@ -167,7 +174,7 @@ class Service:
         while True:
             changes = await self._reports.get()
             try:
-                await asyncio.to_thread(self._parts.report, **changes)
+                await in_thread(self._parts.report, **changes)
             except Exception as error:  # the deployment serves, whatever becomes of its record
                 log.warning("state not recorded", extra={"fields": {"why": first_line(error)}})
             finally:
@@ -196,7 +203,7 @@ class Service:
 
     def _processes(self) -> None:
         engines = self.swapper.engines.values()
-        self.report(processes=[engine.process.pid for engine in engines if not engine.closed])
+        self.report(processes=[engine.pid for engine in engines if not engine.closed])
 
     def _public(self) -> server.Server:
         config, parts = self._config, self._parts

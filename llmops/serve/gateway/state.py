@@ -78,7 +78,7 @@ def _engine_status(engine: Engine) -> dict[str, object]:
     process = engine.process
     return {
         "kind": process.kind,
-        "pid": process.pid,
+        "pid": engine.pid,
         "base": process.base_digest,
         "versions": sorted(engine.live),
         "up": engine.up,

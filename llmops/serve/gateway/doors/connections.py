@@ -62,7 +62,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._refused = False
+        self._refused = self._begun = False
         self._head = self._fields = 0
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -98,6 +98,7 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request, which may close its connection."""
+        self._begun = True
         super().on_message_begin()
         self.scope["extensions"] = {ABORT: {"abort": self.transport.abort}}
 
@@ -120,6 +121,7 @@ class Connection(HttpToolsProtocol):
         if self._fields > HEADER_BYTES:
             raise ValueError("header too large")
         self._head = self._fields = 0
+        self._begun = False
         self._forget()
         super().on_headers_complete()
 
@@ -127,6 +129,9 @@ class Connection(HttpToolsProtocol):
         """Wait for the next request."""
         super().on_response_complete()
         if self.cycle.response_complete and not self.transport.is_closing():
+            if self._begun:  # a part of the next header came with this request
+                self._unset_keepalive_if_required()
+                self._wait_for_header()
             self.idle[self] = None
 
     def drop(self) -> None:

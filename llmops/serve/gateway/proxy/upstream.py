@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
 from llmops.serve.gateway.proxy.events import Malformed, read
 from llmops.serve.gateway.versions.engine import Engine
@@ -90,7 +89,7 @@ class Upstream:
             "Authorization": f"Bearer {engine.key}",
             "Content-Type": "application/json",
         }
-        url = URL(engine.address + path, encoded=True)
+        url = engine.address + path
         for left in reversed(range(TRIES)):
             try:
                 return await self._session.post(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from llmops.errors import LlmopsError, ServeError
+from llmops.errors import IntegrityError, LlmopsError, ServeError
 from llmops.records.serving import Served
 from llmops.serve.engines.protocol import EngineProcess
+from llmops.serve.gateway.threads import in_thread
 
 
 class NotNow(ServeError):
@@ -32,12 +33,13 @@ class Engine:
         """Held while a version is loaded or unloaded, or the process is replaced."""
         self.suspected = asyncio.Event()
         """Set when a request could not reach the process."""
+        self._bytes = {first.name: first.files.digest}
         self.replace(process)
 
     def replace(self, process: EngineProcess) -> None:
         """Send requests to another process from now on."""
         self.process = process
-        self.address, self.key = process.address, process.key
+        self.address, self.key, self.pid = process.address, process.key, process.pid
 
     def suspect(self) -> None:
         """Have the process checked at once."""
@@ -55,11 +57,15 @@ class Engine:
         """Load a version, if it is not loaded.
 
         Raises:
+            IntegrityError: Its name has stood for other bytes.
             LlmopsError: The engine refuses it, or does not answer.
         """
+        digest = served.files.digest
+        if self._bytes.setdefault(served.name, digest) != digest:
+            raise IntegrityError(f"{served.name}: its bytes differ from those that were served")
         async with self.changing:
             if served.name not in self.live:
-                await asyncio.to_thread(self.process.load, served)
+                await in_thread(self.process.load, served)
                 self.live[served.name] = served
 
     async def unload(self, name: str) -> None:
@@ -70,9 +76,9 @@ class Engine:
         """
         async with self.changing:
             if self.live.pop(name, None) is not None:
-                await asyncio.to_thread(self.process.unload, name)
+                await in_thread(self.process.unload, name)
 
     async def close(self) -> None:
         """End the process for good."""
         self.up, self.closed = False, True
-        await asyncio.to_thread(self.process.close)
+        await in_thread(self.process.close)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from llmops.errors import LlmopsError, StoreError, first_line
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import NotNow
 from llmops.serve.gateway.versions.router import Router
 from llmops.serve.gateway.versions.swap import Swapper
@@ -45,6 +46,8 @@ class Follower:
         self._notice = notice
         self.problem: str | None = None
         """Why the alias is not followed at present; ``None`` if all is well."""
+        self.moving = False
+        """Whether a swap is running because the alias moved."""
         self._refused: str | None = None
         self._not_before = 0.0
         self.point(uri, follow=follow)
@@ -71,7 +74,7 @@ class Follower:
         uri = self.uri
         name, _, alias = uri.removeprefix("models:/").partition("@")
         try:
-            version = await asyncio.to_thread(self._lookup, name, alias)
+            version = await in_thread(self._lookup, name, alias)
         except Exception as error:  # whatever the registry's client raises: the version stays
             self._trouble(f"the registry does not answer: {first_line(error)}")
             return
@@ -90,6 +93,7 @@ class Follower:
         now = asyncio.get_running_loop().time()
         if version == self._refused or now < self._not_before:
             return
+        self.moving = True
         try:
             await self._swapper.swap(version)
             self._well()
@@ -101,6 +105,8 @@ class Follower:
         except LlmopsError as error:
             self._refused = version
             self._trouble(f"{version} is refused: {error.message}")
+        finally:
+            self.moving = False
 
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:

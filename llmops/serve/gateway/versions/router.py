@@ -49,6 +49,8 @@ class Router:
         """What answers requests that come now; ``None`` before the first version is loaded."""
         self.targets: dict[str, Target] = {}
         """Current and earlier versions that still answer requests, by name."""
+        self.announced = False
+        """Whether the first version has been recorded, so that whoever waits for it may go on."""
         self.closing = False
         """Whether the deployment is ending and refuses new requests."""
         self._names: frozenset[str] = frozenset()

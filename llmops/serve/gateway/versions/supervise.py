@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from llmops.errors import LlmopsError, first_line
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
 from llmops.serve.gateway.versions.swap import Open, Probe
 
@@ -55,7 +56,7 @@ class Supervisor:
             with suppress(TimeoutError):
                 await asyncio.wait_for(engine.suspected.wait(), CHECK_SECONDS)
             engine.suspected.clear()
-            problem = await asyncio.to_thread(engine.problem)
+            problem = await in_thread(engine.problem)
             if problem is None or engine.closed:
                 continue
             if time.monotonic() - since > STEADY_SECONDS:
@@ -71,7 +72,7 @@ class Supervisor:
         engine.up = False
         async with engine.changing:
             while not engine.closed:
-                await asyncio.to_thread(_end, engine)
+                await in_thread(_end, engine)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
                 try:
@@ -84,14 +85,14 @@ class Supervisor:
                 engine.up, self.problem = True, None
                 log.info("engine restarted", extra={"fields": {"versions": sorted(engine.live)}})
                 return pause
-        await asyncio.to_thread(_end, engine)
+        await in_thread(_end, engine)
         return pause
 
     async def _start(self, engine: Engine) -> None:
         first, *others = engine.live.values()
-        engine.replace(await asyncio.to_thread(self._open, first))
+        engine.replace(await in_thread(self._open, first))
         for served in others:
-            await asyncio.to_thread(engine.process.load, served)
+            await in_thread(engine.process.load, served)
         for served in (first, *others):
             await self._probe(engine, served)
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from llmops.errors import IntegrityError, LlmopsError, first_line
 from llmops.records.serving import Served
 from llmops.serve.engines.protocol import EngineProcess
+from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine, NotNow
 from llmops.serve.gateway.versions.fetch import Fetch
 from llmops.serve.gateway.versions.router import Router, Target
@@ -75,7 +76,9 @@ class Swapper:
         """URI of the swap that is running."""
         self.count = 0
         """Number of finished swaps."""
-        self._drains: dict[str, asyncio.Task[None]] = {}
+        self._drains: dict[Target, asyncio.Task[None]] = {}
+        self._coming: str | None = None
+        self._settled = asyncio.Event()
 
     async def swap(self, uri: str) -> Served:
         """Serve another version.
@@ -96,7 +99,7 @@ class Swapper:
         self.running = uri
         self._watcher.phase(f"fetching {uri}")
         try:
-            served = await asyncio.to_thread(self._fetch, uri)
+            served = await in_thread(self._fetch, uri)
             current = self._router.current
             if current is not None and current.served.name == served.name:
                 if current.served.files.digest != served.files.digest:
@@ -106,16 +109,19 @@ class Swapper:
             self._flip(Target(served, engine))
             return served
         finally:
-            self.running = None
+            self.running = self._coming = None
+            self._settled.set()
             self._watcher.phase("")
 
     async def _loaded(self, served: Served) -> Engine:
         """Return an engine in which a version is loaded and probed."""
         place = self._place(served)
+        self._coming = served.name  # if it is about to be unloaded, it stays
+        self._settled.clear()
         self._watcher.phase(f"loading {served.name}")
         engine = self.engines.get(place)
         if engine is None:
-            process = await asyncio.to_thread(self._open, served)
+            process = await in_thread(self._open, served)
             engine = Engine(process, served)
         elif not engine.up:
             raise NotNow(f"{served.name}: not now, the engine is being restarted")
@@ -125,7 +131,7 @@ class Swapper:
             self._watcher.phase(f"probing {served.name}")
             await self._probe(engine, served)
         except BaseException as error:
-            if await asyncio.to_thread(engine.problem) and place in self.engines:
+            if await in_thread(engine.problem) and place in self.engines:
                 raise NotNow(f"{served.name}: not now, the engine died") from error
             await self._undo(engine, served, known=place in self.engines)
             raise
@@ -149,7 +155,7 @@ class Swapper:
     async def _make_room(self, engine: Engine, served: Served) -> None:
         """Wait until an engine that is full has unloaded an earlier version."""
         while served.name not in engine.live and len(engine.live) > self._room:
-            drains = [task for name, task in self._drains.items() if name in engine.live]
+            drains = [task for one, task in self._drains.items() if one.engine is engine]
             if not drains:
                 return
             await asyncio.wait(drains, return_when=asyncio.FIRST_COMPLETED)
@@ -159,10 +165,8 @@ class Swapper:
         before = self._router.flip(target)
         self.count += 1
         self._watcher.flipped(target)
-        if before is not None:
-            name = before.served.name
-            if name not in self._drains:
-                self._drains[name] = asyncio.create_task(self._retire(before))
+        if before is not None and before not in self._drains:
+            self._drains[before] = asyncio.create_task(self._retire(before))
 
     async def _retire(self, target: Target) -> None:
         """Unload a version once its answers are complete, unless it became the current one again."""
@@ -170,6 +174,8 @@ class Swapper:
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(target.idle.wait(), DRAIN_SECONDS)
+            while self._coming == name:
+                await self._settled.wait()
             if self._router.current is target:
                 return
             del self._router.targets[name]
@@ -177,7 +183,7 @@ class Swapper:
         except LlmopsError as error:
             log.warning("unload", extra={"fields": {"version": name, "why": first_line(error)}})
         finally:
-            del self._drains[name]
+            del self._drains[target]
 
     async def _leave(self, engine: Engine, name: str) -> None:
         if len(engine.live) > 1:

@@ -21,14 +21,18 @@ def leaving(after: float) -> Receive:
 
 def test_work_ends_when_the_client_leaves() -> None:
     async def scenario() -> None:
-        ended = False
-        with pytest.raises(Gone):
+        ended = asyncio.Event()
+
+        async def work() -> None:
             async with Presence(leaving(0.01)):
                 try:
                     await asyncio.sleep(5)
                 finally:
-                    ended = True
-        assert ended
+                    ended.set()
+
+        with pytest.raises(Gone):
+            await work()
+        assert ended.is_set()
         task = asyncio.current_task()
         assert task is not None
         assert task.cancelling() == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ PARTS = [b'data: {"a": 1}\n\n', b": ping\n\n", b'data: {"b": "\xc3\xbc"}\r\n\r\n
 def test_events_are_the_same_however_they_were_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(WHOLE)]
     splitter, found = Splitter(), list[bytes]()
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         found += splitter.feed(WHOLE[begin:end])
     assert b"".join(found) == WHOLE
     assert [events.data(event) for event in found if events.data(event)] == [
