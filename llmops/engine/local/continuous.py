@@ -38,6 +38,7 @@ class ContinuousBatch:
         self._rounds = Rounds(engine, Limits.of(engine.model, engine.device, rows))
         self._numbers = count()
         self._arrived: list[Ticket] = []
+        self._open: set[Ticket] = set()
         self._commands: list[Callable[[], None]] = []
         self._leaving: dict[str, ModelFiles] = {}
         self._closed = False
@@ -131,16 +132,16 @@ class ContinuousBatch:
     def _run(self) -> None:
         try:
             while self._takes_news():
+                self._open = {ticket for ticket in self._open if ticket.runs}
                 self._rounds.drop()
                 self._forget()
                 self._rounds.compute(self._is_wanted)
         finally:
             with self._news:  # whatever happened, nobody must wait for an answer
                 self._closed = True
-                commands, arrived = self._commands, self._arrived
-            for command in commands:
+            for command in self._commands:
                 command()
-            for ticket in (*self._rounds.rows, *arrived):
+            for ticket in {*self._open, *self._arrived}:
                 ticket.fail(ServeError(CLOSED))
 
     def _is_wanted(self) -> bool:
@@ -155,6 +156,7 @@ class ContinuousBatch:
                 return False
             arrived, self._arrived = self._arrived, []
             commands, self._commands = self._commands, []
+        self._open.update(arrived)
         for ticket in arrived:
             self._rounds.queue(ticket)
         for command in commands:
