@@ -75,7 +75,9 @@ def mlflow_server(files: ModelFiles, folder: Path) -> Iterator[Ask]:
         "model": AutoModelForCausalLM.from_pretrained(files.base.directory),
         "tokenizer": AutoTokenizer.from_pretrained(files.base.directory),
     }
-    mlflow.transformers.save_model(model, str(folder / "chat"), task="llm/v1/chat")
+    # Its own default requirements need torchvision, which a text model does not.
+    options = {"task": "llm/v1/chat", "pip_requirements": ["mlflow"]}
+    mlflow.transformers.save_model(model, str(folder / "chat"), **options)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "chat")]

@@ -96,6 +96,10 @@ class ContinuousBatch:
         """Remove a side once the answers in progress have ended."""
         self._command(lambda: self._leaving.update({side.digest: side}))
 
+    def has(self, side: ModelFiles) -> bool:
+        """Return whether a side is in memory; one that was unloaded may still be answering."""
+        return self._engine.has(side.adapter_digest)
+
     def wait(self) -> None:
         """Wait until the batch is closed or has broken down."""
         self._thread.join()

@@ -87,6 +87,8 @@ def test_too_many_waiting_requests_are_refused_and_cancelling_frees_them(
     async def crowd() -> list[Answer]:
         running = asked(endless, long_files, ENDLESS, ENDLESS, pieces=True)
         await running.next()
+        while endless.waiting:
+            await asyncio.sleep(0.01)
         waiting = asked(endless, long_files, ENDLESS, ENDLESS, ENDLESS)
         with pytest.raises(Busy):
             asked(endless, long_files, ENDLESS)
