@@ -38,6 +38,7 @@ class ContinuousBatch:
         self._rounds = Rounds(engine, Limits.of(engine.model, engine.device, rows))
         self._numbers = count()
         self._arrived: list[Ticket] = []
+        self._open: set[Ticket] = set()
         self._commands: list[Callable[[], None]] = []
         self._leaving: dict[str, ModelFiles] = {}
         self._closed = False
@@ -95,6 +96,10 @@ class ContinuousBatch:
         """Remove a side once the answers in progress have ended."""
         self._command(lambda: self._leaving.update({side.digest: side}))
 
+    def has(self, side: ModelFiles) -> bool:
+        """Return whether a side is in memory; one that was unloaded may still be answering."""
+        return self._engine.has(side.adapter_digest)
+
     def wait(self) -> None:
         """Wait until the batch is closed or has broken down."""
         self._thread.join()
@@ -131,16 +136,16 @@ class ContinuousBatch:
     def _run(self) -> None:
         try:
             while self._takes_news():
+                self._open = {ticket for ticket in self._open if ticket.runs}
                 self._rounds.drop()
                 self._forget()
                 self._rounds.compute(self._is_wanted)
         finally:
             with self._news:  # whatever happened, nobody must wait for an answer
                 self._closed = True
-                commands, arrived = self._commands, self._arrived
-            for command in commands:
+            for command in self._commands:
                 command()
-            for ticket in (*self._rounds.rows, *arrived):
+            for ticket in {*self._open, *self._arrived}:
                 ticket.fail(ServeError(CLOSED))
 
     def _is_wanted(self) -> bool:
@@ -155,6 +160,7 @@ class ContinuousBatch:
                 return False
             arrived, self._arrived = self._arrived, []
             commands, self._commands = self._commands, []
+        self._open.update(arrived)
         for ticket in arrived:
             self._rounds.queue(ticket)
         for command in commands:

@@ -112,7 +112,15 @@ class Rounds:
             return
         self._waiting = [ticket for ticket in self._waiting if ticket not in rows]
         rows.sort(key=lambda row: row.prompt.adapter or "")
-        batch = RunningRows(self._engine.model, rows, self._engine.device)
+
+        def start(_: Mixture | None) -> None:
+            batch = RunningRows(self._engine.model, rows, self._engine.device)
+            started.append(batch)
+
+        started: list[RunningRows[Ticket]] = []
+        if not self._tried(rows, start):
+            return
+        (batch,) = started
         if batch.resumes and self._is_long(rows[0]):
             self._filling = batch
         else:
@@ -221,9 +229,7 @@ class Rounds:
 
 def _fail(rows: Sequence[Ticket], error: Exception) -> None:
     for row in rows:
-        if row.runs:
-            row.fail(error)
-            row.cancel()
+        row.fail(error)
 
 
 def _number(row: Ticket) -> int:

@@ -65,8 +65,9 @@ class Ticket(Row):
         return self.reason is None and not self.cancelled
 
     def fail(self, error: BaseException) -> None:
-        """Deliver the reason why there is no answer."""
-        if not self.cancelled:
+        """End the row without an answer, and deliver the reason."""
+        if self.runs:
+            self.cancelled = True
             self._deliver(error)
 
     def _say(self, text: str) -> None:

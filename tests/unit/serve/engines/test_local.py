@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 from sides import GREEDY, generate, side_of, write_adapter
 
-from llmops.errors import LlmopsError, ServeError, UsageError
+from llmops.errors import UsageError
 from llmops.records import LoadOptions, ModelFiles
 from llmops.records.serving import Served
-from llmops.serve.engines.local import LocalProcess, root_cause
+from llmops.serve.engines.local import LocalProcess
 from llmops.serve.engines.protocol import EngineSettings
 
 pytest.importorskip("torch")

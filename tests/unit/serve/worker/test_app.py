@@ -4,25 +4,45 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sides import generate
+from sides import generate, write_adapter
 from starlette.testclient import TestClient
 
+from llmops.engine.local.continuous import ContinuousBatch
 from llmops.engine.local.engine import LocalEngine
+from llmops.files import digest
+from llmops.models.resolve import of_base
 from llmops.records import Answer, ModelFiles, Sampling
+from llmops.serve.engines import files_json
 from llmops.serve.worker.app import MAX_BODY, create_app
-from llmops.serve.worker.queue import QueuedEngine
+from llmops.serve.worker.versions import Versions
 
 HI = [{"role": "user", "content": "hi"}]
 CHAT = "/v1/chat/completions"
+NAME, KEY = "bot@v3", "s3cret"
+
+
+@pytest.fixture(scope="module")
+def batch(files: ModelFiles) -> Iterator[ContinuousBatch]:
+    with closing(ContinuousBatch(LocalEngine([files, of_base(files.base)]))) as batch:
+        yield batch
 
 
 @pytest.fixture
-def client(engine: LocalEngine, files: ModelFiles) -> TestClient:
-    app = create_app(QueuedEngine(engine, files), deployment="quickstart", model="bot/3")
-    return TestClient(app, raise_server_exceptions=False)
+def client(batch: ContinuousBatch, files: ModelFiles) -> TestClient:
+    return client_of(batch, files)
+
+
+def client_of(batch: ContinuousBatch, files: ModelFiles) -> TestClient:
+    app = create_app(batch, Versions(batch, NAME, files), key=KEY)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    return TestClient(app, raise_server_exceptions=False, headers=headers)
 
 
 @pytest.fixture
@@ -31,7 +51,7 @@ def expected(engine: LocalEngine, files: ModelFiles) -> Answer:
 
 
 def body(**fields: Any) -> dict[str, Any]:
-    return {"model": "quickstart", "messages": HI, "max_tokens": 12, **fields}
+    return {"model": NAME, "messages": HI, "max_tokens": 12, **fields}
 
 
 def events(text: str) -> list[dict[str, Any]]:
@@ -43,9 +63,8 @@ def events(text: str) -> list[dict[str, Any]]:
 def test_a_chat_is_answered_by_the_version_it_names(client: TestClient, expected: Answer) -> None:
     response = client.post(CHAT, json=body())
     assert response.status_code == 200
-    assert response.headers["x-llmops-model-version"] == "bot/3"
     said = response.json()
-    assert (said["object"], said["model"]) == ("chat.completion", "bot/3")
+    assert (said["object"], said["model"]) == ("chat.completion", NAME)
     assert said["choices"][0]["message"] == {"role": "assistant", "content": expected.text}
     assert said["choices"][0]["finish_reason"] == expected.finish_reason
     assert said["usage"] == {
@@ -78,7 +97,7 @@ def test_stop_strings_are_cut_whole_and_streamed(client: TestClient, expected: A
 
 
 def test_text_is_completed(client: TestClient, engine: LocalEngine, files: ModelFiles) -> None:
-    asked = {"model": "bot", "prompt": "def wrap(", "max_tokens": 6}
+    asked = {"model": NAME, "prompt": "def wrap(", "max_tokens": 6}
     whole = client.post("/v1/completions", json=asked).json()
     assert whole["object"] == "text_completion"
     assert whole["usage"]["prompt_tokens"] == len(engine.token_ids("def wrap("))
@@ -107,62 +126,69 @@ def test_several_answers_are_those_of_seeds_that_follow_each_other(client: TestC
 def test_an_answer_without_a_limit_ends_with_the_context(
     client: TestClient, engine: LocalEngine
 ) -> None:
-    asked = {"model": "bot", "messages": [{"role": "user", "content": "a" * 400}]}
+    asked = {"model": NAME, "messages": [{"role": "user", "content": "a" * 400}]}
     usage = client.post(CHAT, json=asked).json()["usage"]
     assert usage["total_tokens"] <= engine.context
 
 
-def test_models_and_health(client: TestClient) -> None:
-    assert [model["id"] for model in client.get("/v1/models").json()["data"]] == ["bot/3"]
-    assert client.get("/livez").status_code == 200
-    assert client.get("/readyz").json() == {"status": "ready", "deployment": "quickstart"}
+def test_models_and_health(client: TestClient, files: ModelFiles) -> None:
+    models = [model["id"] for model in client.get("/v1/models").json()["data"]]
+    assert models == [NAME, files.base.digest]
+    assert client.get("/health", headers={"Authorization": ""}).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["bot/3", "bot", "quickstart", "bot%2F3"])
-def test_a_model_is_found_by_each_of_its_names(client: TestClient, name: str) -> None:
-    found = client.get(f"/v1/models/{name}")
-    assert found.status_code == 200
-    assert found.json()["id"] == name.replace("%2F", "/")
-    assert found.json()["object"] == "model"
-    assert found.headers["x-llmops-model-version"] == "bot/3"
+def test_the_base_answers_under_its_digest(
+    client: TestClient, engine: LocalEngine, files: ModelFiles
+) -> None:
+    said = client.post(CHAT, json=body(model=files.base.digest)).json()
+    with closing(LocalEngine([of_base(files.base)])) as bare:
+        (expected,) = generate(bare, of_base(files.base), [HI], Sampling(max_tokens=12))
+    assert said["model"] == files.base.digest
+    assert said["choices"][0]["message"]["content"] == expected.text
 
 
-@pytest.mark.parametrize("name", ["gpt-5", "bot/4", "bot/3/x", "Bot", ""])
-def test_another_model_is_not_found(client: TestClient, name: str) -> None:
-    missing = client.get(f"/v1/models/{name}")
-    assert missing.status_code == 404
-    assert missing.json()["error"]["code"] == "model_not_found"
+def test_a_version_is_loaded_and_unloaded_while_others_answer(
+    client: TestClient, files: ModelFiles, tiny_model: Path, tmp_path: Path
+) -> None:
+    adapter = write_adapter(tiny_model, tmp_path / "adapter", seed=5)
+    other = replace(files, adapter_dir=adapter, adapter_digest=digest.of_model(adapter))
+    load = {"lora_name": "bot@v4", "files": files_json.to_json(other)}
+    assert client.post(CHAT, json=body(model="bot@v4")).status_code == 404
+    for _ in range(2):  # a name stands for the same bytes
+        assert client.post("/v1/load_lora_adapter", json=load).status_code == 200
+    with closing(LocalEngine([other])) as alone:
+        (expected,) = generate(alone, other, [HI], Sampling(max_tokens=12))
+    said = client.post(CHAT, json=body(model="bot@v4")).json()
+    assert (said["model"], said["choices"][0]["message"]["content"]) == ("bot@v4", expected.text)
+    assert client.post("/v1/unload_lora_adapter", json={"lora_name": "bot@v4"}).is_success
+    assert client.post(CHAT, json=body(model="bot@v4")).status_code == 404
+    assert client.post("/v1/unload_lora_adapter", json={"lora_name": "bot@v4"}).status_code == 400
 
 
-def test_a_page_of_this_machine_is_answered_and_another_refused(client: TestClient) -> None:
-    asks = {
-        "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization",
-    }
-    local, other = {"Origin": "http://localhost:3000"}, {"Origin": "https://evil.example"}
-    assert client.options(CHAT, headers=local | asks).status_code == 200
-    answered = client.post(CHAT, json=body(max_tokens=2), headers=local)
-    assert answered.headers["access-control-allow-origin"] == "http://localhost:3000"
-    assert "x-llmops-model-version" in answered.headers["access-control-expose-headers"]
-    refused = client.post(CHAT, json=body(n=0), headers=local)
-    assert refused.status_code == 400
-    assert "access-control-allow-origin" in refused.headers, "a page may read why"
-    assert client.post(CHAT, json=body(), headers=other).status_code == 403
+@pytest.mark.parametrize("given", [{}, {"lora_name": "x"}, {"lora_name": "x", "files": {"a": 1}}])
+def test_a_load_without_files_is_refused(client: TestClient, given: dict[str, Any]) -> None:
+    refused = client.post("/v1/load_lora_adapter", json=given)
+    assert refused.status_code in (400, 500)
+    assert refused.json()["error"]["message"]
 
 
-def test_a_preflight_request_needs_no_key(engine: LocalEngine, files: ModelFiles) -> None:
-    app = create_app(
-        QueuedEngine(engine, files),
-        deployment="quickstart",
-        model="bot/3",
-        key="s3cret",
-        origins=["https://chat.example.org"],
-    )
-    page = {"Origin": "https://chat.example.org", "Access-Control-Request-Method": "POST"}
-    assert TestClient(app).options(CHAT, headers=page).status_code == 200
-    unknown = TestClient(app).post(CHAT, json=body(), headers=page)
-    assert unknown.status_code == 401
-    assert unknown.headers["access-control-allow-origin"] == "https://chat.example.org"
+def test_log_probabilities_are_those_of_the_likelihood(
+    client: TestClient, engine: LocalEngine, files: ModelFiles, expected: Answer
+) -> None:
+    said = client.post(CHAT, json=body(logprobs=True, top_logprobs=2)).json()["choices"][0]
+    tokens = said["logprobs"]["content"]
+    assert len(tokens) == expected.tokens
+    for token in tokens:
+        assert token["top_logprobs"][0]["logprob"] == token["logprob"], "greedy"
+        assert [len(token["top_logprobs"]), token["logprob"] <= 0] == [2, True]
+    asked = {"model": NAME, "prompt": "def wrap(", "max_tokens": 3, "logprobs": 1}
+    whole = client.post("/v1/completions", json=asked).json()["choices"][0]
+    noted = whole["logprobs"]
+    assert [len(noted[name]) for name in ("tokens", "token_logprobs", "top_logprobs")] == [3] * 3
+    assert "".join(noted["tokens"]) == whole["text"]
+    assert client.post(CHAT, json=body()).json()["choices"][0]["logprobs"] is None
+    refused = client.post(CHAT, json=body(logprobs=True, stream=True)).json()["error"]
+    assert (refused["param"], "stream" in refused["message"]) == ("logprobs", True)
 
 
 @pytest.mark.parametrize(
@@ -197,35 +223,25 @@ def test_wrong_paths_and_methods(client: TestClient) -> None:
     assert "error" in client.post("/v1/embeddings", json={}).json()
 
 
-def test_a_full_queue_says_when_to_come_back(engine: LocalEngine, files: ModelFiles) -> None:
-    queued = QueuedEngine(engine, files, waiting=0)
-    queued._places.acquire()  # as a request that is being answered does
-    client = TestClient(create_app(queued, deployment="quickstart", model="bot/3"))
-    response = client.post(CHAT, json=body())
-    assert response.status_code == 503
-    assert int(response.headers["retry-after"]) > 0
-
-
-def test_a_key_guards_v1_and_nothing_else(engine: LocalEngine, files: ModelFiles) -> None:
-    queued = QueuedEngine(engine, files)
-    app = create_app(queued, deployment="quickstart", model="bot/3", key="s3cret")
-    client = TestClient(app)
-    for wrong in ({}, {"Authorization": "Bearer no"}, {"Authorization": "Basic s3cret"}):
-        assert client.get("/v1/models", headers=wrong).status_code == 401
-        assert client.post("/v1/nothing", headers=wrong).status_code == 401
-    assert client.get("/v1/models", headers={"Authorization": "bearer s3cret"}).status_code == 200
-    assert client.get("/readyz").status_code == 200
+def test_a_key_guards_v1_and_nothing_else(client: TestClient) -> None:
+    for wrong in ("", "Bearer no", f"Basic {KEY}", f"Bearer {KEY}x"):
+        assert client.get("/v1/models", headers={"Authorization": wrong}).status_code == 401
+        assert client.post("/v1/nothing", headers={"Authorization": wrong}).status_code == 401
+    assert client.get("/v1/models", headers={"Authorization": f"bearer {KEY}"}).status_code == 200
 
 
 def test_failures_are_logged_without_the_prompt(
     files: ModelFiles, caplog: pytest.LogCaptureFixture
 ) -> None:
     engine = LocalEngine([files])
+    batch = ContinuousBatch(engine)
     engine.model = None  # whatever breaks in torch
-    app = create_app(QueuedEngine(engine, files), deployment="quickstart", model="bot/3")
+    app = create_app(batch, Versions(batch, NAME, files), key=KEY)
     with caplog.at_level(logging.DEBUG):
         secret = body(messages=[{"role": "user", "content": "my secret"}])
-        response = TestClient(app, raise_server_exceptions=False).post(CHAT, json=secret)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        client = TestClient(app, raise_server_exceptions=False, headers=headers)
+        response = client.post(CHAT, json=secret)
     assert response.status_code == 500
     assert response.json()["error"]["type"] == "server_error"
     assert "generation failed" in caplog.text
@@ -233,22 +249,19 @@ def test_failures_are_logged_without_the_prompt(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_client_that_leaves_ends_its_generation(
-    long_engine: LocalEngine, long_files: ModelFiles, stream: bool
-) -> None:
+def test_clients_that_leave_end_their_generations(long_files: ModelFiles, stream: bool) -> None:
     """Spoken as ASGI: the test client cannot leave early."""
     asked = body(stream=stream, max_tokens=30_000, temperature=1.0, seed=1)
 
-    async def leave() -> float:
-        app = create_app(
-            QueuedEngine(long_engine, long_files), deployment="quickstart", model="bot/3"
-        )
-        await request(app, asked, stay=1.0)
+    async def leave(batch: ContinuousBatch) -> float:
+        app = create_app(batch, Versions(batch, NAME, long_files), key=KEY)
+        await asyncio.gather(*(request(app, asked, stay=1.0) for _ in range(17)))
         began = time.monotonic()
         await request(app, body(max_tokens=2), stay=60.0)
         return time.monotonic() - began
 
-    assert asyncio.run(leave()) < 10  # 30,000 tokens take minutes
+    with closing(ContinuousBatch(LocalEngine([long_files]), rows=4)) as batch:
+        assert asyncio.run(leave(batch)) < 10  # 30,000 tokens take minutes
 
 
 async def request(app: Any, asked: dict[str, Any], *, stay: float) -> None:
@@ -275,7 +288,7 @@ async def request(app: Any, asked: dict[str, Any], *, stay: float) -> None:
         "raw_path": CHAT.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [],
+        "headers": [(b"authorization", f"Bearer {KEY}".encode())],
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 1),
     }

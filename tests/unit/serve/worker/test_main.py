@@ -1,7 +1,8 @@
-"""The server process: it answers on the socket it inherits, and says why it cannot start."""
+"""The worker process: it answers on the socket it inherits, and says why it cannot start."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,45 +10,51 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
-from versions import log_version
 
-from llmops.flavor import add_base
-from llmops.serve.deployment import address
+from llmops.records import ModelFiles
+from llmops.serve.engines import files_json
+from llmops.serve.worker.main import KEY
 
-KEY = "inherited-key"
+GIVEN = "inherited-key"
 
 
 @pytest.fixture
 def listening() -> Iterator[socket.socket]:
-    with closing(address.listen("127.0.0.1", 0)) as opened:
+    with closing(socket.create_server(("127.0.0.1", 0))) as opened:
         yield opened
 
 
-def begin(listening: socket.socket, uri: str) -> subprocess.Popen[str]:
+def begin(
+    listening: socket.socket, files: ModelFiles, folder: Path, key: str | None = GIVEN
+) -> subprocess.Popen[str]:
+    first = folder / "first.json"
+    first.write_text(json.dumps({"name": "bot@v3", "files": files_json.to_json(files)}))
     command = [sys.executable, "-W", "ignore", "-m", "llmops.serve.worker.main"]
     return subprocess.Popen(
-        [*command, "--name", "demo", "--uri", uri, "--fd", str(listening.fileno())],
+        [*command, "--fd", str(listening.fileno()), "--files-json", str(first)],
         pass_fds=[listening.fileno()],
-        env={**os.environ, "LLMOPS_API_KEY": KEY},
+        env={**os.environ, **({} if key is None else {KEY: key})},
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
 def test_it_answers_on_the_inherited_socket_and_ends_on_a_signal(
-    store, tiny_model, tiny_adapter, listening: socket.socket
+    files: ModelFiles, listening: socket.socket, tmp_path: Path
 ) -> None:
-    uri = log_version(tiny_adapter, add_base(tiny_model, "tiny"), "bot").uri
-    worker = begin(listening, uri)
+    worker = begin(listening, files, tmp_path)
     try:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1/models"
         with httpx.Client(trust_env=False, timeout=120) as client:
             # The socket accepts at once, so the request waits until the model is loaded.
-            models = client.get(url, headers={"Authorization": f"Bearer {KEY}"})
-            assert {"bot/1", "demo"} & {model["id"] for model in models.json()["data"]}
+            models = client.get(url, headers={"Authorization": f"Bearer {GIVEN}"})
+            names = [model["id"] for model in models.json()["data"]]
+            assert names == ["bot@v3", files.base.digest]
             assert client.get(url).status_code == 401, "the key came from the environment"
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) in (0, -signal.SIGTERM)
@@ -56,11 +63,16 @@ def test_it_answers_on_the_inherited_socket_and_ends_on_a_signal(
         worker.communicate()
 
 
-def test_a_version_that_does_not_exist_is_an_error_without_a_traceback(
-    store: str, listening: socket.socket
+def test_other_bytes_and_a_missing_key_are_errors_without_a_traceback(
+    files: ModelFiles, listening: socket.socket, tmp_path: Path
 ) -> None:
-    worker = begin(listening, "models:/bot/9")
-    _, said = worker.communicate(timeout=120)
-    assert worker.returncode == 2
-    assert "error: models:/bot/9: no such version" in said
-    assert "Traceback" not in said
+    for wrong, key, says in (
+        (replace(files, adapter_digest="0" * 64), GIVEN, "the bytes differ"),
+        (files, None, KEY),
+    ):
+        worker = begin(listening, wrong, tmp_path, key)
+        _, said = worker.communicate(timeout=120)
+        assert worker.returncode != 0
+        assert "error: " in said
+        assert says in said
+        assert "Traceback" not in said

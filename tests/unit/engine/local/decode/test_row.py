@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,46 @@ def test_random_numbers_are_uniform_and_never_zero(chat_format: ChatFormat) -> N
     numbers = [drawing.uniform() for _ in range(2_000)]
     assert 0 < min(numbers) <= max(numbers) <= 1
     assert kstest(numbers, "uniform").pvalue > 0.01
+
+
+def test_long_stop_strings_cost_little_and_still_end_a_row(chat_format: ChatFormat) -> None:
+    text = "Split a pathname. " * 60
+    ids = chat_format.token_ids(text + "Join two.")
+    stops = (text[5:], *(f"{i}{text}" for i in range(15)))
+    began = time.process_time()
+    ended = extended(row(chat_format, max_tokens=5_000, stop=stops), ids)
+    assert time.process_time() - began < 3.0
+    assert ended.reason == "stop"
+    assert ended.answer().text == text[:5]
+    assert len(ended.tokens) < len(ids)
+
+
+def test_log_probabilities_are_noted_token_by_token(chat_format: ChatFormat) -> None:
+    import torch
+
+    noting = Row(Prompt([5], Sampling(LONG), chat_format), top=2)
+    ids = chat_format.token_ids("Split")
+    for token in ids:
+        logits = torch.zeros(len(chat_format.tokenizer))
+        logits[token] = 3.0
+        noting.note(logits.log_softmax(-1))
+        noting.append(token)
+    assert "".join(one.token for one in noting.logprobs) == "Split"
+    for one in noting.logprobs:
+        assert one.top[0] == (one.token, pytest.approx(one.logprob))
+        assert len(one.top) == 2
+
+
+def test_a_row_that_waits_again_draws_the_numbers_that_were_lost(chat_format: ChatFormat) -> None:
+    ids = chat_format.token_ids("Split a pathname.")[:4]
+    whole = row(chat_format, seed=3)
+    expected = [whole.uniform() for _ in range(5)]
+    again = row(chat_format, seed=3)
+    for token in ids:
+        again.uniform()
+        again.append(token)
+    again.uniform()  # of a token that never came
+    again.rewind()
+    assert again.uniform() == expected[4]
+    assert again.ids == [5, 6, 7, *ids]
+    assert again.length == 3 + len(ids)

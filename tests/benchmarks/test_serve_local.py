@@ -1,0 +1,162 @@
+"""The worker under 16 callers, beside the bare engine and `mlflow models serve`, in the same run.
+
+SmolLM2-135M, 32 tokens an answer. All compute with one thread, as in the other tests: on a busy
+machine, several would measure how they wait for each other. The rivals take turns.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from engine_steps import conversations
+
+from llmops import flavor
+from llmops.engine import Request
+from llmops.engine.local.engine import LocalEngine
+from llmops.models.resolve import of_base
+from llmops.records import LoadOptions, ModelFiles, Sampling
+from llmops.records.serving import Served
+from llmops.serve.engines.local import LocalProcess
+from llmops.serve.engines.protocol import EngineSettings
+
+CALLERS, TOKENS, ROUNDS = 16, 32, 3
+SECONDS = 900.0
+Ask = Callable[[Any], int]
+"""Asks one conversation, and returns the number of generated tokens."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("serve-bench")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMOPS_HOME", str(folder / "home"))
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def files(folder: Path) -> ModelFiles:
+    return of_base(flavor.ensure_base("smollm2-135m-instruct"))
+
+
+@pytest.fixture(scope="module")
+def worker(files: ModelFiles, folder: Path) -> Iterator[Ask]:
+    process = LocalProcess(Served("smol@v1", files, None), EngineSettings(folder=folder / "bot"))
+    headers = {"Authorization": f"Bearer {process.key}"}
+    with closing(process), httpx.Client(headers=headers, timeout=SECONDS) as client:
+
+        def ask(messages: Any) -> int:
+            body = {"model": "smol@v1", "messages": messages, "max_tokens": TOKENS}
+            reply = client.post(f"{process.address}/v1/chat/completions", json=body)
+            return int(reply.raise_for_status().json()["usage"]["completion_tokens"])
+
+        yield ask
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(files: ModelFiles, folder: Path) -> Iterator[Ask]:
+    import mlflow.transformers
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = {
+        "model": AutoModelForCausalLM.from_pretrained(files.base.directory),
+        "tokenizer": AutoTokenizer.from_pretrained(files.base.directory),
+    }
+    # Its own default requirements need torchvision, which a text model does not.
+    options = {"task": "llm/v1/chat", "pip_requirements": ["mlflow"]}
+    mlflow.transformers.save_model(model, str(folder / "chat"), **options)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "chat")]
+    log = folder / "mlflow.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "-p", str(port), "--env-manager", "local"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(int(SECONDS))},
+            start_new_session=True,
+        )
+    try:
+        until = time.monotonic() + 300
+        while not _is_up(f"http://127.0.0.1:{port}/ping"):
+            assert server.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < until, log.read_text()[-3000:]
+            time.sleep(0.5)
+
+        def ask(messages: Any) -> int:
+            body = {"messages": messages, "max_tokens": TOKENS, "temperature": 0}
+            reply = httpx.post(f"http://127.0.0.1:{port}/invocations", json=body, timeout=SECONDS)
+            assert reply.is_success, reply.text[:1000]
+            (answer,) = reply.json() if isinstance(reply.json(), list) else [reply.json()]
+            return int(answer["usage"]["completion_tokens"])
+
+        yield ask
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
+
+
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def tokens_per_second(ask: Ask) -> float:
+    """Tokens per second of all callers together, each with a question of its own."""
+    asked = conversations(CALLERS)
+    with ThreadPoolExecutor(CALLERS) as pool:
+        began = time.perf_counter()
+        tokens = sum(pool.map(ask, asked))
+        return tokens / (time.perf_counter() - began)
+
+
+def bare(engine: LocalEngine, files: ModelFiles) -> float:
+    sampling = Sampling(max_tokens=TOKENS)
+    requests = [
+        Request(files, asked, sampling, i) for i, asked in enumerate(conversations(CALLERS))
+    ]
+    began = time.perf_counter()
+    answers = list(engine.answer(requests, batch_size=CALLERS))
+    return sum(answer.tokens for _, answer in answers) / (time.perf_counter() - began)
+
+
+@pytest.mark.timeout(3600)
+def test_callers_are_served_together(files: ModelFiles, worker: Ask) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    with closing(LocalEngine([files], options=LoadOptions(dtype="float32"))) as engine:
+        worker(conversations(1)[0])
+        ratios = [tokens_per_second(worker) / bare(engine, files) for _ in range(ROUNDS)]
+    ratio = statistics.median(ratios)
+    rounds = [round(one, 2) for one in ratios]
+    print(f"\n16 callers of the worker: {ratio:.2f} x the engine's batch of 16 {rounds}; bar: 0.8")
+    assert ratio >= 0.8
+
+
+@pytest.mark.timeout(3600)
+def test_mlflow_models_serve_is_slower(worker: Ask, mlflow_server: Ask) -> None:
+    mlflow_server(conversations(1)[0])
+    theirs = tokens_per_second(mlflow_server)
+    ours = tokens_per_second(worker)
+    ratio = ours / theirs
+    print(
+        f"\n16 callers of the worker: {ratio:.1f} x `mlflow models serve` ({theirs:.1f} tokens/s)"
+    )
+    assert ratio >= 5
