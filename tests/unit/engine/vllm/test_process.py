@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from vllm_standins import FRAGILE, serving
 
@@ -71,6 +73,49 @@ def test_a_server_inherits_no_settings_of_this_python(
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     with started(tmp_path) as server:
         assert server.log.read_text().splitlines()[0] == "[]"
+
+
+def test_settings_that_open_a_server_to_others_are_not_inherited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = ("LLMOPS_VLLM_RESOLVER", "VLLM_SKIP_MODEL_NAME_VALIDATION", "VLLM_SERVER_DEV_MODE")
+    for name in refused:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("VLLM_LOGGING_LEVEL", "DEBUG")
+    with started(tmp_path, "import os\nprint(dict(os.environ), flush=True)\n" + FRAGILE) as server:
+        inherited = ast.literal_eval(server.log.read_text().splitlines()[0])
+    assert not {*refused} & set(inherited)
+    assert inherited["VLLM_LOGGING_LEVEL"] == "DEBUG"
+    assert inherited["VLLM_CPU_KVCACHE_SPACE"] == "2"
+
+
+def test_a_share_of_the_memory_replaces_the_cache_of_a_fixed_size(tmp_path: Path) -> None:
+    server = Server(
+        find_environment(serving(tmp_path, "import os\nprint(dict(os.environ))\n" + FRAGILE)),
+        ["--served-model-name", "bot", "--gpu-memory-utilization", "0.5"],
+        names=["bot"],
+        key="secret",
+        folder=tmp_path,
+    )
+    server.close()
+    assert "VLLM_CPU_KVCACHE_SPACE" not in server.log.read_text().splitlines()[0]
+
+
+def test_a_log_in_a_folder_of_the_caller_is_kept(tmp_path: Path) -> None:
+    server = Server(
+        find_environment(serving(tmp_path, FRAGILE)),
+        ["--served-model-name", "bot"],
+        names=["bot"],
+        key="secret",
+        folder=tmp_path,
+    )
+    pid = server.pid
+    assert psutil.Process(pid).cmdline()[1].endswith("server.py")
+    server.close()
+    assert not psutil.pid_exists(pid)
+    (log,) = tmp_path.glob("engine-*.log")
+    assert log == server.log
+    assert log.stat().st_mode & 0o077 == 0
 
 
 def test_a_server_that_dies_keeps_its_log_and_the_error_quotes_it(tmp_path: Path) -> None:
