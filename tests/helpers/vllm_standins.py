@@ -48,7 +48,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         print("out of memory", flush=True)
         os._exit(3)
-print(sorted(name for name in os.environ if name in ("OPENAI_API_KEY", "PYTHONPATH")), flush=True)
+ours = ("not for a local server", "/nowhere")
+print(sorted(name for name, value in os.environ.items() if value in ours), flush=True)
 HTTPServer((value("--host"), int(value("--port"))), Handler).serve_forever()
 """
 """Lists its models, and dies at the first request."""

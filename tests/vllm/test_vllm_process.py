@@ -148,9 +148,24 @@ def test_versions_that_cannot_be_loaded(
     assert ask(process, tampered.name).status_code == 404
 
 
-def test_nobody_without_the_key_is_answered(process: VllmProcess, versions: list[Served]) -> None:
-    reply = httpx.post(f"{process.address}/v1/completions", json={"model": versions[0].name})
-    assert reply.status_code == 401
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/completions", {"prompt": "x"}),
+        ("/invocations", {"prompt": "x"}),
+        ("/adapters", {"name": "bot@v1", "src": "/elsewhere", "load_inplace": True}),
+        ("/tokenize", {"prompt": "x"}),
+        ("/metrics", None),
+    ],
+)
+def test_nobody_without_the_key_is_answered(
+    process: VllmProcess, path: str, body: dict[str, Any] | None
+) -> None:
+    method = "GET" if body is None else "POST"
+    for key in ({}, {"Authorization": "Bearer wrong"}):
+        reply = httpx.request(method, f"{process.address}{path}", json=body, headers=key)
+        assert reply.status_code == 401
+    assert httpx.get(f"{process.address}/health").status_code == 200
 
 
 def test_a_name_that_nobody_loaded_is_not_answered(process: VllmProcess) -> None:

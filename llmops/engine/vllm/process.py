@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from llmops.engine.vllm import diagnosis, guard
+from llmops.engine.vllm import diagnosis, guard, keyed
 from llmops.engine.vllm.arguments import value
 from llmops.engine.vllm.environment import Environment
 from llmops.engine.vllm.memory import OPTION as MEMORY
@@ -82,6 +83,7 @@ class Server:
         self.address, self._key = f"http://{LOOPBACK}:{port}", key
         self._keep, self.log = folder is not None, _new_log(folder)
         command = [str(environment.python), "-m", MODULE, "--host", LOOPBACK, "--port", str(port)]
+        command += ["--middleware", f"{keyed.MODULE}.{keyed.EveryPath.__name__}"]
         self._guard, self._pipe = _guarded(
             [*command, *arguments], _variables(environment, arguments, key), self.log
         )
@@ -203,7 +205,8 @@ def _guarded(
 ) -> tuple[subprocess.Popen[bytes], int | None]:
     """Start a command under ``guard``; return the process and the pipe end that keeps it running."""
     folder = tempfile.mkdtemp(prefix="vllm-")  # a short path, as vLLM's sockets lie there
-    places = {"TMPDIR": folder, "VLLM_RPC_BASE_PATH": folder}
+    shutil.copyfile(keyed.__file__, f"{folder}/{keyed.MODULE}.py")
+    places = {"TMPDIR": folder, "VLLM_RPC_BASE_PATH": folder, "PYTHONPATH": folder}
     reading, writing = os.pipe()
     try:
         with log.open("wb") as output:
