@@ -200,8 +200,22 @@ def test_a_merged_version_is_served_under_its_name(
             process.load(Served("bot@v2", files, None))
         with pytest.raises(UsageError, match="a full model stays loaded"):
             process.unload("bot@v1")
+        process.check()
+        kill_engine_inside(process)
+        time.sleep(1.0)  # the server itself goes on for seconds
+        with pytest.raises(ServeError, match="its engine process ended and gave no reason"):
+            process.check()
     finally:
         process.close()
+
+
+def kill_engine_inside(process: VllmProcess) -> None:
+    (engine,) = [
+        one
+        for one in psutil.Process(process.pid).children(recursive=True)
+        if "EngineCore" in " ".join(one.cmdline())
+    ]
+    engine.kill()
 
 
 OWNER = """

@@ -133,12 +133,12 @@ class VllmProcess:
         self._keep_blank()
 
     def check(self) -> None:
-        """Check that the server runs.
+        """Check that the server and its engine process run.
 
         Raises:
             ServeError: It has ended; the message has the cause.
         """
-        self._server.check_runs()
+        self._server.check_health()
 
     def close(self) -> None:
         """End the server after the answers in progress; closing it again does nothing."""
