@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,22 @@ def test_an_adapter_that_vllm_cannot_serve(
     named = replace(settings, python=on_gpu(tmp_path, CARD))
     assert engine_kind(named, dora) == "local"
     assert "vLLM cannot serve it: DoRA" in capsys.readouterr().err
+
+
+def test_a_base_that_vllm_cannot_serve(
+    settings: EngineSettings,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = Path(shutil.copytree(tiny_model, tmp_path / "base"))
+    (base / "generation_config.json").write_text('{"suppress_tokens": [5]}')
+    files = served_adapter(base, tmp_path, 5).files
+    with pytest.raises(UsageError, match="its base suppresses tokens") as refused:
+        engine_kind(replace(settings, engine="vllm", merged=True), files)
+    assert refused.value.next_command == "-C engine=local"
+    assert engine_kind(replace(settings, python=on_gpu(tmp_path, CARD)), files) == "local"
+    assert "its base suppresses tokens" in capsys.readouterr().err
 
 
 def test_the_process_of_the_chosen_engine_is_opened(
