@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,3 +115,11 @@ def test_the_process_of_the_chosen_engine_is_opened(
     refused = replace(settings, python=on_gpu(tmp_path, CARD), arguments=("--port=80",))
     with pytest.raises(UsageError, match="option --port cannot be set here"):
         open_process("vllm", first, refused)
+
+
+def test_choosing_imports_neither_torch_nor_mlflow() -> None:
+    program = "import sys, llmops.serve.engines.choose as c; print(sorted(sys.modules))"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True)
+    loaded = {name.partition(".")[0] for name in ast.literal_eval(done.stdout.decode())}
+    assert not loaded & {"torch", "transformers", "peft", "mlflow", "pandas", "numpy"}
