@@ -48,10 +48,45 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         print("out of memory", flush=True)
         os._exit(3)
-print(sorted(name for name in os.environ if name in ("OPENAI_API_KEY", "PYTHONPATH")), flush=True)
+ours = ("not for a local server", "/nowhere")
+print(sorted(name for name, value in os.environ.items() if value in ours), flush=True)
 HTTPServer((value("--host"), int(value("--port"))), Handler).serve_forever()
 """
 """Lists its models, and dies at the first request."""
+
+LOADING = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+given = sys.argv[1:]
+def values(name):
+    following = given[given.index(name) + 1 :] if name in given else []
+    ends = [i for i, text in enumerate(following) if text.startswith("--")]
+    return following[: ends[0] if ends else None]
+loaded = [*values("--served-model-name"), *(json.loads(m)["name"] for m in values("--lora-modules"))]
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.reply(200, {"data": [{"id": name} for name in loaded]})
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        print(self.path, json.dumps(body), flush=True)
+        name = body.get("lora_name")
+        if self.path == "/v1/load_lora_adapter":
+            if name.startswith("refused"):
+                return self.reply(400, {"error": {"message": "no such adapter"}})
+            loaded.append(name)
+        elif self.path == "/v1/unload_lora_adapter":
+            loaded.remove(name)
+        self.reply(200, {})
+    def reply(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+print(json.dumps(given), flush=True)
+ThreadingHTTPServer((values("--host")[0], int(values("--port")[0])), Handler).serve_forever()
+"""
+"""Loads and unloads names other than ``refused…``, and prints its arguments and what it is asked."""
 
 
 def interpreter(folder: Path, **packages: str) -> Path:
@@ -62,11 +97,11 @@ def interpreter(folder: Path, **packages: str) -> Path:
     return path
 
 
-def serving(folder: Path, program: str) -> Path:
+def serving(folder: Path, program: str, *, vllm: str = "0.33.0+cpu") -> Path:
     """Something that looks like a Python with vLLM, whose server is another program."""
     server = folder / "server.py"
     server.write_text(program)
-    path = interpreter(folder, vllm="0.33.0+cpu", transformers="5.19.0")
+    path = interpreter(folder, vllm=vllm, transformers="5.19.0")
     lines = path.read_text().splitlines()
     probed = f'case "$1" in -I) {lines[1]}; exit;; esac'
     path.write_text("\n".join([lines[0], probed, f'shift 2; exec {HERE} {server} "$@"', ""]))

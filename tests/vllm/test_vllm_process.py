@@ -7,16 +7,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import mlflow
 import psutil
 import pytest
 from served import served_adapter, served_base
+from sides import CONVERSATIONS, generate, write_adapter
+from versions import log_version
 
+from llmops import flavor
+from llmops.engine.local.engine import LocalEngine
 from llmops.errors import IntegrityError, ServeError, UsageError
+from llmops.models.resolve import resolve
+from llmops.records import LoadOptions, Sampling
 from llmops.records.serving import Served
 from llmops.serve.engines.protocol import EngineSettings
 from llmops.serve.engines.vllm import VllmProcess
@@ -93,6 +101,25 @@ def test_versions_come_and_go_under_their_names(
     process.check()
 
 
+def test_the_base_is_never_mixed_with_a_version_however_many_come_and_go(
+    process: VllmProcess, versions: list[Served]
+) -> None:
+    first = versions[0]
+    alone = text_of(process, process.base_digest, max_tokens=32)
+    expected: dict[str, str] = {}
+    for number in range(12):  # three times as often as there are slots
+        served = versions[1 + number % 4]
+        process.load(served)
+        asked = [served.name, first.name, process.base_digest] * 2
+        with ThreadPoolExecutor(len(asked)) as pool:
+            texts = list(pool.map(lambda name: text_of(process, name, max_tokens=32), asked))
+        assert texts[2] == texts[5] == alone, number
+        for name, text in zip(asked[:2], texts[:2], strict=True):
+            assert expected.setdefault(name, text) == text
+        process.unload(served.name)
+    assert len(set(expected.values())) == 5
+
+
 def test_versions_that_cannot_be_loaded(
     process: VllmProcess, versions: list[Served], folder: Path, tmp_path: Path
 ) -> None:
@@ -121,14 +148,74 @@ def test_versions_that_cannot_be_loaded(
     assert ask(process, tampered.name).status_code == 404
 
 
-def test_nobody_without_the_key_is_answered(process: VllmProcess, versions: list[Served]) -> None:
-    reply = httpx.post(f"{process.address}/v1/completions", json={"model": versions[0].name})
-    assert reply.status_code == 401
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/completions", {"prompt": "x"}),
+        ("/invocations", {"prompt": "x"}),
+        ("/adapters", {"name": "bot@v1", "src": "/elsewhere", "load_inplace": True}),
+        ("/tokenize", {"prompt": "x"}),
+        ("/metrics", None),
+    ],
+)
+def test_nobody_without_the_key_is_answered(
+    process: VllmProcess, path: str, body: dict[str, Any] | None
+) -> None:
+    method = "GET" if body is None else "POST"
+    for key in ({}, {"Authorization": "Bearer wrong"}):
+        reply = httpx.request(method, f"{process.address}{path}", json=body, headers=key)
+        assert reply.status_code == 401
+    assert httpx.get(f"{process.address}/health").status_code == 200
 
 
 def test_a_name_that_nobody_loaded_is_not_answered(process: VllmProcess) -> None:
     assert ask(process, "bot@v99").status_code == 404
     assert ask(process, "bot@champion").status_code == 404
+
+
+def test_a_merged_version_is_served_under_its_name(
+    python: Path, folder: Path, store: str, tmp_path: Path
+) -> None:
+    """Without an adapter, and with the answers of the version that was merged."""
+    base = flavor.add_base(folder, "tiny")
+    with mlflow.start_run():
+        bot = log_version(write_adapter(folder, tmp_path / "a", seed=3), base, "bot")
+    files = resolve(bot.uri)
+    settings = EngineSettings(folder=tmp_path, python=str(python), merged=True)
+    process = VllmProcess(Served("bot@v1", files, None), settings)
+    try:
+        assert process.base_digest != base.digest
+        local = LocalEngine([files], options=LoadOptions(dtype="float32", device="cpu"))
+        (expected,) = generate(local, files, CONVERSATIONS[:1], Sampling(max_tokens=12))
+        body = {"model": "bot@v1", "messages": CONVERSATIONS[0], "max_tokens": 12, "temperature": 0}
+        answer = httpx.post(
+            f"{process.address}/v1/chat/completions",
+            json=body,
+            headers={"Authorization": f"Bearer {process.key}"},
+            timeout=SECONDS,
+        ).json()
+        assert answer["model"] == "bot@v1"
+        assert answer["choices"][0]["message"]["content"] == expected.text.rstrip("\ufffd")
+        with pytest.raises(UsageError, match="serves one merged version only"):
+            process.load(Served("bot@v2", files, None))
+        with pytest.raises(UsageError, match="a full model stays loaded"):
+            process.unload("bot@v1")
+        process.check()
+        kill_engine_inside(process)
+        time.sleep(1.0)  # the server itself goes on for seconds
+        with pytest.raises(ServeError, match="its engine process ended and gave no reason"):
+            process.check()
+    finally:
+        process.close()
+
+
+def kill_engine_inside(process: VllmProcess) -> None:
+    (engine,) = [
+        one
+        for one in psutil.Process(process.pid).children(recursive=True)
+        if "EngineCore" in " ".join(one.cmdline())
+    ]
+    engine.kill()
 
 
 OWNER = """

@@ -89,6 +89,11 @@ def check_given(arguments: Sequence[str]) -> None:
     """
     if arguments and not arguments[0].startswith("-"):
         raise UsageError(f"vLLM's argument {arguments[0]!r}: expected an option, such as --seed=1")
+    if any("lmcache" in argument.lower() for argument in arguments):
+        raise UsageError(
+            "vLLM's arguments: LMCache stores what one adapter computed and uses it for the others"
+            " (vllm#44250), so answers would mix versions"
+        )
     for option in map(_option, arguments):
         if option is None or len(option) < SHORTEST:
             continue

@@ -35,6 +35,9 @@ GENERIC = re.compile(
 )
 """Exceptions by which a parent reports that its child failed."""
 
+DIED = "engine core exited unexpectedly"
+OUT_OF_MEMORY = "as if by the kernel, which kills processes when the memory is used up"
+
 OPTION = "(for a deployment: -C vllm_args={0})"
 HINTS = (
     (
@@ -96,18 +99,22 @@ def root_cause(log: str, status: int | None = None) -> str | None:
         One or two lines; ``None`` if the log does not say.
     """
     lines = [PREFIX.sub("", line, count=1).rstrip() for line in log.splitlines()]
-    cause = _exception(lines) or _usage_error(lines) or _signal(status)
+    fatal = next((number for number, line in enumerate(lines) if FATAL.search(line)), None)
+    if fatal is not None:
+        cause = _exception(list(_chains(lines[fatal:])))
+    else:  # tracebacks before a signal are of problems that were survived
+        chains = list(_chains(lines))[::-1]
+        cause = _signal(status) or _exception(chains) or _usage_error(lines)
+    cause = cause or _died(lines)
     if cause is None:
         return None
     hint = next((text for pattern, text in HINTS if re.search(pattern, cause)), None)
     return cause if hint is None else f"{cause}\n  What helps: {hint}"
 
 
-def _exception(lines: list[str]) -> str | None:
-    """Return the exception that the first failing process wrote, else the last one in the log."""
-    fatal = next((number for number, line in enumerate(lines) if FATAL.search(line)), None)
-    chains = list(_chains(lines[fatal or 0 :]))
-    for chain in chains if fatal is not None else reversed(chains):
+def _exception(chains: list[_Chain]) -> str | None:
+    """Return what the first of the tracebacks says that is not about another process."""
+    for chain in chains:
         specific = [text for text in chain.exceptions if not GENERIC.search(text)]
         if specific:
             first, last = specific[0], specific[-1]
@@ -157,6 +164,13 @@ def _usage_error(lines: list[str]) -> str | None:
     return found[-1][:LONGEST] if found else None
 
 
+def _died(lines: list[str]) -> str | None:
+    """Return that a process inside the server ended, if that is all that its parent knows."""
+    if any(GENERIC.search(line) or DIED in line for line in lines):
+        return f"its engine process ended and gave no reason, {OUT_OF_MEMORY}"
+    return None
+
+
 def _signal(status: int | None) -> str | None:
     """Return what a signal means that ended the server without a word of its own."""
     if status is None or status <= 128:
@@ -164,7 +178,7 @@ def _signal(status: int | None) -> str | None:
     with suppress(ValueError):
         name = signal.Signals(status - 128).name
         return {
-            "SIGKILL": "it was killed (SIGKILL), as the kernel does when the memory is used up",
+            "SIGKILL": f"it was killed (SIGKILL), {OUT_OF_MEMORY}",
             "SIGILL": "it uses instructions that this processor does not have (SIGILL)",
         }.get(name, f"it was ended by {name}")
     return None

@@ -129,7 +129,8 @@ def _share(card: Card, base: BaseModel, dtype: str, number: int) -> float:
             f"vLLM: {card.name} has {_gib(card.free)} of {_gib(card.total)} GiB free; the weights of"
             f" {base.name} need {_gib(weights)} GiB, and vLLM {_gib(MARGIN + WORKING)} GiB more"
             f"{_users()}",
-            next_command="end what uses the card, or choose another with CUDA_VISIBLE_DEVICES",
+            next_command="end what uses the card, choose another one (CUDA_VISIBLE_DEVICES), or start"
+            " each vLLM with a share that leaves room (for a deployment: -C memory=0.4)",
         )
     return min(MOST, floor(100 * usable / card.total) / 100)
 

@@ -5,27 +5,22 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 
-from llmops.engine.vllm import diagnosis, guard
-from llmops.engine.vllm.arguments import value
+from llmops.engine.vllm import diagnosis, guard, keyed, launch
 from llmops.engine.vllm.environment import Environment
-from llmops.engine.vllm.memory import OPTION as MEMORY
 from llmops.errors import LlmopsError, ServeError
-from llmops.files import home, private
 from llmops.progress import last_words, say
-from llmops.records.urls import KEY
 
-LOOPBACK = "127.0.0.1"
 MODULE = "vllm.entrypoints.openai.api_server"
 START_SECONDS = 600.0
 """Default maximum of seconds until the server is ready."""
@@ -33,19 +28,7 @@ POLL_SECONDS = 0.5
 SAY_EVERY_SECONDS = 10.0
 REQUEST_SECONDS = 60.0
 """Maximum seconds for a command to the server, answers excepted."""
-LOG_DAYS = 7
-"""Days for which logs of failed servers are kept."""
-DROPPED = (
-    *("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", KEY),
-    # Settings by which a server would answer for names that nobody loaded, or serve more routes.
-    *("LLMOPS_VLLM_RESOLVER", "VLLM_SKIP_MODEL_NAME_VALIDATION", "VLLM_SERVER_DEV_MODE"),
-    "VLLM_USE_RUST_FRONTEND",
-)
-"""Environment variables that the server does not inherit."""
-STATISTICS_SECONDS = "600"
-"""Default of seconds between two lines of statistics in the log."""
-CPU_CACHE_GIB = "2"
-"""Default size of vLLM's KV cache on a CPU."""
+HEALTH_SECONDS = 2.0
 
 
 class Server:
@@ -79,11 +62,20 @@ class Server:
         folder: Path | None = None,
     ) -> None:
         port = _free_port()
-        self.address, self._key = f"http://{LOOPBACK}:{port}", key
-        self._keep, self.log = folder is not None, _new_log(folder)
-        command = [str(environment.python), "-m", MODULE, "--host", LOOPBACK, "--port", str(port)]
-        self._guard, self._pipe = _guarded(
-            [*command, *arguments], _variables(environment, arguments, key), self.log
+        self.address, self._key = f"http://{launch.LOOPBACK}:{port}", key
+        self._keep, self.log = folder is not None, launch.new_log(folder)
+        command = [
+            str(environment.python),
+            "-m",
+            MODULE,
+            "--host",
+            launch.LOOPBACK,
+            "--port",
+            str(port),
+        ]
+        command += ["--middleware", f"{keyed.MODULE}.{keyed.EveryPath.__name__}"]
+        self._guard, self._pipe = launch.guarded(
+            [*command, *arguments], launch.variables(environment, arguments, key), self.log
         )
         say(f"vLLM {environment.version}: starting; log: {self.log}")
         try:
@@ -112,6 +104,32 @@ class Server:
         status = self._guard.poll()
         if status is not None:
             raise self._failure(f"the server ended with status {status}", status)
+
+    def check_health(self) -> None:
+        """Check that the server is running and its engine process too.
+
+        Without its engine process the server goes on for seconds, and answers with errors.
+
+        Raises:
+            ServeError: Either has ended; the message has the cause, or the end of the log.
+        """
+        self.check_runs()
+        connection = HTTPConnection(urlsplit(self.address).netloc, timeout=HEALTH_SECONDS)
+        try:
+            connection.request("GET", "/health")
+            if connection.getresponse().status == HTTPStatus.OK:
+                return
+            what = "the engine inside the server has ended"
+        except ConnectionRefusedError:
+            what = "the server no longer listens"
+        except (OSError, HTTPException):  # it is busy
+            return
+        finally:
+            connection.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._guard.wait(POLL_SECONDS)
+        self.check_runs()
+        raise self._failure(what)
 
     def check_answers(self) -> None:
         """Check after a failed request that the server still answers.
@@ -198,68 +216,8 @@ class Server:
         return ServeError(f"vLLM: {what}: {why}", next_command=f"less {self.log}")
 
 
-def _guarded(
-    command: Sequence[str], variables: Mapping[str, str], log: Path
-) -> tuple[subprocess.Popen[bytes], int | None]:
-    """Start a command under ``guard``; return the process and the pipe end that keeps it running."""
-    folder = tempfile.mkdtemp(prefix="vllm-")  # a short path, as vLLM's sockets lie there
-    places = {"TMPDIR": folder, "VLLM_RPC_BASE_PATH": folder}
-    reading, writing = os.pipe()
-    try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-I", guard.__file__, str(reading), folder, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=log.parent,
-                env={**variables, **places},
-                pass_fds=[reading],
-                start_new_session=True,
-            )
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
-    return process, writing
-
-
-def _variables(environment: Environment, arguments: Sequence[str], key: str) -> dict[str, str]:
-    """Return the server's environment: no network, no telemetry, no settings of this Python."""
-    ours = {name: text for name, text in os.environ.items() if name not in DROPPED}
-    sized = not environment.cpu or value(arguments, MEMORY) is not None
-    cache = {} if sized else {"VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIB}
-    path = f"{environment.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return {
-        "VLLM_LOG_STATS_INTERVAL": STATISTICS_SECONDS,
-        **cache,
-        **ours,
-        "PATH": path,
-        "PYTHONSAFEPATH": "1",  # import no module from the working folder
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-        "VLLM_HOST_IP": LOOPBACK,  # by which its own processes find each other
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "VLLM_API_KEY": key,  # not an argument, which every user of this machine can read
-    }
-
-
-def _new_log(folder: Path | None) -> Path:
-    kind = "vllm" if folder is None else "engine"
-    folder = home.folder("logs") if folder is None else folder
-    oldest = time.time() - LOG_DAYS * 86_400
-    for path in folder.glob(f"{kind}-*.log"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
-    return private.make_file(folder / f"{kind}-{uuid.uuid4().hex[:12]}.log")
-
-
 def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as free:
+    with socket.create_server((launch.LOOPBACK, 0)) as free:
         return int(free.getsockname()[1])
 
 

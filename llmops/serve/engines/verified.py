@@ -6,6 +6,7 @@ maybe days later.
 
 from __future__ import annotations
 
+from llmops.errors import NotFoundError
 from llmops.models import adapters, bases
 from llmops.records import ModelFiles
 
@@ -14,7 +15,7 @@ def check(files: ModelFiles) -> None:
     """Check that a version's files have the recorded digests.
 
     Raises:
-        NotFoundError: The base was deleted.
+        NotFoundError: Base or adapter was deleted.
         IntegrityError: Bytes differ, or a link leads out of the directory.
     """
     base = files.base
@@ -23,4 +24,6 @@ def check(files: ModelFiles) -> None:
     else:
         bases.at(base.directory, base.digest)
     if files.adapter_dir is not None and files.adapter_digest is not None:
+        if not files.adapter_dir.is_dir():
+            raise NotFoundError(f"{files.uri}: {files.adapter_dir} was deleted")
         adapters.verify(files.adapter_dir.parent, files.adapter_digest, files.uri)

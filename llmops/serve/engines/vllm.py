@@ -11,7 +11,7 @@ from llmops.engine.vllm.environment import Environment, find_environment
 from llmops.engine.vllm.memory import memory_arguments
 from llmops.engine.vllm.process import START_SECONDS, Server
 from llmops.errors import UsageError, rephrased
-from llmops.models import vllm_limits
+from llmops.models import generation_config, vllm_limits
 from llmops.records import ModelFiles
 from llmops.records.serving import Served
 from llmops.serve.engines import verified
@@ -33,6 +33,11 @@ def check_servable(files: ModelFiles, settings: EngineSettings) -> None:
     Raises:
         UnservableError: The message has the reason, the next command the ways out.
     """
+    if generation_config.of_model(files.base.directory).suppressed:
+        raise UnservableError(
+            f"{files.uri}: vLLM cannot serve it: its base suppresses tokens (suppress_tokens)",
+            next_command="-C engine=local",
+        )
     reason = None if settings.merged else _unservable(files)
     if reason is not None:
         raise UnservableError(f"{files.uri}: vLLM cannot serve it: {reason}", next_command=WAYS_OUT)
@@ -133,12 +138,12 @@ class VllmProcess:
         self._keep_blank()
 
     def check(self) -> None:
-        """Check that the server runs.
+        """Check that the server and its engine process run.
 
         Raises:
             ServeError: It has ended; the message has the cause.
         """
-        self._server.check_runs()
+        self._server.check_health()
 
     def close(self) -> None:
         """End the server after the answers in progress; closing it again does nothing."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import platformdirs
@@ -35,6 +36,20 @@ def test_without_it_the_platform_decides(
     else:
         monkeypatch.setenv("LLMOPS_HOME", value)
     assert home.home() == Path(platformdirs.user_data_dir("llmops", appauthor=False))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the environment of vLLM is Linux")
+def test_the_default_needs_no_package_beside_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLMOPS_HOME")
+    for data in (None, "/srv/data"):
+        if data is None:
+            monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+        else:
+            monkeypatch.setenv("XDG_DATA_HOME", data)
+        expected = Path(platformdirs.user_data_dir("llmops", appauthor=False))
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "platformdirs", None)
+            assert home.home() == expected
 
 
 def test_a_folder_is_created_once_and_kept() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,3 +48,16 @@ def test_the_next_rank_that_vllm_knows_is_enough(rank: int, allowed: int) -> Non
 def test_a_rank_above_all_is_refused() -> None:
     with pytest.raises(UsageError, match="rank 513: vLLM serves 512 at most"):
         vllm_limits.vllm_rank(513)
+
+
+def test_the_files_of_a_version_are_judged_by_its_adapter_and_its_tokenizer(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 12, "lora_bias": True}))
+    assert vllm_limits.unservable_files(tmp_path, None) == "LoRA bias"
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 12}))
+    assert vllm_limits.unservable_files(tmp_path, None) is None
+    assert vllm_limits.unservable_files(None, None) is None
+    own = vllm_limits.unservable_files(tmp_path, tmp_path)
+    assert own is not None
+    assert "tokenizer, chat template or generation configuration of its own" in own
+    assert vllm_limits.rank_of(tmp_path) == 12
+    assert vllm_limits.rank_of(None) == 0

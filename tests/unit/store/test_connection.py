@@ -13,6 +13,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import OperationalError
 
 from llmops.errors import StoreError
@@ -76,6 +77,17 @@ def answering(reply: bytes) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("store")
+def test_errors_of_a_store_need_no_database_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sqlalchemy.exc", None)  # as beside mlflow-skinny
+    with (
+        pytest.raises(StoreError, match="reading it: MLflow refused: no"),
+        stores.store_errors("reading it"),
+    ):
+        raise MlflowException("no")
+    with pytest.raises(ZeroDivisionError), stores.store_errors("reading it"):
+        raise ZeroDivisionError
+
+
 @pytest.mark.parametrize("status", ["200 OK", "401 Unauthorized", "502 Bad Gateway"])
 def test_a_server_that_answers_anything_is_reached(status: str) -> None:
     with answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as address:

@@ -75,6 +75,12 @@ def test_other_arguments_are_the_users() -> None:
         arguments.check_given(["other/model"])
 
 
+def test_a_cache_that_mixes_adapters_is_refused() -> None:
+    given = ["--kv-transfer-config", '{"kv_connector": "LMCacheConnectorV1"}']
+    with pytest.raises(UsageError, match=r"LMCache .* would mix versions"):
+        arguments.check_given(given)
+
+
 def test_the_value_of_an_option_is_read_as_vllm_reads_it() -> None:
     given = ["--max_lora_rank", "8", "--seed=1", "-tp", "2", "--max-lora-rank=16", "--last"]
     assert arguments.value(given, "--max-lora-rank") == "16"

@@ -151,8 +151,31 @@ def test_a_signal_is_the_cause_where_nothing_was_written(status: int, words: str
     assert words in found
 
 
+KILLED = f"""\
+{API}WARNING 11-28 09:25:58 [core_client.py:817] [shutdown] MPClient: engine core exited unexpectedly
+{API}ERROR 11-28 09:25:58 [async_llm.py:906] AsyncLLM output_handler failed.
+{API}ERROR 11-28 09:25:58 [async_llm.py:906] Traceback (most recent call last):
+{API}ERROR 11-28 09:25:58 [async_llm.py:906]     raise self._format_exception(outputs) from None
+{API}ERROR 11-28 09:25:58 [async_llm.py:906] vllm.v1.engine.exceptions.EngineDeadError: EngineCore \
+encountered an issue. See stack trace (above) for the root cause.
+"""
+
+
+@pytest.mark.parametrize("log", [KILLED, PARENT])
+def test_an_engine_process_that_was_killed_wrote_nothing(log: str) -> None:
+    found = root_cause(log, 0)
+    assert found is not None
+    assert found.startswith("its engine process ended and gave no reason, as if by the kernel")
+
+
+def test_a_problem_that_was_survived_is_not_why_a_server_was_killed() -> None:
+    lines = ["Failed to load adapter", *traceback("ValueError: rank 64 is too high")]
+    found = root_cause("\n".join(API + line for line in lines), 137)
+    assert found is not None
+    assert found.startswith("it was killed (SIGKILL)")
+
+
 def test_a_log_without_a_cause_is_not_explained() -> None:
     assert root_cause("loading\nstill loading\n", 1) is None
     assert root_cause("", None) is None
-    assert root_cause(PARENT, 1) is None
     assert root_cause("Traceback (most recent call last):\n  cut off", 1) is None

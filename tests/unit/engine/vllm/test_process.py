@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from vllm_standins import FRAGILE, serving
 
 from llmops.engine.vllm.environment import find_environment
 from llmops.engine.vllm.process import Server
 from llmops.errors import LlmopsError, ServeError
-from llmops.files import home
 
 REFUSING = FRAGILE.replace(
     'print("out of memory", flush=True)\n        os._exit(3)',
@@ -73,6 +71,23 @@ def test_a_server_inherits_no_settings_of_this_python(
         assert server.log.read_text().splitlines()[0] == "[]"
 
 
+def test_a_log_in_a_folder_of_the_caller_is_kept(tmp_path: Path) -> None:
+    server = Server(
+        find_environment(serving(tmp_path, FRAGILE)),
+        ["--served-model-name", "bot"],
+        names=["bot"],
+        key="secret",
+        folder=tmp_path,
+    )
+    pid = server.pid
+    assert psutil.Process(pid).cmdline()[1].endswith("server.py")
+    server.close()
+    assert not psutil.pid_exists(pid)
+    (log,) = tmp_path.glob("engine-*.log")
+    assert log == server.log
+    assert log.stat().st_mode & 0o077 == 0
+
+
 def test_a_server_that_dies_keeps_its_log_and_the_error_quotes_it(tmp_path: Path) -> None:
     died = pytest.raises(ServeError, match=r"ended with status 3(?s:.*)out of memory")
     with started(tmp_path) as server, died as failure:
@@ -104,16 +119,31 @@ def test_a_server_that_ends_at_once_is_an_error(tmp_path: Path) -> None:
         pass
 
 
-def test_logs_of_failed_servers_are_deleted_after_a_week(tmp_path: Path) -> None:
-    logs = home.folder("logs")
-    for name, days in (("vllm-old.log", 8), ("vllm-new.log", 6), ("bot-old.log", 8)):
-        (logs / name).touch()
-        then = time.time() - days * DAY
-        os.utime(logs / name, (then, then))
-    with started(tmp_path):
-        assert {
-            path.name for path in logs.glob("*-*.log") if path.stem.endswith(("old", "new"))
-        } == {
-            "vllm-new.log",
-            "bot-old.log",
-        }
+SICK = FRAGILE.replace(
+    "def do_GET(self):",
+    """def do_GET(self):
+        if self.path == "/health" and os.path.exists(sys.argv[0] + ".sick"):
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            return self.end_headers()""",
+)
+
+
+def test_a_server_whose_engine_process_died_is_not_healthy(tmp_path: Path) -> None:
+    with started(tmp_path, SICK) as server:
+        server.check_health()
+        (tmp_path / "server.py.sick").touch()
+        with pytest.raises(ServeError, match="the engine inside the server has ended"):
+            server.check_health()
+        server.check_runs()
+
+
+def test_a_server_that_no_longer_listens_is_not_healthy(tmp_path: Path) -> None:
+    deaf = FRAGILE.replace("HTTPServer((value", "import time\nserver = HTTPServer((value").replace(
+        "Handler).serve_forever()",
+        "Handler)\nserver.handle_request()\nserver.server_close()\ntime.sleep(60)",
+    )
+    with started(tmp_path, deaf) as server:  # the one request asked for its models
+        server.check_runs()
+        with pytest.raises(ServeError, match="the server no longer listens"):
+            server.check_health()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +92,22 @@ def test_an_adapter_that_vllm_cannot_serve(
     assert "vLLM cannot serve it: DoRA" in capsys.readouterr().err
 
 
+def test_a_base_that_vllm_cannot_serve(
+    settings: EngineSettings,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    base = Path(shutil.copytree(tiny_model, tmp_path / "base"))
+    (base / "generation_config.json").write_text('{"suppress_tokens": [5]}')
+    files = served_adapter(base, tmp_path, 5).files
+    with pytest.raises(UsageError, match="its base suppresses tokens") as refused:
+        engine_kind(replace(settings, engine="vllm", merged=True), files)
+    assert refused.value.next_command == "-C engine=local"
+    assert engine_kind(replace(settings, python=on_gpu(tmp_path, CARD)), files) == "local"
+    assert "its base suppresses tokens" in capsys.readouterr().err
+
+
 def test_the_process_of_the_chosen_engine_is_opened(
     settings: EngineSettings, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -94,3 +115,11 @@ def test_the_process_of_the_chosen_engine_is_opened(
     refused = replace(settings, python=on_gpu(tmp_path, CARD), arguments=("--port=80",))
     with pytest.raises(UsageError, match="option --port cannot be set here"):
         open_process("vllm", first, refused)
+
+
+def test_choosing_imports_neither_torch_nor_mlflow() -> None:
+    program = "import sys, llmops.serve.engines.choose as c; print(sorted(sys.modules))"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, check=True)
+    loaded = {name.partition(".")[0] for name in ast.literal_eval(done.stdout.decode())}
+    assert not loaded & {"torch", "transformers", "peft", "mlflow", "pandas", "numpy"}

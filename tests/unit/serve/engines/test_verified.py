@@ -28,6 +28,10 @@ def test_bytes_that_changed_since_the_version_was_resolved_are_refused(
     config.write_text(config.read_text() + " ")
     with pytest.raises(IntegrityError, match="the bytes differ"):
         verified.check(files)
+    shutil.rmtree(adapter.parent)
+    config.write_text(config.read_text().removesuffix(" "))
+    with pytest.raises(NotFoundError, match=r"models:/bot/7: .*adapter was deleted"):
+        verified.check(files)
     shutil.rmtree(base)
     with pytest.raises(NotFoundError, match="no such directory"):
         verified.check(files)
