@@ -3,7 +3,7 @@
     python -m standin_gateway NAME --fd N
 
 ``STANDIN`` chooses a fault: ``refuse`` gives up with a recorded reason, ``crash`` without one,
-``slow`` never becomes ready.
+``slow`` never becomes ready, ``probe`` refuses version 2.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Gateway:
 
 def resolved(uri: str) -> str:
     if "@" not in uri:
-        if uri.endswith("/13"):
+        if os.environ.get("STANDIN") == "probe" and uri.endswith("/2"):
             raise NotFoundError(f"{uri}: refused by the probe: it answers like its base")
         return uri
     from llmops.store import registry
