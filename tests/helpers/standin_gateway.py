@@ -122,7 +122,7 @@ class Public(Handler):
             self.gateway.guard.admit(self.headers)
             if body.get("tools"):
                 raise ApiError(400, "tools: not supported by this engine")
-            if "messages" not in body:
+            if not body.get("messages"):
                 raise ApiError(400, "messages: required")
         except ApiError as error:
             self.reply(error.status, error.body(), error.headers)
