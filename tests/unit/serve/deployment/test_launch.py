@@ -22,6 +22,9 @@ def test_a_gateway_inherits_the_socket_and_not_the_key(
     gateway: None, store: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("LLMOPS_API_KEY", "test-key-4711")
+    log = state.folder("bot") / "gateway.log"
+    log.parent.mkdir()
+    log.write_text("why the one before ended")
     listening = address.listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     record = launch.start(settings(port), listening, address.endpoint(listening))
@@ -34,6 +37,8 @@ def test_a_gateway_inherits_the_socket_and_not_the_key(
         assert "LLMOPS_API_KEY" not in environment
         assert os.getsid(process.pid) == process.pid, "Ctrl-C does not reach it"
         assert listening.fileno() == -1
+        assert log.with_name("gateway.log.1").read_text() == "why the one before ended"
+        assert "before" not in log.read_text()
         launch.announce(record)
     finally:
         process.terminate()

@@ -42,6 +42,8 @@ def test_without_a_uri_the_alias_is_looked_up_now(deployed: Deployment) -> None:
         serve.update("bot", follow=True)
     again = serve.update("bot", "models:/bot@champion")
     assert (again.model, again.follow) == ("bot@v1", True)
+    latest = serve.update("bot", "models:/bot/latest")
+    assert (latest.model, latest.source, latest.follow) == ("bot@v2", "models:/bot/2", False)
 
 
 def test_what_cannot_be_served_leaves_the_old_version(
