@@ -121,7 +121,10 @@ def _store_and_bases() -> list[Finding]:
 def _deployments() -> list[Finding]:
     from llmops.serve import list_all, status
 
-    states = [f"{deployment.name} ({status(deployment)})" for deployment in list_all()]
+    try:
+        states = [f"{deployment.name} ({status(deployment)})" for deployment in list_all()]
+    except LlmopsError as error:  # their state is damaged
+        return [Finding("deployments", False, error.message, error.next_command or "")]
     return [Finding("deployments", True, ", ".join(states) or "none")]
 
 

@@ -41,6 +41,9 @@ VERBS = {
     "doctor": "Check this machine, and print the next command for what is missing.",
 }
 
+SERVING = ("serve", "keys")
+"""The verbs whose modules are in ``serving/``."""
+
 QUIET = {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -70,7 +73,8 @@ class Verbs(click.Group):
         """Return the command of a verb; ``None`` for an unknown verb."""
         if name not in VERBS:
             return None
-        command: click.Command = import_module(f"llmops.cli.{name}").command
+        module = f"serving.{name}" if name in SERVING else name
+        command: click.Command = import_module(f"llmops.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -87,7 +87,7 @@ def test_mlflow_deployments_serve_the_champion(
     (endpoint,) = set(re.findall(r"http://127\.0\.0\.1:\d+", done.stdout + done.stderr))
     try:
         answer = json.load(chat(endpoint))
-        assert answer["model"] == "quickstart-smoke/1"
+        assert answer["model"] == "quickstart-smoke@v1"
         text = answer["choices"][0]["message"]["content"]
         events = [
             line[6:]
@@ -98,7 +98,7 @@ def test_mlflow_deployments_serve_the_champion(
         chunks = [json.loads(event) for event in events[:-1]]
         pieces = [c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"]]
         assert "".join(pieces) == text
-        assert {chunk["model"] for chunk in chunks} == {"quickstart-smoke/1"}
+        assert {chunk["model"] for chunk in chunks} == {"quickstart-smoke@v1"}
         again = call(folder, environment, *create)
         assert again.returncode != 0
         assert "Traceback" not in again.stderr

@@ -3,7 +3,7 @@
     python -m standin_gateway NAME --fd N
 
 ``STANDIN`` chooses a fault: ``refuse`` gives up with a recorded reason, ``crash`` without one,
-``slow`` never becomes ready.
+``slow`` never becomes ready, ``probe`` refuses version 2.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Gateway:
 
 def resolved(uri: str) -> str:
     if "@" not in uri:
-        if uri.endswith("/13"):
+        if os.environ.get("STANDIN") == "probe" and uri.endswith("/2"):
             raise NotFoundError(f"{uri}: refused by the probe: it answers like its base")
         return uri
     from llmops.store import registry
@@ -122,12 +122,15 @@ class Public(Handler):
             self.gateway.guard.admit(self.headers)
             if body.get("tools"):
                 raise ApiError(400, "tools: not supported by this engine")
-            if "messages" not in body:
+            if not body.get("messages"):
                 raise ApiError(400, "messages: required")
         except ApiError as error:
             self.reply(error.status, error.body(), error.headers)
             return
-        self.stream() if body.get("stream") else self.whole()
+        if body.get("stream"):
+            self.stream("stream_options" in body)
+        else:
+            self.whole()
 
     def whole(self) -> None:
         message = {"role": "assistant", "content": "".join(ANSWER)}
@@ -136,7 +139,7 @@ class Public(Handler):
         common = {"id": "c", "object": "chat.completion", "created": 1, "model": self.gateway.model}
         self.reply(200, {**common, "choices": [choice], "usage": usage})
 
-    def stream(self) -> None:
+    def stream(self, include_usage: bool) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
@@ -152,7 +155,8 @@ class Public(Handler):
             self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
             time.sleep(0.1)
         last = {**event, "choices": [], "usage": usage}
-        self.wfile.write(f"data: {json.dumps(last)}\n\ndata: [DONE]\n\n".encode())
+        end = f"data: {json.dumps(last)}\n\n" if include_usage else ""
+        self.wfile.write(f"{end}data: [DONE]\n\n".encode())
 
 
 class Control(Handler):

@@ -7,14 +7,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import standin
 from click.testing import CliRunner, Result
 from mlflow.deployments import BaseDeploymentClient, get_deploy_client, interface
 from mlflow.deployments.cli import commands
 from mlflow.exceptions import MlflowException
 from processes import started
+from tiny_models import build_tiny_adapter
 from versions import log_version
 
-from llmops import serve
 from llmops.errors import ServeError, UsageError
 from llmops.flavor import add_base
 from llmops.serve import plugin
@@ -62,20 +63,41 @@ def test_importing_it_loads_neither_torch_nor_transformers() -> None:
 
 
 def test_a_deployment_through_the_command_line(
-    store: str, tiny_model: Path, tiny_adapter: Path, tmp_path: Path
+    store: str,
+    tiny_model: Path,
+    tiny_adapter: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    log_version(tiny_adapter, add_base(tiny_model, "tiny"), "bot", alias="champion")
-    created = ok("create", "--name", "quickstart", "-m", "models:/bot@champion", "-C", "port=0")
+    standin.use_it(monkeypatch)
+    base = add_base(tiny_model, "tiny")
+    log_version(tiny_adapter, base, "bot", alias="champion")
+    log_version(build_tiny_adapter(tiny_model, tmp_path / "other", seed=5), base, "bot")
+    named = ("--name", "quickstart")
+    chosen = ("-C", "port=0", "-C", "unproven=allow", "-C", "queue=7")
+    created = ok("create", *named, "-m", "models:/bot@champion", *chosen)
     try:
         assert "llmops deployment quickstart is created" in created
         assert "'status': 'running'" in ok("list")
-        assert "uri: models:/bot/1" in ok("get", "--name", "quickstart")
+        shown = ok("get", *named).splitlines()
+        assert {
+            "uri: models:/bot/1",
+            "model: bot@v1",
+            "source: models:/bot@champion",
+            "follow: True",
+            "queue: 7",
+            "engine: local",
+            "proof: none: served without proof",
+            "status: running",
+        } <= set(shown)
         predict_through_files(tmp_path)
         predict_through_python()
-        port = serve.get("quickstart").endpoint.rpartition(":")[2]
-        update = command("update", "--name", "quickstart", "-m", "models:/bot/2")
-        assert update.exit_code == 2
-        assert f"-m models:/bot/2 -C port={port}" in update.output
+        assert "(with flavor llmops)" in ok("update", *named, "-m", "models:/bot/2")
+        assert "model: bot@v2" in ok("get", *named)
+        client = get_deploy_client("llmops")
+        updated = client.update_deployment("quickstart", model_uri="models:/bot@champion")
+        assert (updated["model"], updated["follow"]) == ("bot@v1", True)
+        assert client.get_deployment(name="quickstart") == updated
     finally:
         assert "quickstart is deleted" in ok("delete", "--name", "quickstart")
     assert started() == []
@@ -86,20 +108,19 @@ def predict_through_files(tmp_path: Path) -> None:
     path.write_text(json.dumps({"messages": [*HI, *HI], "max_tokens": 4}))
     whole = json.loads(ok("predict", "--name", "quickstart", "-I", str(path)))
     (completion,) = whole["predictions"]
-    assert completion["model"] == "bot/1"
-    assert completion["usage"]["completion_tokens"] <= 4
+    assert completion["model"] == "bot@v1"
+    assert completion["choices"][0]["message"]["content"] == "hello from here"
     path.write_text(json.dumps([{"prompt": "a", "max_tokens": 3}, {"prompt": "b"}]))
     out = tmp_path / "output.json"
     ok("predict", "--name", "quickstart", "-I", str(path), "-O", str(out))
     first, second = json.loads(out.read_text())["predictions"]
-    assert first["usage"]["completion_tokens"] <= 3
-    assert second["object"] == "chat.completion"
+    assert {first["object"], second["object"]} == {"chat.completion"}
 
 
 def predict_through_python() -> None:
     client = get_deploy_client("llmops")
     (completion,) = client.predict("quickstart", {"messages": HI, "max_tokens": 2})["predictions"]
-    assert completion["model"] == "bot/1"
+    assert completion["model"] == "bot@v1"
     with pytest.raises(MlflowException, match="tools: not supported"):
         client.predict("quickstart", {"messages": HI, "tools": [1]})
     streamed = client.predict_stream(
@@ -124,10 +145,18 @@ def predict_through_python() -> None:
         (
             ["create", "--name", "a", "-m", "models:/b/1", "-C", "prot=1"],
             2,
-            "host, port, engine, cors",
+            "did you mean port?",
         ),
         (["create", "--name", "a", "-m", "models:/b/1", "-C", "port=x"], 2, "integer"),
-        (["create", "--name", "a", "-m", "models:/b/1", "-C", "engine=vllm"], 2, "local"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "engine=vlm"], 2, "vllm"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "follow=1"], 2, "one version"),
+        (["create", "--name", "a", "-m", "models:/b/1", "-C", "tls_cert=x"], 2, "tls_key"),
+        (["update", "--name", "a", "-C", "port=1"], 2, "`update` only has `follow`"),
+        (["update", "--name", "a", "--endpoint", "e"], 2, "--name e"),
+        (["delete", "--name", "a", "--endpoint", "e"], 2, "--name e"),
+        (["delete", "--name", "a", "-C", "force=1"], 2, "no options"),
+        (["get", "--name", "a", "--endpoint", "e"], 2, "--name e"),
+        (["list", "--endpoint", "e"], 2, "endpoints, which group deployments"),
         (["create", "--name", "a", "-m", "models:/b/1", "-f", "sklearn"], 2, "flavor"),
         (["create", "--name", "a", "-m", "models:/b/1", "--endpoint", "e"], 2, "--name e"),
         (["create", "--name", "a", "-m", "models:/b/1", "-C", "cors=*"], 2, "not an origin"),
@@ -159,7 +188,15 @@ def test_mlflows_own_arguments_are_answered_in_its_exception(method: str) -> Non
 def test_the_methods_have_the_arguments_of_mlflows_base_class() -> None:
     from mlflow_plugins.deployments import LlmopsDeployments
 
-    for method in ("predict", "predict_stream"):
+    for method in (
+        "create_deployment",
+        "update_deployment",
+        "delete_deployment",
+        "list_deployments",
+        "get_deployment",
+        "predict",
+        "predict_stream",
+    ):
         own, base = (
             list(inspect.signature(getattr(kind, method)).parameters)
             for kind in (LlmopsDeployments, BaseDeploymentClient)

@@ -42,8 +42,7 @@ def start(config: Config, listening: socket.socket, endpoint: str) -> state.Reco
     """
     name = config.name
     private.make_folder(state.folder(name))
-    log = private.make_file(state.folder(name) / state.LOG_FILE)
-    log.write_bytes(b"")  # what an earlier gateway of this name wrote
+    log = _new_log(state.folder(name) / state.LOG_FILE)
     state.create(config, endpoint)  # before it starts: `list` shows it even if this one is killed
     gateway = _spawn(name, listening, log)
     try:
@@ -55,6 +54,13 @@ def start(config: Config, listening: socket.socket, endpoint: str) -> state.Reco
         raise
     gateway.returncode = 0  # it outlives this command; nobody waits for its status
     return state.get_record(name)
+
+
+def _new_log(log: Path) -> Path:
+    """Return an empty log; what an earlier gateway wrote, perhaps why it ended, is set aside."""
+    if log.exists():
+        log.replace(log.with_name(f"{log.name}.1"))  # as the gateway names full ones
+    return private.make_file(log)
 
 
 def _spawn(name: str, listening: socket.socket, log: Path) -> subprocess.Popen[bytes]:

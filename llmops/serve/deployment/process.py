@@ -191,7 +191,7 @@ def _admitted(config: Config) -> Config:
     except UsageError as error:
         if config.unproven != ALLOW:
             raise
-        say(f"warning: {error.message}; unproven=allow serves it")
+        say(f"warning: unproven=allow serves a version without proof: {error.__cause__ or error}")
     return config if config.follow else dataclasses.replace(config, uri=uri)
 
 

@@ -37,7 +37,7 @@ class Record:
 
     Attributes:
         config: What was asked for.
-        status: What its gateway says of itself.
+        status: What its gateway does.
         endpoint: Base URL.
         gateway: The gateway's process; number 0 before it starts.
     """

@@ -21,8 +21,8 @@ Target `llmops`: deployments on this machine, OpenAI protocol.
   mlflow deployments list -t llmops
 
 A deployment follows its alias: when @champion moves, the new version is served, without a lost
-request. `update` does that at once, or serves what -m names. Another update or version that fails
-leaves the old one serving.
+request. `update` does that at once, or serves what -m names. If the new version cannot be served,
+the old one goes on.
 
 Options of create and run-local (-C KEY=VALUE):
   follow         false pins the version that the alias names now (default: true for an alias);
@@ -33,7 +33,7 @@ Options of create and run-local (-C KEY=VALUE):
   cors           pages that may ask from a browser, such as https://chat.example.org, several with
                  commas between (default: without a key, pages from this machine)
   unproven       allow serves versions without evidence, and says so (default: refuse)
-  engine         auto (default: vllm with a GPU and an environment with vLLM, else local), vllm, local
+  engine         vllm, local, or auto (default): vllm with a GPU and an environment with vLLM
   vllm           Python interpreter of that environment (default: LLMOPS_VLLM_PYTHON)
   vllm_args      further arguments of `vllm serve`, as in a shell
   merged         true merges the version into its base before it is served

@@ -49,7 +49,10 @@ def update(name: str, uri: str | None = None, *, follow: bool | None = None) -> 
         unchanged = uri is None and follow is None
         follows = record.config.follow if unchanged else options.follows(wanted, follow)
         connection.connect()
-        registry.parse(wanted)  # such as a model that does not exist
+        model, version = registry.parse(wanted)
+        registry.version_record(model, version)  # it must exist
+        if not follows:
+            wanted = f"models:/{model}/{version}"
         began = time.monotonic()
         swap = _narrated(record, wanted, follows)
     if swap.changed:

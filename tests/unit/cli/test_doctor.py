@@ -10,6 +10,7 @@ from command_line import Command
 
 from llmops.files import home
 from llmops.records import BaseModel, ModelVersion
+from llmops.serve.deployment.record import database
 
 
 def findings(llmops: Command) -> dict[str, Any]:
@@ -45,6 +46,16 @@ def test_a_store_that_does_not_answer_is_a_finding_like_others(llmops: Command, 
     assert "http://127.0.0.1:9: not reachable" in found["MLflow store"]["detail"]
     assert "mlflow server" in found["MLflow store"]["next"]
     assert "base models" not in found
+
+
+def test_a_damaged_state_of_deployments_is_a_finding_like_others(
+    llmops: Command, store: str
+) -> None:
+    database.path().write_bytes(b"no database" * 500)
+    found = findings(llmops)["deployments"]
+    assert not found["ok"]
+    assert "state.db: damaged" in found["detail"]
+    assert found["next"].startswith("mv ")
 
 
 def test_what_killed_processes_left_is_shown_and_can_be_removed(

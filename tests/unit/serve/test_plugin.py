@@ -2,47 +2,15 @@ from __future__ import annotations
 
 import errno
 
-import pandas as pd
 import pytest
-from pandas import DataFrame
 
 from llmops.errors import UsageError
+from llmops.records import Proof
 from llmops.serve import plugin
-from llmops.serve.deployment import origins
+from llmops.serve.deployment import state
+from llmops.serve.deployment.config import Config
 
 HI = [{"role": "user", "content": "hi"}]
-
-
-def test_a_chat_body_that_mlflow_s_reader_spread_over_rows() -> None:
-    frame = DataFrame({"messages": HI * 2, "stop": ["a", "b"], "seed": 7})
-    assert plugin._bodies(frame) == [{"messages": HI * 2, "stop": ["a", "b"], "seed": 7}]
-    frame = DataFrame({"messages": HI * 2, "max_tokens": [4.0, 4.0], "user": None})
-    assert plugin._bodies(frame) == [{"messages": HI * 2, "max_tokens": 4}]
-
-
-def test_messages_alone() -> None:
-    frame = DataFrame({"role": ["user"], "content": [42]})
-    assert plugin._bodies(frame) == [{"messages": [{"role": "user", "content": "42"}]}]
-
-
-def test_a_row_is_a_request() -> None:
-    rows = [{"prompt": "a", "max_tokens": 3}, {"prompt": 5, "topic": "x"}]
-    first, second = plugin._bodies(DataFrame(rows))
-    assert first == {"messages": [{"role": "user", "content": "a"}], "max_tokens": 3}
-    # what a request does not know is the server's to refuse
-    assert second == {"messages": [{"role": "user", "content": "5"}], "topic": "x"}
-    rows = [{"messages": HI, "max_tokens": 3}, {"messages": HI * 3}]
-    assert plugin._bodies(DataFrame(rows)) == [rows[0], rows[1]]
-
-
-@pytest.mark.parametrize("nothing", [pd.DataFrame({"text": ["a"]}), ["a"], None])
-def test_other_inputs_are_refused(nothing: object) -> None:
-    with pytest.raises(UsageError, match="expected a chat request"):
-        plugin._bodies(nothing)  # type: ignore[arg-type]
-
-
-def test_no_messages_are_left_to_the_server_to_refuse() -> None:
-    assert plugin._bodies(DataFrame({"messages": []})) == [{"messages": []}]
 
 
 def test_a_full_disk_is_named_to_mlflow() -> None:
@@ -57,12 +25,54 @@ def test_a_full_disk_is_named_to_mlflow() -> None:
     assert refused.value.exit_code == 1
 
 
-@pytest.mark.parametrize(
-    "given", ["https://a.org,https://b.org", ["https://a.org", "https://b.org"]]
-)
-def test_origins_come_as_text_or_as_a_list(given: object) -> None:
-    chosen = plugin.options({"cors": given})["cors"]
-    assert origins.read(chosen) == ("https://a.org", "https://b.org")
+def test_a_deployment_as_mlflow_prints_it() -> None:
+    config = Config(
+        name="bot",
+        uri="models:/bot@champion",
+        follow=True,
+        host="127.0.0.1",
+        port=9,
+        key_hash="ab" * 32,
+    )
+    state.create(config, "http://127.0.0.1:9")
+    shown = plugin.get("bot")
+    assert plugin.list_all() == [shown]
+    assert shown["flavor"] == "llmops"
+    assert (shown["name"], shown["source"], shown["follow"]) == ("bot", config.uri, True)
+    assert (shown["endpoint"], shown["status"]) == ("http://127.0.0.1:9", "stopped")
+    assert shown["log"] == str(state.folder("bot") / "gateway.log")
+    assert shown["proof"] == "none: served without proof"
+    assert shown["queue"] == 128
+    assert shown["key_hash"] == "set"
+    state.claim("bot")
+    proof = Proof("d" * 64, "IMPROVED", "run-1")
+    state.report("bot", model="bot@v7", uri="models:/bot/7", engine="vllm", proof=proof)
+    shown = plugin.get("bot")
+    assert (shown["model"], shown["uri"], shown["engine"]) == ("bot@v7", "models:/bot/7", "vllm")
+    assert shown["proof"] == "IMPROVED, evidence dddddddddddd, run run-1"
+    assert shown["status"] == "not ready"
+    state.forget("bot")
+
+
+def test_endpoints_and_options_that_do_not_exist_are_refused() -> None:
+    for call in (
+        lambda: plugin.list_all("e"),
+        lambda: plugin.get("bot", "e"),
+        lambda: plugin.delete("bot", endpoint="e"),
+        lambda: plugin.update("bot", endpoint="e"),
+        lambda: plugin.create("bot", "models:/bot/1", endpoint="e"),
+    ):
+        with pytest.raises(UsageError, match=r"endpoints, which group deployments(.|\n)*--name e"):
+            call()
+    with pytest.raises(UsageError, match="-C force: `delete` has no options"):
+        plugin.delete("bot", {"force": "true"})
+    with pytest.raises(UsageError, match=r"-C port: is chosen by `create`; `update` only has"):
+        plugin.update("bot", None, None, {"port": "1"})
+    with pytest.raises(UsageError, match=r"option 'folow': unknown \(did you mean follow"):
+        plugin.update("bot", None, None, {"folow": "true"})
+    with pytest.raises(UsageError, match="--flavor sklearn: not supported"):
+        plugin.update("bot", None, "sklearn")
+    assert plugin.chosen({"follow": "no"}, flavor="llmops") == {"follow": False}
 
 
 def test_a_stream_takes_one_chat_request() -> None:

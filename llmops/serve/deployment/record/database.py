@@ -26,7 +26,7 @@ TABLES = (
     """create table if not exists deployments (
         name text primary key,
         config text not null,    -- what was asked for, JSON
-        status text not null,    -- what its gateway says of itself, JSON
+        status text not null,    -- what its gateway does, JSON
         endpoint text not null,
         pid integer not null,    -- of the gateway; 0 before it starts
         started real not null,   -- start time of that process: numbers are used again

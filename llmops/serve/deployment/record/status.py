@@ -1,4 +1,4 @@
-"""What a gateway says of itself; other processes read it from the state."""
+"""What a gateway does; it records that, and other processes read it."""
 
 from __future__ import annotations
 

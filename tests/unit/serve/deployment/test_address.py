@@ -28,12 +28,20 @@ def test_what_is_not_an_address_is_refused() -> None:
         address.listen("no such host", 0)
 
 
-def test_others_reach_it_only_with_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="LLMOPS_API_KEY"):
+def test_others_reach_it_only_with_a_key() -> None:
+    with pytest.raises(UsageError, match=r"llmops keys add NAME \(or set LLMOPS_API_KEY\)"):
         address.listen("0.0.0.0", 0)
-    monkeypatch.setenv("LLMOPS_API_KEY", "test-key-4711")
-    with closing(address.listen("0.0.0.0", 0)) as listening:
+    with closing(address.listen("0.0.0.0", 0, keyed=True)) as listening:
         assert address.endpoint(listening).startswith("http://127.0.0.1:")
+        assert address.endpoint(listening, "https").startswith("https://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("host", "reached"),
+    [("127.0.0.1", False), ("localhost", False), ("127.9.9.9", False), ("0.0.0.0", True)],
+)
+def test_who_reaches_an_address(host: str, reached: bool) -> None:
+    assert address.reached_by_others(host) is reached
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
 from servers import answering, free_port
 from starlette.applications import Starlette
@@ -16,7 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from llmops.engine.openai.replies import Reply
-from llmops.errors import ServeError
+from llmops.errors import ServeError, UsageError
 from llmops.records import Answer, Deployment, Sampling
 from llmops.serve.deployment import client
 
@@ -28,11 +33,11 @@ def deployment(endpoint: str) -> Deployment:
     return Deployment(
         name="bot",
         uri="models:/bot/1",
-        model="bot/1",
+        model="bot@v1",
         endpoint=endpoint,
         pid=1,
         created=0.0,
-        log=Path("server.log"),
+        log=Path("gateway.log"),
     )
 
 
@@ -64,14 +69,14 @@ def streamed(found: Deployment) -> list[str | Answer]:
 def test_an_answer_and_what_is_sent_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("LLMOPS_API_KEY", "k3y")
-    whole = JSONResponse(Reply("bot/1").whole([ANSWER]))
+    whole = JSONResponse(Reply("bot@v1").whole([ANSWER]))
     with server(whole) as (found, seen):
         assert client.ask(found, HI, Sampling(None, 0.5, seed=3, stop=("x",))) == ANSWER
     (request,) = seen
     assert request.url.path == "/v1/chat/completions"
     assert request.headers["authorization"] == "Bearer k3y"
     assert json.loads(request._body) == {
-        "model": "bot/1",
+        "model": "bot",
         "messages": HI,
         "max_tokens": None,
         "temperature": 0.5,
@@ -82,7 +87,7 @@ def test_an_answer_and_what_is_sent_for_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_stream() -> None:
-    chunks = list(Reply("bot/1").chunks(["a", "b", ANSWER], include_usage=True))
+    chunks = list(Reply("bot@v1").chunks(["a", "b", ANSWER], include_usage=True))
     with server(events(*chunks)) as (found, seen):
         assert streamed(found) == ["a", "b", ANSWER]
     sent = json.loads(seen[0]._body)
@@ -98,7 +103,7 @@ def test_a_body_is_passed_on_as_it_is() -> None:
 
 @pytest.mark.parametrize("parts", [1, 3, 4])
 def test_a_stream_that_breaks_off(parts: int) -> None:
-    chunks = list(Reply("bot/1").chunks(["a", "b", ANSWER], include_usage=True))[:parts]
+    chunks = list(Reply("bot@v1").chunks(["a", "b", ANSWER], include_usage=True))[:parts]
     with (
         server(events(*chunks, end="")) as (found, _),
         pytest.raises(
@@ -106,7 +111,7 @@ def test_a_stream_that_breaks_off(parts: int) -> None:
         ) as failed,
     ):
         streamed(found)
-    assert failed.value.next_command == "less server.log"
+    assert failed.value.next_command == "less gateway.log"
 
 
 def test_a_connection_that_breaks_in_the_middle() -> None:
@@ -121,7 +126,7 @@ def test_a_connection_that_breaks_in_the_middle() -> None:
 
 def test_an_error_in_the_stream() -> None:
     error = {"error": {"message": "no memory", "type": "server_error", "param": None}}
-    first = Reply("bot/1").piece("a")
+    first = Reply("bot@v1").piece("a")
     with (
         server(events(first, error, end="")) as (found, _),
         pytest.raises(ServeError, match="deployment bot: no memory"),
@@ -165,3 +170,58 @@ def test_readiness(status: int, ready: bool) -> None:
     with server(Response(status_code=status)) as (found, seen):
         assert client.is_ready(found.endpoint) is ready
     assert seen[0].url.path == "/readyz"
+
+
+def test_a_key_of_the_caller_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_API_KEY", "k3y")
+    with server(JSONResponse(Reply("bot@v1").whole([ANSWER]))) as (found, seen):
+        client.ask(found, HI, key="other")
+    chunks = list(Reply("bot@v1").chunks([ANSWER], include_usage=True))
+    with server(events(*chunks)) as (found, more):
+        list(client.ask(found, HI, Sampling(4), stream=True, key="other"))
+    assert {request.headers["authorization"] for request in seen + more} == {"Bearer other"}
+
+
+def test_a_key_that_no_header_carries_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_API_KEY", "schlüssel-ключ")
+    with (
+        server(Response()) as (found, seen),
+        pytest.raises(UsageError, match="LLMOPS_API_KEY: no HTTP header carries the key"),
+    ):
+        client.ask(found, HI)
+    assert seen == []
+
+
+def test_a_certificate_is_the_only_one_that_is_trusted(tmp_path: Path) -> None:
+    own, other = (certificates.make(tmp_path, name) for name in ("own", "other"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*own)
+    body = json.dumps(Reply("bot@v1").whole([ANSWER])).encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Logs nothing."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as encrypted:
+        encrypted.socket = context.wrap_socket(encrypted.socket, server_side=True)
+        threading.Thread(target=encrypted.serve_forever, daemon=True).start()
+        found = deployment(f"https://127.0.0.1:{encrypted.server_port}")
+        trusting = replace(found, certificate=own.certificate)
+        assert client.ask(trusting, HI) == ANSWER
+        assert client.is_ready(found.endpoint, own.certificate)
+        assert not client.is_ready(found.endpoint, other.certificate)
+        with pytest.raises(ServeError, match=r"does not answer \(.*certificate"):
+            client.ask(replace(found, certificate=other.certificate), HI)
+        gone = replace(found, certificate=str(tmp_path / "gone.pem"))
+        with pytest.raises(ServeError, match=r"its certificate .*gone\.pem cannot be read"):
+            client.ask(gone, HI)
+        assert not client.is_ready(found.endpoint, gone.certificate)
+        encrypted.shutdown()

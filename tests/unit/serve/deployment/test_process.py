@@ -135,7 +135,7 @@ def test_a_version_without_proof_is_refused_unless_that_is_allowed(
     serve.create("bot", versions, unproven="allow")
     serve.delete("bot")
     said = capsys.readouterr().err
-    assert "warning: models:/bot/1: has no evidence" in said
+    assert "warning: unproven=allow serves a version without proof: models:/bot/1: has no" in said
     assert "served without proof" in said
 
 

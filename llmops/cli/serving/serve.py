@@ -49,7 +49,7 @@ RESTART = "restart"
 )
 @click.option("--traces/--no-traces", default=True, help="Whether answers are traced in MLflow.")
 @click.pass_context
-def command(ctx: click.Context, target: tuple[str, ...], name: str | None, **given: Any) -> None:
+def command(ctx: click.Context, /, target: tuple[str, ...], name: str | None, **given: Any) -> None:
     """Serve MODEL_URI over the OpenAI protocol until Ctrl-C.
 
     `restart NAME` starts a deployment again after a crash: in the background, with the settings and
