@@ -33,6 +33,7 @@ VERBS = {
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
     "show": "Show where a version comes from, and its evidence.",
+    "receipt": "Show which version gave an answer, and verify it.",
     "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",
     "cache": "List and clean what llmops keeps on this machine.",
