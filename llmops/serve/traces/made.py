@@ -28,7 +28,7 @@ def trace(record: Mapping[str, Any], deployment: str, kept: Content) -> TraceRec
     answer = kept.choices[0].message.get("content", "") if kept.choices else ""
     error = record["error"]
     messages = {"messages": kept.messages} if kept.messages else {}
-    inputs = {"model": record["version"], **messages, **kept.settings, **record["sampling"]}
+    inputs = {**messages, **kept.settings, **record["sampling"]}
     return TraceRecord(
         trace_id=record["trace_id"],
         name=record["version"],
@@ -67,7 +67,7 @@ def _outputs(record: Mapping[str, Any], kept: Content) -> dict[str, Any]:
     choices = [{"index": i, **asdict(choice)} for i, choice in enumerate(kept.choices)]
     failed = {"error": record["error"]} if record["error"] else {}
     cut = {"cut": "too long to be recorded"} if record["cut"] else {}
-    return {"model": record["version"], "choices": choices, **failed, **cut}
+    return {"choices": choices, **failed, **cut}
 
 
 def _metadata(record: Mapping[str, Any]) -> dict[str, str]:
@@ -85,9 +85,9 @@ def _metadata(record: Mapping[str, Any]) -> dict[str, str]:
 def _attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     first = record["first"]
     found = {
+        # No name of a model, here or in inputs and outputs: MLflow 3.17 would look up its price, and
+        # may ask github.com for it.
         "mlflow.chat.tokenUsage": usage(record) or None,
-        "mlflow.llm.model": record["version"],
-        "mlflow.llm.provider": "llmops",
         TTFT: None if first is None else round(1000 * first),
         "llmops.path": record["path"],
         "llmops.status": record["status"],
