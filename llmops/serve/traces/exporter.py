@@ -23,7 +23,7 @@ from llmops.serve.traces.pipe import FLUSH_SECONDS, Setup
 from llmops.store import traces
 from llmops.store.traces import TraceRecord
 
-RETRY_SECONDS = (0.5, 30.0)
+RETRY_SECONDS = (0.5, 10.0)
 """Seconds before a write is repeated: the first, and the longest."""
 ATTEMPTS = 4
 """Writes of a batch that a store which answers may refuse; then each trace is written alone."""

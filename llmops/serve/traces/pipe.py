@@ -159,6 +159,7 @@ class Pipe:
         except subprocess.TimeoutExpired:
             process.kill()
         listener.join(5)
+        process.stdout.close()
         self._settle()
         return done
 

@@ -157,15 +157,13 @@ def test_traces_wait_until_the_server_is_back(tmp_path: Path) -> None:
 def test_the_reports_come_while_the_input_is_open(store: str) -> None:
     reading, writing = os.pipe()
     output = io.BytesIO()
-    exporter = Exporter(
-        Setup("bot", "bot-serving", content=True, redact=None),
-        Lines(os.fdopen(reading, "rb")),
-        output,
-    )
-    thread = threading.Thread(target=exporter.run)
-    thread.start()
-    os.write(writing, line(line_of()))
-    wait_until(lambda: b'"exported": 1' in output.getvalue())
-    os.close(writing)
-    thread.join(30)
-    assert not thread.is_alive()
+    setup = Setup("bot", "bot-serving", content=True, redact=None)
+    with os.fdopen(reading, "rb") as stream:
+        exporter = Exporter(setup, Lines(stream), output)
+        thread = threading.Thread(target=exporter.run)
+        thread.start()
+        os.write(writing, line(line_of()))
+        wait_until(lambda: b'"exported": 1' in output.getvalue())
+        os.close(writing)
+        thread.join(30)
+        assert not thread.is_alive()
