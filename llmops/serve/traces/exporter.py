@@ -58,6 +58,8 @@ class Exporter:
 
     def run(self) -> None:
         """Write until the input has ended, and for ``FLUSH_SECONDS`` longer what is left."""
+        self._answers()  # MLflow is imported and its store opened before the gateway counts on us
+        self._report()
         while found := self._lines.batch():
             records = [made for made in map(self._made, found) if made is not None]
             self._dropped += len(found) - len(records)

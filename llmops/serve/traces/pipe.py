@@ -26,6 +26,8 @@ RECORDS = 2_000
 """Maximum number of records that wait in this process."""
 BYTES = 32 << 20
 """Maximum bytes of answers that wait in this process."""
+START_SECONDS = 30.0
+"""Seconds for the process to start before it can be ended."""
 FLUSH_SECONDS = 10.0
 """Seconds for the process to write what it has, once its input has ended."""
 RESTART_SECONDS = (1.0, 30.0)
@@ -81,6 +83,8 @@ class Pipe:
         self._lost, self._sent = 0, 0  # of ended processes, and of the running one
         self._reported = {"exported": 0, "dropped": 0}
         self._exported = 0
+        self.started = threading.Event()
+        """Whether the process has reported something."""
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="traces", daemon=True)
         self._thread.start()
@@ -120,9 +124,10 @@ class Pipe:
         self._closing.set()
         with self._ready:
             self._ready.notify()
-        self._thread.join(FLUSH_SECONDS + 5)
-        if self._process is not None:
+        self._thread.join(FLUSH_SECONDS + 5 + (0 if self.started.is_set() else START_SECONDS))
+        if self._process is not None:  # it does not even read
             self._process.kill()
+            self._thread.join(5)
 
     def _run(self) -> None:
         """Start the process, and start it again whenever it has died."""
@@ -154,10 +159,13 @@ class Pipe:
             done = self._feed(process.stdin)
         with suppress(OSError):
             process.stdin.close()
+        if done:
+            self.started.wait(START_SECONDS)
         try:
-            process.wait(FLUSH_SECONDS + 2 if done else 5)
+            process.wait(FLUSH_SECONDS + 2)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
         listener.join(5)
         process.stdout.close()
         self._settle()
@@ -184,10 +192,13 @@ class Pipe:
         """Read what the process has done: a line of JSON after each batch."""
         for text in stream:
             with suppress(ValueError, TypeError, AttributeError):
-                told = json.loads(text)
-                if note := told.get("note"):
+                report = json.loads(text)
+                if note := report.get("note"):
                     say(f"warning: traces: {note}")
-                self._reported = {name: int(told.get(name, 0)) for name in ("exported", "dropped")}
+                self.started.set()
+                self._reported = {
+                    name: int(report.get(name, 0)) for name in ("exported", "dropped")
+                }
 
     def _settle(self) -> None:
         """Count what an ended process had received and not reported as lost."""
@@ -195,6 +206,7 @@ class Pipe:
         self._exported += reported["exported"]
         self._lost += self._sent - reported["exported"]
         self._sent, self._process = 0, None
+        self.started.clear()
 
     def _give_up(self) -> None:
         with self._ready:

@@ -36,7 +36,7 @@ def challenger(version: ModelVersion, tiny_model: Path, tmp_path: Path) -> Model
     return made
 
 
-def answered(version: ModelVersion, *, unproven: bool = False, **changes: Any) -> str:
+def answered(version: ModelVersion, /, *, unproven: bool = False, **changes: Any) -> str:
     """Write the trace of an answer, and return its id."""
     files = resolve(version.uri)
     assert isinstance(files, ModelFiles)

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
-from exchanges import TRACEPARENT, config, exchange, served, traces_of
+from exchanges import TRACEPARENT, config, exchange, served, traces_of, wait_until
 
 from llmops.serve.gateway.hooks import Recorder as Protocol
 from llmops.serve.receipts import parse
 from llmops.serve.traces import recorder as module
+from llmops.serve.traces.exporter import Exporter
+from llmops.serve.traces.lines import Lines
+from llmops.serve.traces.pipe import Setup, line
 from llmops.serve.traces.recorder import Recorder
+
+
+class Collected:
+    """In place of the other process: keeps the lines, and writes them in this one."""
+
+    dropped = exported = 0
+
+    def __init__(self, setup: Setup, folder: Path) -> None:
+        self.setup, self.lines = setup, list[bytes]()
+
+    def put(self, record: Mapping[str, Any], size: int) -> None:
+        self.lines.append(line(record))
+
+    def close(self) -> None:
+        text = io.BytesIO(b"".join(self.lines))
+        Exporter(self.setup, Lines(text), io.BytesIO()).run()
+
+
+@pytest.fixture
+def here(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is recorded is written in this process: another one takes seconds to start."""
+    monkeypatch.setattr(module, "Pipe", Collected)
 
 
 def test_an_answer_becomes_a_trace_of_its_version(store: str, tmp_path: Path) -> None:
@@ -20,6 +48,7 @@ def test_an_answer_becomes_a_trace_of_its_version(store: str, tmp_path: Path) ->
     made = exchange()
     record = recorder.begin(made)
     record.end(made)
+    wait_until(lambda: recorder.exported == 1)
     recorder.close()
     trace_id = record.headers["x-mlflow-trace-id"]
     (found,) = traces_of().values()
@@ -40,7 +69,7 @@ def test_an_answer_becomes_a_trace_of_its_version(store: str, tmp_path: Path) ->
     assert (recorder.exported, recorder.dropped) == (1, 0)
 
 
-def test_a_stream_is_put_together(store: str, tmp_path: Path) -> None:
+def test_a_stream_is_put_together(here: None, tmp_path: Path) -> None:
     events = [
         json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}).encode()
         for piece in ("A ", "te", "st.")
@@ -55,7 +84,7 @@ def test_a_stream_is_put_together(store: str, tmp_path: Path) -> None:
     assert found.info.response_preview == "A test."
 
 
-def test_the_receipt_names_the_bytes_and_the_trace(tmp_path: Path, store: str) -> None:
+def test_the_receipt_names_the_bytes_and_the_trace(here: None, tmp_path: Path) -> None:
     recorder = Recorder(config(), tmp_path)
     headers = recorder.begin(exchange()).headers
     receipt = parse(headers["x-llmops-receipt"])
@@ -81,14 +110,14 @@ def test_without_traces_answers_still_have_receipts(
     assert not (tmp_path / "traces.log").exists(), "no process was started"
 
 
-def test_a_share_of_the_answers_is_recorded(store: str, tmp_path: Path) -> None:
+def test_a_share_of_the_answers_is_recorded(here: None, tmp_path: Path) -> None:
     recorder = Recorder(config(trace_sample=0.3), tmp_path)
     kept = sum("x-mlflow-trace-id" in recorder.begin(exchange()).headers for _ in range(2000))
     recorder.close()
     assert 450 < kept < 750
 
 
-def test_without_content_the_numbers_stay(store: str, tmp_path: Path) -> None:
+def test_without_content_the_numbers_stay(here: None, tmp_path: Path) -> None:
     recorder = Recorder(config(trace_content=False), tmp_path)
     made = exchange()
     record = recorder.begin(made)
@@ -104,7 +133,7 @@ def test_without_content_the_numbers_stay(store: str, tmp_path: Path) -> None:
     assert found.data.spans[0].outputs["choices"][0]["finish_reason"] == "stop"
 
 
-def test_an_answer_without_end_is_an_error_with_its_kind(store: str, tmp_path: Path) -> None:
+def test_an_answer_without_end_is_an_error_with_its_kind(here: None, tmp_path: Path) -> None:
     recorder = Recorder(config(), tmp_path)
     made = exchange(answer=b"", status=502, error="stream_stalled", completion_tokens=None)
     recorder.begin(made).end(made)
@@ -115,7 +144,7 @@ def test_an_answer_without_end_is_an_error_with_its_kind(store: str, tmp_path: P
 
 
 def test_an_answer_of_megabytes_is_left_out(
-    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ANSWER_BYTES", 1000)
     recorder = Recorder(config(), tmp_path)
