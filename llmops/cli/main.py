@@ -34,6 +34,7 @@ VERBS = {
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
     "show": "Show where a version comes from, and its evidence.",
+    "receipt": "Show which version gave an answer, and verify it.",
     "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",
     "cache": "List and clean what llmops keeps on this machine.",

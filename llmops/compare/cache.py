@@ -8,7 +8,6 @@ files of this account can seal rows as well.
 
 from __future__ import annotations
 
-import hmac
 import json
 import secrets
 import sqlite3
@@ -22,8 +21,7 @@ from typing import Any
 
 from llmops.engine.chat_format import Messages
 from llmops.errors import LlmopsError
-from llmops.files import digest, home, private
-from llmops.files.staging import lock
+from llmops.files import digest, home, keys, private
 from llmops.progress import say
 from llmops.records import Side
 
@@ -31,7 +29,6 @@ MEMORY = Path(":memory:")
 """Path of a cache in memory, which is gone when it is closed."""
 FILE = "results.sqlite"
 KEY_FILE = "answers"
-KEY_BYTES = 32
 SECONDS_A_DAY = 86_400.0
 
 
@@ -72,7 +69,7 @@ class ResultCache:
         if row is None:
             return None
         value, seal = row
-        if not _equal(seal, self._seal(key, value)):
+        if not keys.equal(seal, self._seal(key, value)):
             self._unsealed.add(key)
             return None
         self._read.add(key)
@@ -130,11 +127,15 @@ class ResultCache:
         self._db.close()
 
     def _seal(self, key: str, value: object) -> str:
-        return hmac.digest(self._secret, f"{key}\0{value}".encode(), "sha256").hex()
+        return keys.seal(self._secret, f"{key}\0{value}")
 
     @cached_property
     def _secret(self) -> bytes:
-        return secrets.token_bytes(KEY_BYTES) if self._path == MEMORY else _key_of_home()
+        if self._path == MEMORY:
+            return secrets.token_bytes(keys.KEY_BYTES)
+        return keys.key_of_home(
+            KEY_FILE, of="answer cache", loss="cached answers are then computed again"
+        )
 
     @contextmanager
     def _usable(self) -> Iterator[None]:
@@ -193,31 +194,6 @@ def entries(path: Path) -> int | None:
             return int(db.execute("select count(*) from result").fetchone()[0])
     except sqlite3.Error:
         return None
-
-
-def _key_of_home() -> bytes:
-    """Return the key of this home's seals, made at first use.
-
-    Raises:
-        LlmopsError: It cannot be read or written.
-    """
-    path = home.folder("keys") / KEY_FILE
-    try:
-        with lock("key-of-answers"):  # the first of several processes makes it
-            if not (path.is_file() and path.stat().st_size == 2 * KEY_BYTES):
-                home.write_whole(path, secrets.token_hex(KEY_BYTES))
-            private.tighten(path, private.FILE_MODE)
-            return bytes.fromhex(path.read_text(encoding="ascii"))
-    except (OSError, ValueError) as error:
-        raise LlmopsError(
-            f"{path}: the key of the answer cache cannot be read or written: {error}",
-            next_command=f"rm -f {path}  (cached answers are then computed again)",
-        ) from error
-
-
-def _equal(seal: object, expected: str) -> bool:
-    """Compare seals in constant time; a row may hold anything."""
-    return isinstance(seal, str) and hmac.compare_digest(seal.encode(), expected.encode())
 
 
 def _today() -> int:

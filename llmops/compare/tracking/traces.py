@@ -1,14 +1,7 @@
-"""The traces of a comparison: every answer in its side's run, so that MLflow shows sides row by row.
-
-Traces are written to the store directly, in batches, and counted. ``mlflow.start_span`` takes six
-times as long (MLflow 3.17), and its asynchronous export, ten at a time, loses about half of them on
-SQLite without an error (``QueuePool limit``).
-"""
+"""The traces of a comparison: every answer in its side's run, so that MLflow shows sides row by row."""
 
 from __future__ import annotations
 
-import json
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,17 +9,12 @@ from typing import Any
 from llmops.errors import StoreError
 from llmops.progress import progress
 from llmops.records import Answer, Example, Side
-from llmops.store.connection import client
+from llmops.store import traces
 from llmops.store.tags import EXAMPLE
+from llmops.store.traces import TraceRecord
 
-PAGE = 500
-"""Traces per page of a search."""
-BATCH = 100
-"""Traces per write of spans."""
 TEXT_LIMIT = 100_000
 """Characters of an answer that are kept: servers refuse requests of several megabytes."""
-PREVIEW = 1_000
-"""Characters of prompt and answer in a table of traces."""
 
 ScoredAnswer = tuple[Example, Answer, Mapping[str, float]]
 """An example, a side's answer to it, and the scores of the answer."""
@@ -42,72 +30,34 @@ def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[Score
         rows: Answers of the side.
 
     Raises:
-        StoreError: The store holds another number of traces than were written.
+        StoreError: The store refuses, or holds another number of traces than were written.
     """
-    from mlflow.tracing.client import TracingClient
-
-    store = TracingClient()
     with progress(len(rows), f"trace {side.label}") as shown:
-        for start in range(0, len(rows), BATCH):
-            made = [_trace(run_id, experiment_id, side, row) for row in rows[start:][:BATCH]]
-            # Traces before their spans: in the other order MLflow 3.17 merges each trace with the
-            # one that its spans have created, which takes twice as long.
-            for info, _ in made:
-                store.start_trace(info)
-                shown.advance()
-            store.log_spans(experiment_id, [span for _, span in made])
-    stored = _count(run_id, experiment_id)
+        for start in range(0, len(rows), traces.BATCH):
+            made = [_trace(run_id, side, row) for row in rows[start:][: traces.BATCH]]
+            traces.write(experiment_id, made, written=shown.advance)
+    stored = traces.count(run_id, experiment_id)
     if stored != len(rows):
         raise StoreError(f"run {run_id}: MLflow holds {stored} traces, {len(rows)} were written")
 
 
-def _trace(run_id: str, experiment_id: str, side: Side, row: ScoredAnswer) -> tuple[Any, Any]:
-    """Build MLflow's record of a trace and its only span."""
-    from mlflow.entities import TraceInfo, TraceLocation, TraceState
-
+def _trace(run_id: str, side: Side, row: ScoredAnswer) -> TraceRecord:
     example, answer, scores = row
-    number, now = secrets.randbits(128), time.time_ns()
-    trace_id = f"tr-{number:032x}"
+    trace_id = traces.new_id()
     owner = {"mlflow.modelId": side.model_id} if side.model_id else {}
-    info = TraceInfo(
+    return TraceRecord(
         trace_id=trace_id,
-        trace_location=TraceLocation.from_experiment_id(experiment_id),
-        request_time=now // 1_000_000,
-        state=TraceState.OK if answer.error is None else TraceState.ERROR,
-        execution_duration=round(1000 * (answer.seconds or 0)),
-        request_preview=example.messages[-1]["content"][:PREVIEW],
-        response_preview=_text(answer)[:PREVIEW],
-        trace_metadata={"mlflow.sourceRun": run_id, "mlflow.trace_schema.version": "3", **owner},
-        tags={"mlflow.traceName": side.label, EXAMPLE: example.id[:250]},
+        name=side.label,
+        began=time.time_ns(),
+        seconds=answer.seconds or 0,
+        failed=answer.error is not None,
+        prompt=example.messages[-1]["content"],
+        answer=_text(answer),
+        inputs={"messages": [dict(message) for message in example.messages]},
+        outputs=_outputs(answer),
+        metadata={"mlflow.sourceRun": run_id, **owner},
+        tags={EXAMPLE: example.id[:250]},
         assessments=_assessments(trace_id, example, scores),
-    )
-    return info, _span(number, now, side, row)
-
-
-def _span(number: int, now: int, side: Side, row: ScoredAnswer) -> Any:
-    from mlflow.entities import Span
-    from opentelemetry.sdk.resources import Resource
-    from opentelemetry.sdk.trace import ReadableSpan
-    from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
-
-    example, answer, _ = row
-    attributes = {
-        "mlflow.traceRequestId": f"tr-{number:032x}",
-        "mlflow.spanType": "CHAT_MODEL",
-        "mlflow.spanInputs": {"messages": [dict(message) for message in example.messages]},
-        "mlflow.spanOutputs": _outputs(answer),
-    }
-    context = SpanContext(number, secrets.randbits(64), False, TraceFlags(TraceFlags.SAMPLED))
-    return Span(
-        ReadableSpan(
-            name=side.label,
-            context=context,
-            resource=Resource.get_empty(),
-            attributes={name: json.dumps(value) for name, value in attributes.items()},
-            start_time=now,
-            end_time=now + round(1e9 * (answer.seconds or 0)),
-            status=Status(StatusCode.OK if answer.error is None else StatusCode.ERROR),
-        )
     )
 
 
@@ -137,19 +87,3 @@ def _assessments(trace_id: str, example: Example, scores: Mapping[str, float]) -
     for assessment in assessments:
         assessment.trace_id = trace_id
     return assessments
-
-
-def _count(run_id: str, experiment_id: str) -> int:
-    """Return the number of traces of a run."""
-    count, token = 0, None
-    while True:
-        page = client().search_traces(
-            locations=[experiment_id],
-            run_id=run_id,
-            max_results=PAGE,
-            page_token=token,
-            include_spans=False,
-        )
-        count, token = count + len(page), page.token
-        if not token:
-            return count

@@ -95,6 +95,20 @@ def recorded(name: str, version: str) -> Recorded:
             f"{uri}: its tag {EVIDENCE} is {named!r}; expected 12 to 64 hexadecimal digits",
             next_command=again(uri),
         )
+    return recorded_as(named, uri)
+
+
+def recorded_as(named: str | None, uri: str) -> Recorded:
+    """Read the evidence with a digest; check that the record has this digest, and its schema.
+
+    Args:
+        named: The digest, or at least its first 12 digits; ``None`` if nothing is named.
+        uri: The version that names it, for an error.
+
+    Raises:
+        UsageError: There is no such evidence, or it is damaged.
+        StoreError: The MLflow store refuses or does not answer.
+    """
     run_id = runs.run_of_evidence(named) if named else None
     if named is None or run_id is None:
         raise UsageError(f"{uri}: has no evidence", next_command=again(uri))

@@ -8,10 +8,9 @@ import mlflow
 import pytest
 from report_records import row, side
 
-from llmops.compare.tracking import traces
 from llmops.compare.tracking.traces import ScoredAnswer, log_traces
 from llmops.records import Answer
-from llmops.store import connection
+from llmops.store import connection, traces
 
 
 def rows_of(count: int) -> list[ScoredAnswer]:
