@@ -21,13 +21,12 @@ from tiny_models import build_tiny_adapter, build_vivid_model
 
 from llmops.engine.vllm.environment import BUILT, PYTHON
 from llmops.records import Deployment
-from llmops.serve.deployment import state
 
 ROOT = Path(__file__).parents[2]
 NAME, MODEL, ALIAS = "desk", "bot", "champion"
 FAKE, LOCAL, VLLM = "fake", "local", "vllm"
-KEY = "VLLM_API_KEY"
-"""Environment variable of an engine with its key."""
+KEY, WORKER_KEY = "VLLM_API_KEY", "LLMOPS_WORKER_KEY"
+"""Environment variables with the key of an engine: of vLLM, and of the worker."""
 STANDIN = """
 import sys
 sys.path[:0] = {paths!r}
@@ -69,10 +68,7 @@ class Stack:
 
     def engine_processes(self) -> list[psutil.Process]:
         """Return the processes of the engines, each before those that it started."""
-        found = []
-        for started in state.get_record(NAME).status.processes:
-            process = psutil.Process(started.pid)
-            found += [process, *process.children(recursive=True)]
+        found = [one for one in self.gateway().children(recursive=True) if _is_engine(one)]
         assert found, "no engine runs"
         return found
 
@@ -175,3 +171,11 @@ def _standin(folder: Path, arguments: tuple[str, ...]) -> Path:
     """Return something that looks like a Python with vLLM, whose server has no model."""
     paths = [str(Path(fake_engine.__file__).parent), *filter(None, sys.path)]
     return vllm_standins.serving(folder, STANDIN.format(paths=paths, arguments=list(arguments)))
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    """Return whether a process of the gateway is an engine: only those know an engine's key."""
+    try:
+        return not process.environ().keys().isdisjoint((KEY, WORKER_KEY))
+    except psutil.Error:  # it has just ended
+        return False
