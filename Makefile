@@ -64,8 +64,8 @@ test-user:  ## Run the tests in an environment as users get it, without the deve
 e2e: $(VENV)/development  ## Test the loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
 
-gpu: $(VENV)/development  ## Run the tests that need a CUDA device
-	$(BIN)/python -m pytest -m gpu
+gpu: $(VENV)/development  ## Run the tests that need a CUDA device; writes figures to docs/reference/benchmarks.md
+	$(BIN)/python -m pytest -m gpu tests/unit tests/gpu -s
 
 # vLLM's pins conflict with ours. The list has every version, so pip resolves nothing: it would take
 # a CUDA build of torch, gigabytes that a machine without a GPU cannot use.

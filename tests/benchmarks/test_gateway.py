@@ -13,12 +13,12 @@ from pathlib import Path
 
 import peers
 import pytest
-from load import Load, Target, closed_loop, open_loop, together
+from load import Load, Target, closed_loop, open_loop
+from serving_loads import in_turns
 from serving_stack import FAKE, VLLM, Stack, Watch, deployed, registry
 
 pytestmark = pytest.mark.timeout(1800)
 SECONDS = float(os.environ.get("LLMOPS_BENCH_SECONDS", "10"))
-TURNS = 3
 CALLERS = 50
 PLACES, QUEUE = 32, 128
 """Requests in flight and waiting when the gateway is overloaded."""
@@ -39,22 +39,12 @@ def fake(folder: Path) -> Iterator[Stack]:
         yield stack
 
 
-def in_turns(ask: Callable[[Target], Load], **targets: Target) -> dict[str, Load]:
-    """Loads on several servers, each asked once to warm up and then in turns."""
-    for target in targets.values():
-        closed_loop(target, 8, seconds=min(SECONDS, 3.0))
-    loads: dict[str, list[Load]] = {name: [] for name in targets}
-    for turn in range(TURNS):
-        for name in sorted(targets, reverse=bool(turn % 2)):
-            loads[name].append(ask(targets[name]))
-    found = {name: together(several) for name, several in loads.items()}
-    for name, load in found.items():
-        print(f"\n  {name}: {load}", end="")
-    return found
+def turns(ask: Callable[[Target], Load], **targets: Target) -> dict[str, Load]:
+    return in_turns(ask, warm=min(SECONDS, 3.0), **targets)
 
 
 def test_added_latency_at_100_requests_per_second(fake: Stack) -> None:
-    found = in_turns(
+    found = turns(
         lambda target: open_loop(target, 100, SECONDS),
         gateway=fake.target(),
         direct=fake.engine(),
@@ -73,7 +63,7 @@ def test_50_callers_beside(peer: peers.Peer, fake: Stack, folder: Path, tmp_path
     upstream = engine.url.removesuffix("/v1/chat/completions")
     key = engine.headers["Authorization"].removeprefix("Bearer ")
     with peer(tmp_path, upstream, str(engine.body["model"]), key) as other:
-        found = in_turns(
+        found = turns(
             lambda target: closed_loop(target, CALLERS, seconds=SECONDS),
             gateway=fake.target(),
             peer=replace(other, body={**other.body, "max_tokens": 16}),
@@ -106,8 +96,8 @@ def test_peers_answer(peer: peers.Peer, folder: Path, tmp_path: Path) -> None:
 
 def check_streams(stack: Stack, callers: int) -> None:
     """Compare streams of 128 tokens through the gateway with those of its engine."""
-    found = in_turns(
-        lambda target: closed_loop(target, callers, seconds=SECONDS, stream=True),
+    found = turns(
+        lambda target: closed_loop(target, callers, seconds=SECONDS, stream=True, spread=1.0),
         gateway=stack.target(),
         direct=stack.engine(),
     )

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from load import Load, Outcome, closed_loop
-from serving_stack import FAKE, LOCAL, MODEL, VLLM, Stack, deployed, move_alias, registry
+from load import closed_loop
+from serving_loads import in_background, move_under_load
+from serving_stack import FAKE, LOCAL, MODEL, VLLM, deployed, move_alias, registry
 
 from llmops import serve
 
@@ -35,61 +34,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@contextmanager
-def in_background(work: Callable[[], Load]) -> Iterator[Future[Load]]:
-    """A load in a thread; it is over at the end of the block."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(work)
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_alias_moves_under_load(folder: Path, engine: str) -> None:
     move_alias(1)
     with deployed(folder, engine, "--rate", "50", max_tokens=8, queue=256) as stack:
-        found = moved(stack)
-    whole, streams, moves = found
-    first = min((one.end + whole.began for one in answered(whole, 2)), default=float("inf"))
-    late = [o for o in whole.good if o.due + whole.began > moves + 2 and o.version != f"{MODEL}@v2"]
-    print(
-        f"\n{engine}: {len(whole.outcomes)} requests, {len(streams.outcomes)} streams while the alias"
-        f" moves: failed {dict(whole.errors + streams.errors)} (bar 0); versions"
-        f" {dict(whole.versions + streams.versions)}; the new one answers after {first - moves:.2f} s"
-        f" (bar 2)"
-    )
-    assert not whole.errors + streams.errors
-    assert len(whole.good) >= REQUESTS
-    assert len(streams.good) == STREAMS
-    assert set(whole.versions) == {f"{MODEL}@v1", f"{MODEL}@v2"}
-    assert first - moves <= 2
-    assert not late
-
-
-def moved(stack: Stack) -> tuple[Load, Load, float]:
-    """Load of requests and of streams, and when the alias moved in the middle of both."""
-    count, moves = 0, float("inf")
-
-    def counted(_: Outcome) -> float:
-        nonlocal count
-        count += 1
-        return 0.0
-
-    def over() -> bool:
-        return count >= REQUESTS and time.perf_counter() > moves + 4
-
-    requests, long = stack.target(), stack.target(max_tokens=128)
-    with (
-        in_background(lambda: closed_loop(requests, CALLERS, until=over, pause=counted)) as whole,
-        in_background(lambda: closed_loop(long, STREAMS, requests=STREAMS, stream=True)) as streams,
-    ):
-        time.sleep(1.0)
-        move_alias(2)
-        moves = time.perf_counter()
-        return whole.result(), streams.result(), moves
-
-
-def answered(load: Load, version: int) -> list[Outcome]:
-    """Requests that a version answered."""
-    return [one for one in load.good if one.version == f"{MODEL}@v{version}"]
+        moved = move_under_load(stack, requests=REQUESTS, callers=CALLERS, streams=STREAMS)
+    moved.check(REQUESTS, STREAMS)
+    assert moved.seconds <= 2
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -133,7 +133,8 @@ class _Answer:
         self._chat, self._model = chat, asked.get("model", says)
         self.n = int(asked.get("max_completion_tokens") or asked.get("max_tokens") or TOKENS)
         self._says, self._marker = says, marker
-        self.usage_wanted = bool((asked.get("stream_options") or {}).get("include_usage"))
+        options = asked.get("stream_options")
+        self.usage_wanted = isinstance(options, dict) and bool(options.get("include_usage"))
         self._logprobs = asked.get("logprobs") not in (None, False)
         kind = "chat.completion" if chat else "text_completion"
         chunk = f"{kind}.chunk" if chat else kind

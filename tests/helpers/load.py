@@ -184,6 +184,7 @@ def closed_loop(
     stream: bool = False,
     until: Callable[[], bool] = lambda: False,
     pause: Callable[[Outcome], float] = lambda _: 0.0,
+    spread: float = 0.0,
 ) -> Load:
     """Let callers ask one request after the other, each as soon as the last one is answered.
 
@@ -196,13 +197,15 @@ def closed_loop(
         stream: Whether the answers are streamed.
         until: No caller asks again once this returns true.
         pause: Seconds that a caller waits after an outcome.
+        spread: Seconds over which the callers begin, as those do who know nothing of each other.
     """
     numbers = itertools.count() if requests is None else iter(range(requests))
 
     async def run(session: aiohttp.ClientSession, began: float) -> list[Outcome]:
         found: list[Outcome] = []
 
-        async def caller() -> None:
+        async def caller(number: int) -> None:
+            await asyncio.sleep(spread * number / callers)
             for i in numbers:
                 now = time.perf_counter() - began
                 if (seconds is not None and now > seconds) or until():
@@ -212,7 +215,7 @@ def closed_loop(
                 if wait := pause(outcome):
                     await asyncio.sleep(wait)
 
-        await asyncio.gather(*(caller() for _ in range(callers)))
+        await asyncio.gather(*map(caller, range(callers)))
         return sorted(found, key=lambda outcome: outcome.due)
 
     return _run(run)

@@ -25,8 +25,8 @@ from llmops.records import Deployment
 ROOT = Path(__file__).parents[2]
 NAME, MODEL, ALIAS = "desk", "bot", "champion"
 FAKE, LOCAL, VLLM = "fake", "local", "vllm"
-KEY = "VLLM_API_KEY"
-"""Environment variable of an engine with its key."""
+KEY, WORKER_KEY = "VLLM_API_KEY", "LLMOPS_WORKER_KEY"
+"""Environment variables with the key of an engine: of vLLM, and of the worker."""
 STANDIN = """
 import sys
 sys.path[:0] = {paths!r}
@@ -54,8 +54,8 @@ class Stack:
         return Target(f"{self.deployment.endpoint}/v1/chat/completions", fields, named=True)
 
     def engine(self, **body: Any) -> Target:
-        """Return its engine, asked directly, as a target of load."""
-        server = self.engine_processes()[0]
+        """Return its engine, vLLM or a fake one, asked directly, as a target of load."""
+        (server, *_) = [one for one in self.engine_processes() if "--port" in one.cmdline()]
         command = server.cmdline()
         url = f"http://127.0.0.1:{command[command.index('--port') + 1]}"
         headers = {"Authorization": f"Bearer {server.environ()[KEY]}"}
@@ -67,7 +67,7 @@ class Stack:
         return psutil.Process(self.deployment.pid)
 
     def engine_processes(self) -> list[psutil.Process]:
-        """Return the processes of the engines, servers before what they started."""
+        """Return the processes of the engines, each before those that it started."""
         found = [one for one in self.gateway().children(recursive=True) if _is_engine(one)]
         assert found, "no engine runs"
         return found
@@ -100,18 +100,28 @@ class Watch:
 
 
 @contextmanager
-def registry(folder: Path, versions: int = 2) -> Iterator[None]:
-    """Have a store with versions 1 to N of the model ``bot``, the first one with the alias."""
+def registry(folder: Path, versions: int = 2, *, base: str | None = None) -> Iterator[None]:
+    """Have a store with versions 1 to N of the model ``bot``, the first one with the alias.
+
+    Args:
+        folder: Becomes the working directory.
+        versions: Their number; each has random weights of its own.
+        base: Name of an embedded base model; a tiny one by default.
+    """
     from versions import log_version
 
     from llmops import flavor
 
     with machine(folder, f"sqlite:///{folder / 'mlflow.db'}"):
-        base = build_vivid_model(folder / "base")
-        flavor.add_base(base, "tiny")
+        made = (
+            flavor.ensure_base(base)
+            if base
+            else flavor.add_base(build_vivid_model(folder / "base"), "tiny")
+        )
         for number in range(1, versions + 1):
-            adapter = build_tiny_adapter(base, folder / f"adapter{number}", seed=number)
-            log_version(adapter, "tiny", MODEL, alias=None if number > 1 else ALIAS)
+            place = folder / f"adapter{number}"
+            adapter = build_tiny_adapter(made.directory, place, seed=number)
+            log_version(adapter, made, MODEL, alias=None if number > 1 else ALIAS)
         yield
 
 
@@ -164,7 +174,8 @@ def _standin(folder: Path, arguments: tuple[str, ...]) -> Path:
 
 
 def _is_engine(process: psutil.Process) -> bool:
+    """Return whether a process of the gateway is an engine: only those know an engine's key."""
     try:
-        return KEY in process.environ() and "--port" in process.cmdline()
-    except psutil.Error:
+        return not process.environ().keys().isdisjoint((KEY, WORKER_KEY))
+    except psutil.Error:  # it has just ended
         return False
