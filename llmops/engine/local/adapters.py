@@ -45,8 +45,14 @@ def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
     peft_config.check_company(
         {directories[name]: config for name, config in configs.items()}, answering
     )
-    base = sides[0].base.name
-    there = set(getattr(model, "peft_config", {}))
+    return _loaded(model, directories, configs, sides[0].base.name).eval()
+
+
+def _loaded(
+    model: Any, directories: Mapping[str, Path], configs: Mapping[str, Any], base: str
+) -> Any:
+    """Load the adapters that a model lacks, as copies of others where possible."""
+    there = adapters_of(model)
     originals = [
         _original(model, name, config, peft_config.plain_settings(config))
         for name, config in configs.items()
@@ -70,7 +76,14 @@ def load_adapters(model: Any, sides: Sequence[ModelFiles]) -> Any:
             remove_adapter(before, name)
             raise
         originals.append(_original(model, name, config, settings))
-    return model.eval()
+    return model
+
+
+def adapters_of(model: Any) -> set[str]:
+    """Return the names of the adapters that a model has."""
+    from peft import PeftModel
+
+    return set(model.peft_config) if isinstance(model, PeftModel) else set()
 
 
 def remove_adapter(model: Any, name: str) -> Any:
@@ -84,21 +97,51 @@ def remove_adapter(model: Any, name: str) -> Any:
         The model without it: the base model itself if it was the last.
     """
     from peft import PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
 
+    if adapters_of(model) == {name}:
+        return model.unload()
     if isinstance(model, PeftModel):
-        if set(model.peft_config) == {name}:
-            return model.unload()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*(deleted|delete)", UserWarning)
+        with warnings.catch_warnings():  # it was active
+            warnings.filterwarnings("ignore", ".*delete", UserWarning)
             if name in model.peft_config:
                 model.delete_adapter(name)
-        return model
-    for path, module in [*model.named_modules()]:
-        if isinstance(module, BaseTunerLayer):
-            parent, _, child = path.rpartition(".")
-            setattr(model.get_submodule(parent), child, module.get_base_layer())
+    elif hasattr(model, "peft_config"):
+        del model.peft_config
+    _unwrap(model, every=not isinstance(model, PeftModel))
     return model
+
+
+def _unwrap(model: Any, *, every: bool) -> None:
+    """Put the layers of the base model back where PEFT wrapped them.
+
+    Args:
+        model: A model from transformers or PEFT.
+        every: All layers, rather than those that no adapter uses.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
+    inside = "/"  # the path of the last wrapper, which contains wrappers of its own
+    for path, module in [*model.named_modules()]:
+        if path.startswith(inside):
+            continue
+        if isinstance(module, AuxiliaryTrainingWrapper):
+            plain, used = module.original_module, adapters_of(model)
+            if not every and any(f".{name}" in key for name in used for key in _names(module)):
+                continue
+        elif isinstance(module, BaseTunerLayer):
+            plain = module.get_base_layer()
+            if not every and any(len(getattr(module, n)) for n in module.adapter_layer_names):
+                continue
+        else:
+            continue
+        parent, _, child = path.rpartition(".")
+        setattr(model.get_submodule(parent), child, plain)
+        inside = f"{path}."
+
+
+def _names(module: Any) -> list[str]:
+    return [name for name, _ in module.named_parameters()]
 
 
 def _original(

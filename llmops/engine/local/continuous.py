@@ -168,7 +168,7 @@ class ContinuousBatch:
         return True
 
     def _forget(self) -> None:
-        """Remove the sides that nothing asks any more."""
+        """Remove the sides that are no longer asked."""
         used = {row.prompt.adapter for row in self._rounds.rows}
         for digest, side in list(self._leaving.items()):
             if side.adapter_digest not in used:

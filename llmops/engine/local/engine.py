@@ -194,7 +194,7 @@ class LocalEngine(Engine):
         self._adapters_changed()
 
     def unload(self, side: ModelFiles) -> None:
-        """Remove a side that nothing asks any more; only the thread that generates may call this."""
+        """Remove a side that is no longer asked; only the thread that generates may call this."""
         if self._loaded.pop(side.digest, None) is None:
             return
         if side.adapter_digest is not None:

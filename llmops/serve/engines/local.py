@@ -59,7 +59,7 @@ class LocalProcess(EngineProcess):
     def __init__(self, first: Served, settings: EngineSettings) -> None:
         self._key = secrets.token_urlsafe(32)
         self._base_digest = first.files.base.digest
-        self._log = _new_log(settings.folder)
+        self._log = new_log(settings.folder)
         with socket.create_server((LOOPBACK, 0), backlog=1024) as listening:
             self._address = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
             self._guard, self._pipe = _spawn(first, listening, self._key, self._log)
@@ -211,7 +211,8 @@ def _spawn(
     return process, writing
 
 
-def _new_log(folder: Path) -> Path:
+def new_log(folder: Path) -> Path:
+    """Return a new log file that only this user can read; old ones are deleted."""
     private.make_folder(folder)
     earlier = sorted(folder.glob("engine-local-*.log"), key=lambda path: path.stat().st_mtime)
     for path in earlier[:-LOGS]:

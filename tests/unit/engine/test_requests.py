@@ -144,3 +144,18 @@ def test_a_sampling_out_of_range_is_refused(
 def test_the_widest_sampling_is_allowed() -> None:
     check_sampling(Sampling(max_tokens=1, temperature=1e6, top_p=1.0, seed=-(2**70), stop=(" ",)))
     check_sampling(Sampling(max_tokens=None, temperature=0.0, top_p=1e-9))
+
+
+def test_a_prompt_that_cannot_fit_is_refused_before_it_is_rendered_or_tokenised(
+    side: ModelFiles, chat_format: ChatFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError("this takes seconds")
+
+    monkeypatch.setattr(ChatFormat, "token_ids", never)
+    most = 512 * chat_format.longest_token
+    with pytest.raises(UsageError, match=f"{most + 1} characters; more than {most} do not fit"):
+        prompt(Request(side, "x" * (most + 1), Sampling()), chat_format, 512)
+    monkeypatch.setattr(ChatFormat, "render", never)
+    with pytest.raises(UsageError, match="20000 messages; more than 512 do not fit"):
+        prompt(Request(side, list(HELLO) * 20_000, Sampling()), chat_format, 512)

@@ -130,7 +130,7 @@ def ran_out(error: BaseException) -> bool:
 
 
 def free() -> None:
-    """Free the memory of tensors that nothing uses any more."""
+    """Free the memory of tensors that are no longer used."""
     import torch
 
     gc.collect()

@@ -78,6 +78,11 @@ class RunningRows(Generic[AnyRow]):
         return int(self._ids.shape[1])
 
     @property
+    def state(self) -> tuple[Any, Any, Any]:
+        """Token ids and attention mask, both (B, T), and the KV cache."""
+        return self._ids, self._mask, self._cache
+
+    @property
     def uncomputed(self) -> int:
         """Tokens of a padded row that are not in the KV cache."""
         return self.width - int(self._cache.get_seq_length())
@@ -153,10 +158,11 @@ class RunningRows(Generic[AnyRow]):
         places = place[: len(self.rows)], place[len(self.rows) :]
         width = max(self.width, new.width)
         with torch.inference_mode():
-            self._ids = _stacked(self._ids, new._ids, places, width, self._pad)
-            self._mask = _stacked(self._mask, new._mask, places, width, 0)
+            ids, mask, cache = new.state
+            self._ids = _stacked(self._ids, ids, places, width, self._pad)
+            self._mask = _stacked(self._mask, mask, places, width, 0)
             if self._cache is not None:
-                add_rows(self._cache, new._cache, places)
+                add_rows(self._cache, cache, places)
         self.rows = [rows[i] for i in order]
 
     def _begin(self, mixture: Mixture | None) -> None:

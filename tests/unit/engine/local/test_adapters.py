@@ -251,3 +251,62 @@ def test_the_same_adapter_is_loaded_once(
     engine = LocalEngine([side, side])
     assert loaded == [side.adapter_digest]
     assert generate(engine, side, [[{"role": "user", "content": "x"}]], GREEDY)
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_an_adapter_is_loaded_and_removed_beside_others_without_a_trace(
+    kind: str, folder: Path, adapter: Path, tmp_path: Path
+) -> None:
+    model = trained(folder, seed=4, **KINDS[kind])
+    model.save_pretrained(tmp_path / "special", save_embedding_layers=False)
+    first, late = side_of(folder, adapter), side_of(folder, tmp_path / "special")
+    engine = LocalEngine([first], options=FLOAT32)
+    asked = [[{"role": "user", "content": "Split a pathname."}]]
+    before = generate(engine, first, asked, GREEDY)
+    expected = generate(LocalEngine([late], options=FLOAT32), late, asked, GREEDY)
+    for _ in range(3):
+        engine.load(late)
+        assert engine.has(late.adapter_digest)
+        assert generate(engine, late, asked, GREEDY) == expected
+        assert generate(engine, first, asked, GREEDY) == before
+        engine.unload(late)
+        assert not engine.has(late.adapter_digest)
+        assert not [name for name, _ in engine.model.named_parameters() if late.digest in name]
+        assert not [n for n, _ in engine.model.named_parameters() if str(late.adapter_digest) in n]
+    assert generate(engine, first, asked, GREEDY) == before
+
+
+def test_the_last_adapter_leaves_the_base_model(folder: Path, adapter: Path) -> None:
+    base, first = side_of(folder), side_of(folder, adapter)
+    engine = LocalEngine([base], options=FLOAT32)
+    asked = [[{"role": "user", "content": "Split a pathname."}]]
+    before = generate(engine, base, asked, GREEDY)
+    names = [name for name, _ in engine.model.named_parameters()]
+    answers = []
+    for _ in range(2):
+        engine.load(first)
+        answers.append(generate(engine, first, asked, GREEDY))
+        assert generate(engine, base, asked, GREEDY) == before
+        engine.unload(first)
+        assert [name for name, _ in engine.model.named_parameters()] == names
+        assert generate(engine, base, asked, GREEDY) == before
+    assert answers[0] == answers[1] != before
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_load_that_fails_leaves_nothing_behind(
+    alone: bool, folder: Path, adapter: Path, tmp_path: Path
+) -> None:
+    broken = write_adapter(folder, tmp_path / "broken", seed=3, rank=8)
+    settings = json.loads((broken / "adapter_config.json").read_text())
+    (broken / "adapter_config.json").write_text(json.dumps(settings | {"r": 4}))
+    side = side_of(folder) if alone else side_of(folder, adapter)
+    engine = LocalEngine([side], options=FLOAT32)
+    asked = [[{"role": "user", "content": "Split a pathname."}]]
+    before = generate(engine, side, asked, GREEDY)
+    names = [name for name, _ in engine.model.named_parameters()]
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="shape"):
+            engine.load(side_of(folder, broken))
+        assert [name for name, _ in engine.model.named_parameters()] == names
+        assert generate(engine, side, asked, GREEDY) == before

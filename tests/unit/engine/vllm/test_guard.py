@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -116,3 +117,20 @@ def test_children_do_not_outlive_a_command_that_was_killed(leavings: Path, tmp_p
     psutil.wait_procs([child], timeout=10)
     assert not child.is_running()
     os.close(pipe)
+
+
+def test_the_command_inherits_the_sockets_that_are_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        reading, writing = os.pipe()
+        fd = listening.fileno()
+        command = [sys.executable, "-c", "import os, sys; os.fstat(int(sys.argv[1]))"]
+        for inherited, status in ((f"{reading},{fd}", 0), (str(reading), 1)):
+            folder = tmp_path / "folder"
+            folder.mkdir()
+            guarded_command = [sys.executable, "-c", IMPATIENT, inherited, str(folder), *command]
+            done = subprocess.run(
+                [*guarded_command, str(fd)], pass_fds=[reading, fd], check=False, timeout=60
+            )
+            assert done.returncode == status
+        os.close(reading)
+        os.close(writing)

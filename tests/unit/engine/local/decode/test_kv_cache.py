@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 from transformers.cache_utils import DynamicLayer
 
-from llmops.engine.local.decode.kv_cache import ROOM, GrowingLayer, cache_argument
+from llmops.engine.local.decode.kv_cache import ROOM, GrowingLayer, add_rows, cache_argument, select
 
 
 def states(rows: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -58,3 +59,32 @@ def test_the_cache_has_the_name_that_transformers_takes_without_a_warning(
     version: str, name: str
 ) -> None:
     assert cache_argument("the cache", version) == {name: "the cache"}
+
+
+@pytest.mark.parametrize("kind", ["full_attention", "sliding_attention"])
+def test_caches_of_different_lengths_become_one(kind: str) -> None:
+    from transformers import LlamaConfig
+
+    window = 6
+    config = LlamaConfig(num_hidden_layers=1, layer_types=[kind], sliding_window=window)
+    kept = window - 1 if kind == "sliding_attention" else 99
+    caches = [transformers.DynamicCache(config=config) for _ in range(2)]
+    for cache, rows, tokens in ((caches[0], 2, 9), (caches[1], 1, 4)):
+        if kind == "full_attention":
+            cache.layers = [GrowingLayer()]
+        for _ in range(tokens):
+            cache.update(*states(rows, 1), 0)
+    a, b = (cache.layers[0].keys.clone() for cache in caches)
+    places = torch.tensor([0, 2]), torch.tensor([1])
+    add_rows(caches[0], caches[1], places)
+    layer = caches[0].layers[0]
+    width = min(9, kept)
+    assert layer.get_seq_length() == 9
+    assert torch.equal(layer.keys[[0, 2]], a)
+    assert torch.equal(layer.keys[1, :, width - b.shape[-2] :], b[0])
+    assert not layer.keys[1, :, : width - b.shape[-2]].any(), "padding holds no NaN"
+    select(caches[0], torch.tensor([1]), 5)
+    assert layer.get_seq_length() == 4
+    assert torch.equal(layer.keys, b[..., -4:, :])
+    caches[0].update(*states(1, 1), 0)
+    assert layer.get_seq_length() == 5
