@@ -10,7 +10,7 @@ import shlex
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from llmops.errors import ServeError
@@ -83,7 +83,7 @@ def connect() -> sqlite3.Connection:
     """
     with errors():
         with _OPENING:  # whoever creates the file closes it before anyone locks it
-            file = private.make_file(path())
+            file = _file()
             connection = sqlite3.connect(
                 file, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -118,6 +118,14 @@ def reading() -> Iterator[sqlite3.Connection]:
     """
     with closing(connect()) as connection, errors():
         yield connection
+
+
+def _file() -> Path:
+    """Return the file, created if it does not exist; SQLite explains why that is not possible."""
+    file = path()
+    with suppress(OSError):
+        private.make_file(file)
+    return file
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

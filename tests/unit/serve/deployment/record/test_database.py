@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -105,7 +104,30 @@ def test_the_file_of_a_later_release_is_left_alone() -> None:
     assert database.path().read_bytes() == before
 
 
-def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_named() -> None:
     database.path().mkdir()
     with pytest.raises(ServeError, match=r"state\.db: cannot be read or written"):
         written()
+    database.path().rmdir()
+    database.path().symlink_to("/no/such/folder/state.db")
+    with pytest.raises(ServeError, match=r"state\.db: cannot be read or written: unable to open"):
+        written()
+
+
+def test_a_full_disk_is_named() -> None:
+    written()
+    fill = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from llmops.errors import ServeError\n"
+        "from llmops.serve.deployment.record import database\n"
+        "try:\n"
+        "    with database.writing() as connection:\n"
+        f"        connection.execute({WRITE!r}, ('x' * 100_000,))\n"
+        "except ServeError as error:\n"
+        "    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", fill], capture_output=True, text=True, check=True)
+    assert "state.db: cannot be read or written: " in said.stdout
+    assert "Next: rerun the command; if it fails again, free disk space" in said.stdout
+    assert written() == []
