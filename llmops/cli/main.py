@@ -32,14 +32,17 @@ VERBS = {
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
-    "show": "Show where a version comes from, and its evidence.",
     "receipt": "Show which version gave an answer, and verify it.",
+    "show": "Show where a version comes from, and its evidence.",
     "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",
     "cache": "List and clean what llmops keeps on this machine.",
     "recipes": "List, show and copy the recipes that come with llmops.",
     "doctor": "Check this machine, and print the next command for what is missing.",
 }
+
+SERVING = ("receipt",)
+"""The verbs whose modules are in ``serving/``."""
 
 QUIET = {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -70,7 +73,8 @@ class Verbs(click.Group):
         """Return the command of a verb; ``None`` for an unknown verb."""
         if name not in VERBS:
             return None
-        command: click.Command = import_module(f"llmops.cli.{name}").command
+        module = f"serving.{name}" if name in SERVING else name
+        command: click.Command = import_module(f"llmops.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,0 +1,1 @@
+"""The verbs about deployments on this machine."""
