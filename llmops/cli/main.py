@@ -33,8 +33,8 @@ VERBS = {
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
-    "show": "Show where a version comes from, and its evidence.",
     "receipt": "Show which version gave an answer, and verify it.",
+    "show": "Show where a version comes from, and its evidence.",
     "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",
     "cache": "List and clean what llmops keeps on this machine.",
@@ -42,7 +42,7 @@ VERBS = {
     "doctor": "Check this machine, and print the next command for what is missing.",
 }
 
-SERVING = ("serve", "keys")
+SERVING = ("serve", "keys", "receipt")
 """The verbs whose modules are in ``serving/``."""
 
 QUIET = {

@@ -8,11 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import IO, Any
 
 from llmops.files import private
@@ -76,9 +76,11 @@ class Pipe:
 
     def __init__(self, setup: Setup, folder: Path) -> None:
         self._setup, self._log = setup, folder / LOG
-        self._waiting: deque[tuple[Mapping[str, Any], int]] = deque()
-        self._bytes, self._refused = 0, 0
-        self._ready = threading.Condition()
+        # No lock of Python's between the event loop and the thread: one that the system suspends while
+        # it holds a lock would hold up every answer. Each counter has one writer.
+        self._waiting: SimpleQueue[tuple[Mapping[str, Any], int] | None] = SimpleQueue()
+        self._bytes_in, self._bytes_out = 0, 0
+        self._refused = 0
         self._closing = threading.Event()
         self._lost, self._sent = 0, 0  # of ended processes, and of the running one
         self._reported = {"exported": 0, "dropped": 0}
@@ -111,19 +113,17 @@ class Pipe:
             record: JSON types, and bytes of UTF-8 text.
             size: Bytes of the answer in it.
         """
-        with self._ready:
-            if len(self._waiting) >= RECORDS or self._bytes + size > BYTES:
-                self._refused += 1
-                return
-            self._waiting.append((record, size))
-            self._bytes += size
-            self._ready.notify()
+        waiting = self._bytes_in - self._bytes_out
+        if self._waiting.qsize() >= RECORDS or waiting + size > BYTES:
+            self._refused += 1
+            return
+        self._bytes_in += size
+        self._waiting.put((record, size))
 
     def close(self) -> None:
         """Hand on what is queued, then let the process write it for ``FLUSH_SECONDS``, then end it."""
         self._closing.set()
-        with self._ready:
-            self._ready.notify()
+        self._waiting.put(None)
         self._thread.join(FLUSH_SECONDS + 5 + (0 if self.started.is_set() else START_SECONDS))
         if self._process is not None:  # it does not even read
             self._process.kill()
@@ -174,18 +174,24 @@ class Pipe:
     def _feed(self, stream: IO[bytes]) -> bool:
         """Write records as they come; return whether all are written, which ends it."""
         while True:
-            with self._ready:
-                while not self._waiting:
-                    if self._closing.is_set():
-                        return True
-                    # A process that died while nobody asks is noticed here.
-                    self._ready.wait(1.0)
-                    if self._process is None or self._process.poll() is not None:
-                        return False
-                record, size = self._waiting.popleft()
-                self._bytes -= size
+            try:
+                item = self._waiting.get(timeout=1.0)
+            except Empty:
+                # A process that died while nobody asks is noticed here.
+                if self._process is None or self._process.poll() is not None:
+                    return False
+                continue
+            if item is None:
+                return True
+            record, size = item
+            self._bytes_out += size
             self._sent += 1
-            stream.write(line(record))
+            try:
+                text = line(record)
+            except (ValueError, TypeError, RecursionError):  # nothing that a client can send
+                self._sent, self._lost = self._sent - 1, self._lost + 1
+                continue
+            stream.write(text)
             stream.flush()
 
     def _listen(self, stream: IO[bytes]) -> None:
@@ -209,9 +215,7 @@ class Pipe:
         self.started.clear()
 
     def _give_up(self) -> None:
-        with self._ready:
-            self._lost += len(self._waiting)
-            self._waiting.clear()
+        self._lost += self._waiting.qsize() - 1  # the mark of the end
 
 
 def _start(setup: Setup, log: Path) -> subprocess.Popen[bytes]:
@@ -234,7 +238,15 @@ def _start(setup: Setup, log: Path) -> subprocess.Popen[bytes]:
 
 def line(record: Mapping[str, Any]) -> bytes:
     """Return a record as a line of JSON; bytes become text."""
-    return json.dumps(record, default=_text).encode() + b"\n"
+    # Piece by piece: the encoder holds the interpreter, and with it the event loop, for each.
+    pieces = (f"{json.dumps(name)}: {_encoded(value)}" for name, value in record.items())
+    return f"{{{', '.join(pieces)}}}\n".encode()
+
+
+def _encoded(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], bytes):
+        return f"[{', '.join(map(_encoded, value))}]"
+    return json.dumps(value, default=_text)
 
 
 def _text(value: Any) -> str:

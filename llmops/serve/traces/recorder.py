@@ -19,7 +19,7 @@ TRACE_HEADER = "x-mlflow-trace-id"
 RECEIPT_HEADER = "x-llmops-receipt"
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """The header of W3C trace context, version 00; anything else is ignored, as the standard asks."""
-ANSWER_BYTES = 2 << 20
+ANSWER_BYTES = 1 << 20
 """Maximum bytes of an answer, or of the events of a stream, that are handed on."""
 SAMPLING = (
     *("temperature", "top_p", "top_k", "min_p", "max_tokens", "max_completion_tokens", "n", "seed"),

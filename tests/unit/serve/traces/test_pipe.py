@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -92,13 +94,42 @@ def test_signals_to_the_group_do_not_end_it_before_its_input(store: str, tmp_pat
     assert pipe.dropped == 0
 
 
-def test_the_process_ends_with_a_gateway_that_is_killed(store: str, tmp_path: Path) -> None:
-    pipe = Pipe(SETUP, tmp_path)
-    wait_until(lambda: pipe.pid)
-    process = psutil.Process(pipe.pid)
-    pipe.close()
-    assert not process.is_running()
+GATEWAY = """
+import json, pathlib, sys, time
+from llmops.serve.traces.pipe import Pipe, Setup
+pipe = Pipe(Setup("bot", "bot-serving", content=True, redact=None), pathlib.Path(sys.argv[1]))
+pipe.put(json.loads(sys.argv[2]), 100)
+pipe.started.wait()
+print(pipe.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_process_writes_what_it_has_and_ends_when_the_gateway_is_killed(
+    store: str, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", GATEWAY, str(tmp_path), json.dumps(line_of())]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        process = psutil.Process(int(gateway.stdout.readline()))
+        gateway.kill()
+    wait_until(lambda: not process.is_running())
+    assert len(traces_of()) == 1
     assert (tmp_path / "traces.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_record_that_no_json_can_hold_is_counted_and_no_other_is_lost(
+    store: str, tmp_path: Path
+) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    pipe = Pipe(SETUP, tmp_path)
+    pipe.put(line_of(body=deep), 0)
+    put(pipe, 1)
+    wait_until(lambda: pipe.exported + pipe.dropped == 2)
+    assert (pipe.exported, pipe.dropped) == (1, 1)
+    pipe.close()
 
 
 def test_a_line_is_one_line_whatever_is_in_it() -> None:
