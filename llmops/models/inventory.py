@@ -6,6 +6,7 @@ items are deleted only on request, by age; all of them can be re-created.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from llmops.files import home, staging
 from llmops.files.staging import Leftover
 from llmops.models import bases
 from llmops.progress import say
+from llmops.records import ModelFiles
 from llmops.store import open_runs, unfinished
 
 SECONDS_A_DAY = 86_400.0
@@ -112,6 +114,16 @@ def unused(days: float) -> list[Item]:
         for item in items()
         if item.kind in ("base", "adapter", "run") and item.used < oldest and not _busy(item)
     ]
+
+
+def mark_used(files: ModelFiles) -> None:
+    """Record that a model's files are in use now, so that they do not count as old."""
+    stamps = [files.base.directory / bases.MANIFEST]
+    if files.adapter_dir is not None:
+        stamps.append(files.adapter_dir.parent)
+    for stamp in stamps:
+        with suppress(OSError):
+            os.utime(stamp)
 
 
 def remove(item: Item) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from llmops.errors import LlmopsError, first_line
+from llmops.models.vllm_limits import rank_of
+from llmops.records.serving import Served
 from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
 from llmops.serve.gateway.versions.swap import Open, Probe
@@ -89,12 +91,20 @@ class Supervisor:
         return pause
 
     async def _start(self, engine: Engine) -> None:
-        first, *others = engine.live.values()
+        # A server of vLLM takes no higher rank than that of the version it starts with.
+        first, *others = sorted(engine.live.values(), key=_rank, reverse=True)
         engine.replace(await in_thread(self._open, first))
         for served in others:
             await in_thread(engine.process.load, served)
         for served in (first, *others):
             await self._probe(engine, served)
+
+
+def _rank(served: Served) -> int:
+    try:
+        return rank_of(served.files.adapter_dir)
+    except (LlmopsError, OSError, KeyError):  # the engine will say what is wrong with the adapter
+        return 0
 
 
 def _end(engine: Engine) -> None:
