@@ -87,7 +87,11 @@ def mlflow_server(files: ModelFiles, folder: Path) -> Iterator[Ask]:
             [*command, "-p", str(port), "--env-manager", "local"],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(int(SECONDS))},
+            env={
+                **os.environ,
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(int(SECONDS)),
+            },
             start_new_session=True,
         )
     try:

@@ -52,17 +52,17 @@ def _loaded(
     model: Any, directories: Mapping[str, Path], configs: Mapping[str, Any], base: str
 ) -> Any:
     """Load the adapters that a model lacks, as copies of others where possible."""
-    there = adapters_of(model)
-    originals = [
-        _original(model, name, config, peft_config.plain_settings(config))
-        for name, config in configs.items()
-        if name in there
-    ]
+    there, originals = adapters_of(model), list[Original | None]()
+    plain = {name: peft_config.plain_settings(config) for name, config in configs.items()}
     for name, config in configs.items():
         if name in there:
             continue
-        settings = peft_config.plain_settings(config)
-        shapes = safety.shapes(directories[name] / adapters.WEIGHTS)
+        settings, shapes = plain[name], safety.shapes(directories[name] / adapters.WEIGHTS)
+        if settings is not None and all(
+            one is None or one.settings != settings for one in originals
+        ):
+            like = [one for one in there if plain[one] == settings]
+            originals += [_original(model, one, configs[one], settings) for one in like[:1]]
         alike = (one for one in originals if one and one.settings == settings)
         source = next((one for one in alike if one.tensors == shapes), None)
         if source is not None:

@@ -26,10 +26,9 @@ from llmops.progress import last_words, say
 from llmops.records.serving import Served
 from llmops.serve.engines import files_json
 from llmops.serve.engines.protocol import LOCAL, EngineProcess, EngineSettings
+from llmops.serve.worker.main import KEY
 
 LOOPBACK = "127.0.0.1"
-KEY = "LLMOPS_WORKER_KEY"
-"""Environment variable with the worker's key."""
 DROPPED = ("LLMOPS_API_KEY", "OPENAI_API_KEY", "PYTHONHOME")
 """Environment variables that the worker does not inherit."""
 START_SECONDS = 600.0

@@ -11,7 +11,7 @@ from dataclasses import replace
 from llmops.engine import Request
 from llmops.engine.chat_format import Messages
 from llmops.engine.local.continuous import ContinuousBatch
-from llmops.engine.local.decode.ticket import Ticket
+from llmops.engine.local.decode.ticket import Deliver, Ticket
 from llmops.errors import ServeError
 from llmops.records import Answer, ModelFiles, Sampling
 
@@ -100,7 +100,7 @@ class Job:
         for ticket in self.tickets:
             ticket.cancel()
 
-    def _deliverer(self, index: int):  # type: ignore[no-untyped-def]
+    def _deliverer(self, index: int) -> Deliver:
         def deliver(item: str | Answer | BaseException) -> None:
             with suppress(RuntimeError):  # the event loop has closed
                 self._loop.call_soon_threadsafe(self._arrived.put_nowait, (index, item))
