@@ -104,12 +104,15 @@ def test_the_reason_of_a_refused_command_is_reported(tmp_path: Path) -> None:
         server.check_answers()
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("bot", 0.0), ("another", 1.0)])
+@pytest.mark.parametrize(
+    ("name", "program", "seconds"),
+    [("bot", "import time\ntime.sleep(60)", 0.0), ("another", FRAGILE, 1.0)],
+)
 def test_a_server_that_is_not_ready_in_time_is_an_error(
-    tmp_path: Path, name: str, seconds: float
+    tmp_path: Path, name: str, program: str, seconds: float
 ) -> None:
     late = pytest.raises(ServeError, match=f"not ready after {seconds:.0f} s")
-    with late, started(tmp_path, name=name, seconds=seconds):
+    with late, started(tmp_path, program, name=name, seconds=seconds):
         pass
 
 
