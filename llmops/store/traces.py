@@ -10,6 +10,7 @@ import functools
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,10 @@ BATCH = 100
 """Traces per write; a write of spans is a single request."""
 PREVIEW = 1_000
 """Characters of prompt and answer in a table of traces."""
+REQUESTS = 4
+"""Requests to a server at once; MLflow gives each a connection to its database, of which it has 15."""
+SESSIONS = "ManagedSessionMaker"
+"""Attribute of MLflow's stores that are databases opened by this process."""
 SCHEMA = {"mlflow.trace_schema.version": "3"}
 
 
@@ -79,7 +84,7 @@ def write(
         experiment_id: Experiment of the traces.
         records: The traces; at most ``BATCH`` make a good write.
         alone: Whether no other thread of this process uses the store. A database is then written in
-            one transaction, which takes a quarter of the time.
+            one transaction, which takes a quarter of the time, and a server gets several requests at once.
         written: Called after each trace.
 
     Raises:
@@ -92,10 +97,20 @@ def write(
         with _one_transaction(store, alone=alone):
             # Traces before their spans: in the other order MLflow 3.17 merges each trace with the
             # one that its spans have created, which takes twice as long.
-            for record in records:
-                store.start_trace(_info(record, experiment_id))
+            for _ in _each(
+                store, [_info(record, experiment_id) for record in records], alone=alone
+            ):
                 written()
             store.log_spans(experiment_id, [_span(record) for record in records])
+
+
+def _each(store: Any, infos: Sequence[Any], *, alone: bool) -> Iterator[Any]:
+    """Write the records of traces; to a server several at once, for each is a request."""
+    if not alone or hasattr(store, SESSIONS):
+        yield from map(store.start_trace, infos)
+        return
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        yield from pool.map(store.start_trace, infos)
 
 
 @contextmanager
@@ -104,7 +119,7 @@ def _one_transaction(store: Any, *, alone: bool) -> Iterator[None]:
 
     MLflow 3.17 commits after each trace, and reads the experiment anew for each.
     """
-    sessions = getattr(store, "ManagedSessionMaker", None)
+    sessions = getattr(store, SESSIONS, None)
     if not alone or sessions is None:
         yield
         return
