@@ -1,7 +1,8 @@
 """The worker under 16 callers, beside the bare engine and `mlflow models serve`, in the same run.
 
-SmolLM2-135M, 32 tokens an answer. All compute with one thread, as in the other tests: on a busy
-machine, several would measure how they wait for each other. The rivals take turns.
+SmolLM2-135M, 32 tokens an answer. The bare engine and the worker compute with one thread each and take
+turns. `mlflow models serve` computes each request in a thread of its own: on a busy machine that wins it
+a larger share of the cores, so what counts there are tokens per CPU second of the whole server.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
-from engine_steps import conversations
 
 from llmops import flavor
 from llmops.engine import Request
@@ -33,8 +35,31 @@ from llmops.serve.engines.protocol import EngineSettings
 
 CALLERS, TOKENS, ROUNDS = 16, 32, 3
 SECONDS = 900.0
-Ask = Callable[[Any], int]
-"""Asks one conversation, and returns the number of generated tokens."""
+TOPICS = (
+    "rain bread glass trains silk tides owls paper salt bridges honey clocks snow ink maps wool"
+)
+ASKED = [
+    [{"role": "user", "content": f"Tell me a long story about {topic}."}]
+    for topic in TOPICS.split()
+]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server under test.
+
+    Attributes:
+        ask: Asks one conversation, and returns the number of generated tokens.
+        pid: Its process, whose children count as well.
+    """
+
+    ask: Callable[[Any], int]
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        process = psutil.Process(self.pid)
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        return sum(one.user + one.system for one in times)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +78,7 @@ def files(folder: Path) -> ModelFiles:
 
 
 @pytest.fixture(scope="module")
-def worker(files: ModelFiles, folder: Path) -> Iterator[Ask]:
+def worker(files: ModelFiles, folder: Path) -> Iterator[Server]:
     process = LocalProcess(Served("smol@v1", files, None), EngineSettings(folder=folder / "bot"))
     headers = {"Authorization": f"Bearer {process.key}"}
     with closing(process), httpx.Client(headers=headers, timeout=SECONDS) as client:
@@ -63,16 +88,17 @@ def worker(files: ModelFiles, folder: Path) -> Iterator[Ask]:
             reply = client.post(f"{process.address}/v1/chat/completions", json=body)
             return int(reply.raise_for_status().json()["usage"]["completion_tokens"])
 
-        yield ask
+        yield Server(ask, process.pid)
 
 
 @pytest.fixture(scope="module")
-def mlflow_server(files: ModelFiles, folder: Path) -> Iterator[Ask]:
+def mlflow_server(files: ModelFiles, folder: Path) -> Iterator[Server]:
     import mlflow.transformers
+    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = {
-        "model": AutoModelForCausalLM.from_pretrained(files.base.directory),
+        "model": AutoModelForCausalLM.from_pretrained(files.base.directory, dtype=torch.float32),
         "tokenizer": AutoTokenizer.from_pretrained(files.base.directory),
     }
     # Its own default requirements need torchvision, which a text model does not.
@@ -102,13 +128,13 @@ def mlflow_server(files: ModelFiles, folder: Path) -> Iterator[Ask]:
             time.sleep(0.5)
 
         def ask(messages: Any) -> int:
-            body = {"messages": messages, "max_tokens": TOKENS, "temperature": 0}
+            body = {"messages": messages, "max_tokens": TOKENS}
             reply = httpx.post(f"http://127.0.0.1:{port}/invocations", json=body, timeout=SECONDS)
-            assert reply.is_success, reply.text[:1000]
+            assert reply.is_success, reply.text[-1500:]
             (answer,) = reply.json() if isinstance(reply.json(), list) else [reply.json()]
             return int(answer["usage"]["completion_tokens"])
 
-        yield ask
+        yield Server(ask, server.pid)
     finally:
         os.killpg(server.pid, 15)
         server.wait(30)
@@ -121,33 +147,30 @@ def _is_up(url: str) -> bool:
         return False
 
 
-def tokens_per_second(ask: Ask) -> float:
-    """Tokens per second of all callers together, each with a question of its own."""
-    asked = conversations(CALLERS)
+def measured(server: Server) -> tuple[float, float]:
+    """Tokens per second, and per CPU second, of all callers together."""
     with ThreadPoolExecutor(CALLERS) as pool:
-        began = time.perf_counter()
-        tokens = sum(pool.map(ask, asked))
-        return tokens / (time.perf_counter() - began)
+        cpu, began = server.cpu_seconds(), time.perf_counter()
+        tokens = sum(pool.map(server.ask, ASKED))
+        return tokens / (time.perf_counter() - began), tokens / (server.cpu_seconds() - cpu)
 
 
 def bare(engine: LocalEngine, files: ModelFiles) -> float:
     sampling = Sampling(max_tokens=TOKENS)
-    requests = [
-        Request(files, asked, sampling, i) for i, asked in enumerate(conversations(CALLERS))
-    ]
+    requests = [Request(files, asked, sampling, i) for i, asked in enumerate(ASKED)]
     began = time.perf_counter()
     answers = list(engine.answer(requests, batch_size=CALLERS))
     return sum(answer.tokens for _, answer in answers) / (time.perf_counter() - began)
 
 
 @pytest.mark.timeout(3600)
-def test_callers_are_served_together(files: ModelFiles, worker: Ask) -> None:
+def test_callers_are_served_together(files: ModelFiles, worker: Server) -> None:
     import torch
 
     torch.set_num_threads(1)
     with closing(LocalEngine([files], options=LoadOptions(dtype="float32"))) as engine:
-        worker(conversations(1)[0])
-        ratios = [tokens_per_second(worker) / bare(engine, files) for _ in range(ROUNDS)]
+        worker.ask(ASKED[0])
+        ratios = [measured(worker)[0] / bare(engine, files) for _ in range(ROUNDS)]
     ratio = statistics.median(ratios)
     rounds = [round(one, 2) for one in ratios]
     print(f"\n16 callers of the worker: {ratio:.2f} x the engine's batch of 16 {rounds}; bar: 0.8")
@@ -155,12 +178,14 @@ def test_callers_are_served_together(files: ModelFiles, worker: Ask) -> None:
 
 
 @pytest.mark.timeout(3600)
-def test_mlflow_models_serve_is_slower(worker: Ask, mlflow_server: Ask) -> None:
-    mlflow_server(conversations(1)[0])
-    theirs = tokens_per_second(mlflow_server)
-    ours = tokens_per_second(worker)
-    ratio = ours / theirs
+def test_mlflow_models_serve_is_slower(worker: Server, mlflow_server: Server) -> None:
+    mlflow_server.ask(ASKED[0])
+    worker.ask(ASKED[0])
+    theirs, ours = measured(mlflow_server), measured(worker)
+    wall, cpu = (mine / other for mine, other in zip(ours, theirs, strict=True))
     print(
-        f"\n16 callers of the worker: {ratio:.1f} x `mlflow models serve` ({theirs:.1f} tokens/s)"
+        f"\n16 callers of the worker: {cpu:.1f} x `mlflow models serve` by CPU time"
+        f" ({ours[1]:.1f} and {theirs[1]:.1f} tokens per CPU second), {wall:.1f} x by the clock;"
+        " bar: 5"
     )
-    assert ratio >= 5
+    assert cpu >= 5

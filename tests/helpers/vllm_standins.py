@@ -13,21 +13,15 @@ from pathlib import Path
 import uvicorn
 sys.path.insert(0, {helpers!r})
 from sides import side_of
+from workers import worker_app
 from llmops.engine import open_engine
 from llmops.records import LoadOptions
-from llmops.serve.worker.app import create_app
-from llmops.serve.worker.queue import QueuedEngine
 given = sys.argv[1:]
 value = lambda name: given[given.index(name) + 1]
 side = side_of(Path(value("--model")))
 engine = open_engine("local", [side], LoadOptions(dtype=value("--dtype"), device="cpu"))
 name = value("--served-model-name")
-app = create_app(
-    QueuedEngine(engine, side, waiting=128),
-    deployment=name,
-    model=name,
-    key=os.environ["VLLM_API_KEY"],
-)
+app = worker_app(engine, side, name, key=os.environ["VLLM_API_KEY"])
 uvicorn.run(app, host=value("--host"), port=int(value("--port")), log_level="warning")
 """
 """Serves the bare base as vLLM would, with our own engine."""

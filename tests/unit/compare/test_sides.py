@@ -11,6 +11,7 @@ import pytest
 from servers import answering
 from tiny_models import build_tiny_adapter
 from versions import log_version
+from workers import worker_app
 
 from llmops import flavor
 from llmops.compare import compare, compare_all, standings
@@ -20,8 +21,6 @@ from llmops.errors import DataError, LlmopsError, UsageError
 from llmops.models.resolve import resolve
 from llmops.recipe.schema import Compare, Requirement
 from llmops.records import RemoteModel
-from llmops.serve.worker.app import create_app
-from llmops.serve.worker.queue import QueuedEngine
 from llmops.store import connection, registry
 
 SCORERS = ["token_f1", "regex:[aeiou]"]
@@ -62,9 +61,7 @@ def three(bot: str, tiny_model: Path, tmp_path: Path) -> list[str]:
 
 def test_a_model_behind_a_url_answers_like_the_version_it_serves(bot: str, suite: Path) -> None:
     files = resolve(bot)
-    app = create_app(
-        QueuedEngine(LocalEngine([files]), files), deployment="bot", model="bot/1", key=None
-    )
+    app = worker_app(LocalEngine([files]), files, "bot/1", "bot", key=None)
     with answering(app) as address:
         uri = f"openai:{address}/v1#bot"
         found = compare("tiny", uri, suite, CONFIG, scorers=SCORERS)
@@ -123,9 +120,7 @@ def test_a_server_that_ends_in_the_middle_is_an_error_not_a_verdict(
 ) -> None:
     suite = suite_of(tmp_path / "many.jsonl", [f"Split {i}." for i in range(40)])
     files = resolve(bot)
-    serves = create_app(
-        QueuedEngine(LocalEngine([files]), files), deployment="bot", model="bot/1", key=None
-    )
+    serves = worker_app(LocalEngine([files]), files, "bot/1", "bot", key=None)
     is_up, answered = True, 0
 
     async def ending(scope: Any, receive: Any, send: Any) -> None:

@@ -8,6 +8,7 @@ import pytest
 from engine_contract import CASES, Subject, counted
 from servers import answering
 from vllm_standins import answering_base
+from workers import worker_app
 
 from llmops.engine import open_engine
 from llmops.engine.local.engine import LocalEngine
@@ -16,8 +17,6 @@ from llmops.engine.openai.engine import HttpEngine
 from llmops.engine.vllm import VllmEngine
 from llmops.recipe.engine_names import ENGINES
 from llmops.records import LoadOptions, ModelFiles, RemoteModel
-from llmops.serve.worker.app import create_app
-from llmops.serve.worker.queue import QueuedEngine
 
 OPTIONS = LoadOptions(dtype="float32", device="cpu")
 
@@ -62,7 +61,7 @@ def subject(
                 )
         return
     served = LocalEngine([tuned], options=OPTIONS)
-    app = create_app(QueuedEngine(served, tuned), deployment="bot", model="bot/3", key="secret")
+    app = worker_app(served, tuned, "bot/3", "bot")
     with answering(app) as address:
         endpoint = Endpoint(f"{address}/v1", "bot")
         http = HttpEngine(endpoint, key="secret")

@@ -16,6 +16,7 @@ import pytest
 from chat_servers import CHOICE, replying
 from servers import answering
 from sides import generate, side_of
+from workers import worker_app
 
 from llmops.engine import Key, Request
 from llmops.engine.local.engine import LocalEngine
@@ -23,8 +24,6 @@ from llmops.engine.openai.endpoint import Endpoint, remote_model
 from llmops.engine.openai.engine import HttpEngine, open_remote
 from llmops.errors import ServeError, UsageError
 from llmops.records import Answer, ModelFiles, Sampling
-from llmops.serve.worker.app import create_app
-from llmops.serve.worker.queue import QueuedEngine
 
 SAMPLING = Sampling(max_tokens=8)
 CONVERSATIONS = [[{"role": "user", "content": f"Word {i}."}] for i in range(30)]
@@ -49,7 +48,7 @@ def local(side: ModelFiles) -> LocalEngine:
 
 @pytest.fixture(scope="module")
 def url(local: LocalEngine, side: ModelFiles) -> Iterator[str]:
-    app = create_app(QueuedEngine(local, side), deployment="bot", model="bot/3", key="secret")
+    app = worker_app(local, side, "bot/3", "bot")
     with answering(app) as address:
         yield f"{address}/v1"
 

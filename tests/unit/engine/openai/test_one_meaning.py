@@ -20,11 +20,10 @@ from servers import machine
 from sides import write_adapter
 from starlette.testclient import TestClient
 from versions import log_version
+from workers import worker_app
 
 from llmops.engine.local.engine import LocalEngine
 from llmops.models.resolve import resolve
-from llmops.serve.worker.app import create_app
-from llmops.serve.worker.queue import QueuedEngine
 
 HI = [{"role": "user", "content": "Split a pathname."}]
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -167,7 +166,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a misspelt name": ({"messages": HI, "temprature": 1}, "temprature: unknown parameter (did you"),
     "another's name": ({"messages": HI, "max_new_tokens": 3}, "(use max_tokens)"),
     "tools": ({"messages": HI, "tools": [{}]}, "tools: not supported; allowed: max_tokens, temp"),
-    "probabilities": ({"messages": HI, "logprobs": True}, "logprobs: not supported"),
+    "a bias": ({"messages": HI, "logit_bias": {"1": 2}}, "logit_bias: not supported"),
     "a format": ({"messages": HI, "response_format": {"type": "json_object"}}, "response_format: not"),
     "options of no stream": ({"messages": HI, "stream_options": {"include_usage": True}}, "only with"),
     "a stream that is text": ({"messages": HI, "stream": "yes"}, "stream: must be true or false"),
@@ -240,8 +239,7 @@ def entry(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[En
         version = log_version(write_adapter(folder, place / "a", seed=1), str(folder), "bot")
         model = mlflow.pyfunc.load_model(version.uri)
         files = resolve(version.uri)
-        queue = QueuedEngine(LocalEngine([files]), files)
-        app = create_app(queue, deployment="quickstart", model="bot/1")
+        app = worker_app(LocalEngine([files]), files, "bot/1", "bot", key=None)
         yield EntryPoints(model, TestClient(scoring_server.init(model)), TestClient(app))
 
 

@@ -15,6 +15,7 @@ import uvicorn
 from judge_servers import answer, example
 from tiny_models import build_tiny_adapter
 from versions import log_version
+from workers import worker_app
 
 from llmops import flavor
 from llmops.compare.cache import ResultCache
@@ -28,8 +29,6 @@ from llmops.engine.openai.engine import HttpEngine
 from llmops.errors import NotFoundError, UsageError
 from llmops.files import digest
 from llmops.records import Answer, BaseModel, Message, ModelFiles, ModelVersion
-from llmops.serve.worker.app import create_app
-from llmops.serve.worker.queue import QueuedEngine
 
 SHORT: list[list[Message]] = [[{"role": "user", "content": f"Word {i}."}] for i in range(5)]
 
@@ -53,9 +52,7 @@ def local(side: ModelFiles) -> LocalJudge:
 
 @pytest.fixture(scope="module")
 def url(side: ModelFiles) -> Iterator[str]:
-    app = create_app(
-        QueuedEngine(LocalEngine([side]), side), deployment="bot", model="bot/3", key="secret"
-    )
+    app = worker_app(LocalEngine([side]), side, "bot/3", "bot")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
