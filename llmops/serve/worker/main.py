@@ -70,11 +70,11 @@ def serve(
     from llmops.engine.local.continuous import ContinuousBatch
     from llmops.engine.local.engine import LocalEngine
     from llmops.models.resolve import of_base
-    from llmops.serve.engines.files_json import verify
+    from llmops.serve.engines import verified
     from llmops.serve.worker.app import create_app
     from llmops.serve.worker.versions import Versions, changes_base
 
-    verify(files)
+    verified.check(files)
     sides = [files] if changes_base(files) else [files, of_base(files.base)]
     batch = ContinuousBatch(LocalEngine(sides), rows=rows)
     settings = uvicorn.Config(

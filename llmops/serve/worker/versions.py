@@ -10,7 +10,7 @@ from llmops.errors import UsageError
 from llmops.models import adapters, safety
 from llmops.models.resolve import of_base
 from llmops.records import ModelFiles
-from llmops.serve.engines import files_json
+from llmops.serve.engines import verified
 
 
 class Versions:
@@ -59,7 +59,7 @@ class Versions:
                 )
             if name in self._names:
                 return
-            files_json.verify(files)
+            verified.check(files)
             self._batch.load(files)
             self._known[name] = files.digest
             self._names = {**self._names, name: files}

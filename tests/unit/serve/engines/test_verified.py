@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from served import served_adapter, served_base
 
 from llmops.errors import IntegrityError, NotFoundError
+from llmops.models import adapters
+from llmops.records import ModelFiles
 from llmops.serve.engines import verified
 
 
@@ -21,7 +24,7 @@ def test_bytes_that_changed_since_the_version_was_resolved_are_refused(
     adapter = Path(str(files.adapter_dir)) / "adapter_model.safetensors"
     whole = adapter.read_bytes()
     adapter.write_bytes(whole[:-1] + b"x")
-    with pytest.raises(IntegrityError, match="models:/bot/7: adapter digest"):
+    with pytest.raises(IntegrityError, match=r"models:/bot/7: .*the bytes differ"):
         verified.check(files)
     adapter.write_bytes(whole)
     config = base / "config.json"
@@ -39,3 +42,37 @@ def test_bytes_that_changed_since_the_version_was_resolved_are_refused(
 
 def test_a_full_model_is_its_own_base(tiny_model: Path) -> None:
     verified.check(served_base(tiny_model).files)
+
+
+@pytest.fixture
+def copied(files: ModelFiles, tmp_path: Path) -> ModelFiles:
+    """A version whose files a test may change."""
+    assert files.adapter_dir is not None
+    adapter, tokenizer = tmp_path / "adapter", tmp_path / "tokenizer"
+    shutil.copytree(files.adapter_dir, adapter)
+    tokenizer.mkdir()
+    (tokenizer / "chat_template.jinja").write_text("{{ messages }}")
+    digest = adapters.parts_digest(adapter, tokenizer)
+    return replace(files, adapter_dir=adapter, adapter_digest=digest, tokenizer_dir=tokenizer)
+
+
+def test_unchanged_bytes_pass(files: ModelFiles, copied: ModelFiles) -> None:
+    verified.check(files)
+    verified.check(copied)
+    assert copied.adapter_dir is not None
+    assert adapters.content_digest(copied.adapter_dir.parent) == copied.adapter_digest
+
+
+@pytest.mark.parametrize("folder", ["adapter_dir", "tokenizer_dir"])
+def test_changed_bytes_are_refused(copied: ModelFiles, folder: str) -> None:
+    file = min(getattr(copied, folder).glob("*.j*"))
+    file.write_text(file.read_text() + " ")
+    with pytest.raises(IntegrityError, match="the bytes differ"):
+        verified.check(copied)
+
+
+def test_another_base_and_a_missing_one_are_refused(files: ModelFiles, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match="the bytes differ"):
+        verified.check(replace(files, base=replace(files.base, digest="0" * 64)))
+    with pytest.raises(NotFoundError):
+        verified.check(replace(files, base=replace(files.base, directory=tmp_path / "none")))
