@@ -8,7 +8,8 @@ JOBS ?= 2
 LOWEST_MLFLOW := 3.14.0
 USER_ENV := build/user
 NEWEST := build/newest
-TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.py tests/unit/engine/local/test_loading.py
+TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.py
+OPTIONAL_TESTS := tests/unit/engine/local/test_loading.py tests/unit/serve/traces/test_otel.py
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 
 .DEFAULT_GOAL := help
@@ -51,15 +52,18 @@ format: $(VENV)/development  ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(VENV)/development  ## Run the tests on a tiny model and temporary stores; warnings are errors
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
-
 # The same steps as `make install`, so that an import of a development tool shows. pytest-xdist halves
 # the time, and nothing of ours imports it.
-test-user:  ## Run the tests in an environment as users get it, without the development tools
+$(USER_ENV)/tests: pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install VENV=$(USER_ENV)
 	$(USER_ENV)/bin/pip $(PIP_INSTALL) -c constraints.txt pytest pytest-timeout pytest-xdist
-	$(USER_ENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(filter-out %/test_loading.py,$(TOOL_TESTS)))
+	@touch $@
+
+test: test-user $(VENV)/development  ## Run all tests on tiny models and temporary stores; warnings are errors
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TOOL_TESTS) $(OPTIONAL_TESTS)
+
+test-user: $(USER_ENV)/tests  ## Run the tests that need no development tool, in an environment as users get it
+	$(USER_ENV)/bin/python -m pytest -n $(JOBS) --dist loadfile $(addprefix --ignore=,$(TOOL_TESTS))
 
 e2e: $(VENV)/development  ## Test the loop on the real base model: kill -9, second run, MLflow Project, browser (minutes)
 	$(BIN)/python -m pytest tests/e2e
