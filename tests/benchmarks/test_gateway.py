@@ -14,8 +14,8 @@ from pathlib import Path
 import peers
 import pytest
 from load import Load, Target, closed_loop, open_loop
-from serving_loads import in_turns
-from serving_stack import FAKE, VLLM, Stack, Watch, deployed, registry
+from serving_loads import check_streams, in_turns
+from serving_stack import FAKE, Stack, Watch, deployed, registry
 
 pytestmark = pytest.mark.timeout(1800)
 SECONDS = float(os.environ.get("LLMOPS_BENCH_SECONDS", "10"))
@@ -94,36 +94,13 @@ def test_peers_answer(peer: peers.Peer, folder: Path, tmp_path: Path) -> None:
     print(f"\n{peer.__name__}: {load}")
 
 
-def check_streams(stack: Stack, callers: int) -> None:
-    """Compare streams of 128 tokens through the gateway with those of its engine."""
-    found = turns(
-        lambda target: closed_loop(target, callers, seconds=SECONDS, stream=True, spread=1.0),
-        gateway=stack.target(),
-        direct=stack.engine(),
-    )
-    gateway, direct = found["gateway"], found["direct"]
-    added = 1000 * (gateway.first(50) - direct.first(50))
-    ratio = gateway.tokens_per_second / direct.tokens_per_second
-    print(
-        f"\n{callers} streams: the first token comes {added:.1f} ms later (p50, bar 10),"
-        f" {ratio:.3f} x the tokens/s (bar 0.95)"
-    )
-    assert not gateway.errors
-    assert added <= 10
-    assert ratio >= 0.95
-
-
 @pytest.mark.parametrize("callers", [1, 8, 32])
 def test_streams_of_an_engine_without_a_model(folder: Path, callers: int) -> None:
+    def ask(target: Target) -> Load:
+        return closed_loop(target, callers, seconds=SECONDS, stream=True, spread=1.0)
+
     with deployed(folder, FAKE, "--rate", "50", max_tokens=128) as stack:
-        check_streams(stack, callers)
-
-
-@pytest.mark.vllm
-def test_streams_of_vllm(folder: Path) -> None:
-    with deployed(folder, VLLM, max_tokens=128) as stack:
-        for callers in (1, 8, 32):
-            check_streams(stack, callers)
+        check_streams(stack, callers, ask)
 
 
 def test_twice_the_queue(folder: Path) -> None:

@@ -55,9 +55,10 @@ class Outcome:
         due: When it was due, seconds since the load began.
         sent: When it was sent.
         end: When its answer was complete.
-        first: When its first token came; ``None`` if it was not streamed.
-        last: When its last token came.
-        tokens: Tokens of the answer: those that came, or as a whole answer counts them.
+        first: When its first event came, which engines send with the first token, although its text
+            may be withheld: half a character, say. ``None`` if it was not streamed.
+        last: When its last text came.
+        tokens: Tokens of the answer, as its usage says.
         error: Kind of what went wrong; ``None`` for a whole answer.
         version: The version that the answer names.
         text: The answer.
@@ -127,7 +128,7 @@ class Load:
         return percentile([one.latency for one in self.good], percent)
 
     def first(self, percent: float) -> float:
-        """Return a percentile of the times to the first token, in seconds."""
+        """Return a percentile of the times to the first event, in seconds."""
         return percentile([o.first - o.due for o in self.good if o.first is not None], percent)
 
     def gap(self, percent: float) -> float:
@@ -251,7 +252,7 @@ async def _ask(
     outcome = Outcome(due, time.perf_counter() - began)
     body: dict[str, Any] = {**target.body, "messages": [{"role": "user", "content": prompt}]}
     if stream:
-        body["stream"] = True
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
     try:
         async with session.post(target.url, json=body, headers=target.headers) as response:
             if response.status != 200:
@@ -301,10 +302,12 @@ async def _read_stream(
             if "error" in chunk:
                 raise Wrong("error event")
             models.add(chunk["model"])
+            outcome.first = outcome.first or now
+            if chunk.get("usage"):
+                outcome.tokens = chunk["usage"]["completion_tokens"]
             piece = chunk["choices"][0]["delta"].get("content") if chunk["choices"] else None
             if piece:
-                outcome.first = outcome.first or now
-                outcome.last, outcome.tokens = now, outcome.tokens + 1
+                outcome.last = now
                 pieces.append(piece)
     raise Wrong("cut")
 

@@ -38,6 +38,27 @@ def in_turns(
     return found
 
 
+def check_streams(stack: Stack, callers: int, ask: Callable[[Target], Load]) -> None:
+    """Check that streams through the gateway are as those of its engine, asked directly.
+
+    Args:
+        stack: The deployment.
+        callers: Number of callers, for the report.
+        ask: The load, of streams.
+    """
+    found = in_turns(ask, gateway=stack.target(), direct=stack.engine())
+    gateway, direct = found["gateway"], found["direct"]
+    added = 1000 * (gateway.first(50) - direct.first(50))
+    ratio = gateway.tokens_per_second / direct.tokens_per_second
+    print(
+        f"\n{callers} streams: the first token comes {added:.1f} ms later (p50, bar 10),"
+        f" {ratio:.3f} x the tokens/s (bar 0.95)"
+    )
+    assert not gateway.errors
+    assert added <= 10
+    assert ratio >= 0.95
+
+
 @contextmanager
 def in_background(work: Callable[[], Load]) -> Iterator[Future[Load]]:
     """Have a load run in a thread; it is over at the end of the block."""
