@@ -41,7 +41,7 @@ def good(prompt: str) -> str:
 
 
 def slow(_: str) -> str:
-    time.sleep(2)
+    time.sleep(4)
     return "Verdict: A"
 
 

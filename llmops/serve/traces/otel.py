@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmops.errors import LlmopsError
+from llmops.store.tags import DEPLOYMENT
 from llmops.store.traces import TraceRecord
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class OtelExporter:
 
         named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": SERVICE}
         self._processor = processor
-        self._resource = Resource.create({**named, "llmops.deployment": deployment})
+        self._resource = Resource.create({**named, DEPLOYMENT: deployment})
 
     def export(self, record: Mapping[str, Any], trace: TraceRecord) -> None:
         """Queue the span of an answer, inside the caller's own trace if it named one.

@@ -119,17 +119,17 @@ def test_every_answer_is_a_trace_of_its_side(bot: str, suite: Path) -> None:
 def test_traces_that_mlflow_lost_are_an_error(
     bot: str, suite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlflow.tracing.client import TracingClient
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     kept: list[object] = []
-    real = TracingClient.start_trace
+    real = SqlAlchemyStore.start_trace
 
-    def losing(self: TracingClient, info: object) -> object:
+    def losing(self: SqlAlchemyStore, info: object) -> object:
         kept.append(info)
         return info if len(kept) % 2 else real(self, info)
 
-    monkeypatch.setattr(TracingClient, "start_trace", losing)
-    monkeypatch.setattr(TracingClient, "log_spans", lambda *_: [])  # they make traces, too
+    monkeypatch.setattr(SqlAlchemyStore, "start_trace", losing)
+    monkeypatch.setattr(SqlAlchemyStore, "log_spans", lambda *_: [])  # they make traces, too
     with pytest.raises(StoreError, match="MLflow holds 6 traces, 12 were written"):
         compare("models:/tiny/1", bot, suite, CONFIG)
 

@@ -154,8 +154,8 @@ def test_a_prompt_that_cannot_fit_is_refused_before_it_is_rendered_or_tokenised(
 
     monkeypatch.setattr(ChatFormat, "token_ids", never)
     most = 512 * chat_format.longest_token
-    with pytest.raises(UsageError, match=f"{most + 1} characters; more than {most} do not fit"):
+    with pytest.raises(UsageError, match=f"{most + 1:,} characters; more than {most:,} do not fit"):
         prompt(Request(side, "x" * (most + 1), Sampling()), chat_format, 512)
     monkeypatch.setattr(ChatFormat, "render", never)
-    with pytest.raises(UsageError, match="20000 messages; more than 512 do not fit"):
+    with pytest.raises(UsageError, match="20,000 messages; more than 512 do not fit"):
         prompt(Request(side, list(HELLO) * 20_000, Sampling()), chat_format, 512)

@@ -110,7 +110,7 @@ def test_what_cannot_be_answered_is_refused_before_it_waits(
     for messages, sampling, says in (
         ("word " * 600, GREEDY, "context is 512"),
         ("x" * 10_000_000, GREEDY, "characters"),
-        ([{"role": "user", "content": "x"}] * 20_000, GREEDY, "20000 messages"),
+        ([{"role": "user", "content": "x"}] * 20_000, GREEDY, "20,000 messages"),
         (CONVERSATIONS[0], Sampling(max_tokens=0), "max_tokens is 0"),
     ):
         began = time.process_time()

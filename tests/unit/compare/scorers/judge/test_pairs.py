@@ -101,7 +101,7 @@ def test_a_judge_that_fails_yields_ties_that_are_counted(
     says: object, reason: str, cache: ResultCache
 ) -> None:
     with serving(says) as server:  # type: ignore[arg-type]
-        found = compare_pairs(server.judge(timeout=0.3), EXAMPLES[:2], WRONG[:2], RIGHT[:2], cache)
+        found = compare_pairs(server.judge(timeout=1.0), EXAMPLES[:2], WRONG[:2], RIGHT[:2], cache)
     assert found.preferences == (0, 0)
     assert found.count(Kind.FAILURE) == 2
     assert len(found.failed) == found.replies == 4
