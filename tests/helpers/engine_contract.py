@@ -123,14 +123,15 @@ def a_request_that_cannot_be_answered_is_an_error_and_the_others_are_answered(
 def closing_the_results_stops_the_work(subject: Subject) -> None:
     requests = [
         Request(subject.side, messages, SAMPLED, (turn, i))
-        for turn in range(5)
+        for turn in range(20)
         for i, messages in enumerate(CONVERSATIONS)
     ]
     before = subject.count()
     with closing(subject.engine.answer(requests, batch_size=1)) as results:
         next(results)
     time.sleep(IDLE_SECONDS)
-    assert subject.count() - before <= 3, "one that was read, one or two begun since"
+    begun = subject.count() - before
+    assert begun <= len(requests) // 4, "one was read; a few began before the end was noticed"
     ((_, answer),) = subject.engine.answer(requests[:1])
     assert answer.error is None
 
