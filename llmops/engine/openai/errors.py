@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from llmops.errors import UsageError
+
+if TYPE_CHECKING:
+    import httpx
 
 SHOWN = 80
 """Maximum number of characters of a received value that an error quotes."""
@@ -55,6 +59,14 @@ class ApiError(Exception):
         kind = "server_error" if self.status >= 500 else "invalid_request_error"
         message, param = _encodable(self.message), self.param and _encodable(self.param)
         return {"error": {"message": message, "type": kind, "param": param, "code": self.code}}
+
+
+def reason_of(reply: httpx.Response) -> str:
+    """Return the reason in a refusal of a server, or the beginning of what it says instead."""
+    try:
+        return str(reply.json()["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return reply.text[:300] or f"HTTP {reply.status_code} {reply.reason_phrase}"
 
 
 def _encodable(text: str) -> str:

@@ -19,8 +19,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 10.0
@@ -30,6 +31,51 @@ CHILDREN_SECONDS = 3.0
 Ending by themselves they remove their shared memory; killed ones leave it behind."""
 NO_SIGNAL = 0
 """The signal number that only tests whether a process exists."""
+
+
+def start(
+    command: Sequence[str],
+    folder: str,
+    *,
+    variables: Mapping[str, str],
+    log: Path,
+    inherited: Sequence[int] = (),
+    cwd: Path | None = None,
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a command under the guard, in a session of its own.
+
+    Args:
+        command: The command.
+        folder: Folder to delete at its end.
+        variables: Its environment.
+        log: File that takes its output.
+        inherited: File descriptors that it inherits.
+        cwd: Its working folder.
+
+    Returns:
+        The guard's process, and the end of the pipe that keeps the command running.
+    """
+    reading, writing = os.pipe()
+    fds = [reading, *inherited]
+    try:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-I", __file__, ",".join(map(str, fds)), folder, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(variables),
+                pass_fds=fds,
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(writing)
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        os.close(reading)
+    return process, writing
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -38,30 +37,12 @@ CPU_CACHE_GIB = "2"
 
 def guarded(
     command: Sequence[str], variables: Mapping[str, str], log: Path
-) -> tuple[subprocess.Popen[bytes], int | None]:
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a command under ``guard``; return the process and the pipe end that keeps it running."""
     folder = tempfile.mkdtemp(prefix="vllm-")  # a short path, as vLLM's sockets lie there
     shutil.copyfile(keyed.__file__, f"{folder}/{keyed.MODULE}.py")
     places = {"TMPDIR": folder, "VLLM_RPC_BASE_PATH": folder, "PYTHONPATH": folder}
-    reading, writing = os.pipe()
-    try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-I", guard.__file__, str(reading), folder, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=log.parent,
-                env={**variables, **places},
-                pass_fds=[reading],
-                start_new_session=True,
-            )
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
-    return process, writing
+    return guard.start(command, folder, variables={**variables, **places}, log=log, cwd=log.parent)
 
 
 def variables(environment: Environment, arguments: Sequence[str], key: str) -> dict[str, str]:

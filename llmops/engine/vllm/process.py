@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from llmops.engine.openai.errors import reason_of
 from llmops.engine.vllm import diagnosis, guard, keyed, launch
 from llmops.engine.vllm.environment import Environment
 from llmops.errors import LlmopsError, ServeError
@@ -74,9 +75,10 @@ class Server:
             str(port),
         ]
         command += ["--middleware", f"{keyed.MODULE}.{keyed.EveryPath.__name__}"]
-        self._guard, self._pipe = launch.guarded(
+        self._guard, pipe = launch.guarded(
             [*command, *arguments], launch.variables(environment, arguments, key), self.log
         )
+        self._pipe: int | None = pipe
         say(f"vLLM {environment.version}: starting; log: {self.log}")
         try:
             self._wait(set(names), seconds)
@@ -158,7 +160,7 @@ class Server:
         try:
             self._ask("POST", path, body).raise_for_status()
         except httpx.HTTPStatusError as error:
-            raise LlmopsError(f"vLLM refuses {path}: {_reason(error.response)}") from error
+            raise LlmopsError(f"vLLM refuses {path}: {reason_of(error.response)}") from error
         except httpx.HTTPError as error:
             self.check_answers()
             raise self._failure(f"no answer to {path}: {error}") from error
@@ -219,10 +221,3 @@ class Server:
 def _free_port() -> int:
     with socket.create_server((launch.LOOPBACK, 0)) as free:
         return int(free.getsockname()[1])
-
-
-def _reason(reply: httpx.Response) -> str:
-    try:
-        return str(reply.json()["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        return reply.text[:300] or f"HTTP {reply.status_code} {reply.reason_phrase}"

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from llmops.engine.openai.errors import reason_of
 from llmops.engine.vllm import guard
 from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.files import private
@@ -61,7 +62,8 @@ class LocalProcess(EngineProcess):
         self._log = new_log(settings.folder)
         with socket.create_server((LOOPBACK, 0), backlog=1024) as listening:
             self._address = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
-            self._guard, self._pipe = _spawn(first, listening, self._key, self._log)
+            self._guard, pipe = _spawn(first, listening, self._key, self._log)
+        self._pipe: int | None = pipe
         self._client = httpx.Client(
             base_url=self._address,
             headers={"Authorization": f"Bearer {self._key}"},
@@ -158,7 +160,7 @@ class LocalProcess(EngineProcess):
             raise self._failure(f"no answer to {path}: {type(error).__name__}") from error
         if reply.is_success:
             return
-        message = _message(reply)
+        message = reason_of(reply)
         if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             raise self._failure(message)
         raise (UsageError if reply.is_client_error else LlmopsError)(message)
@@ -178,7 +180,7 @@ def root_cause(log: Path) -> str:
 
 def _spawn(
     first: Served, listening: socket.socket, key: str, log: Path
-) -> tuple[subprocess.Popen[bytes], int | None]:
+) -> tuple[subprocess.Popen[bytes], int]:
     """Start a worker under ``guard``; return the process and the pipe end that keeps it running."""
     folder = Path(tempfile.mkdtemp(prefix="llmops-worker-"))
     files = folder / "first.json"
@@ -189,25 +191,13 @@ def _spawn(
     fd = listening.fileno()
     # -P: a file in the working directory must not shadow a module of the same name.
     worker = [sys.executable, "-P", "-m", "llmops.serve.worker.main", "--fd", str(fd)]
-    reading, writing = os.pipe()
-    watched = [sys.executable, "-I", guard.__file__, f"{reading},{fd}", str(folder)]
-    try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*watched, *worker, "--files-json", str(files)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=variables,
-                pass_fds=[reading, fd],
-                start_new_session=True,
-            )
-    except BaseException:
-        os.close(writing)
-        raise
-    finally:
-        os.close(reading)
-    return process, writing
+    return guard.start(
+        [*worker, "--files-json", str(files)],
+        str(folder),
+        variables=variables,
+        log=log,
+        inherited=[fd],
+    )
 
 
 def new_log(folder: Path) -> Path:
@@ -223,10 +213,3 @@ def _ending(status: int) -> str:
     if status == 128 + 9:
         return "killed, perhaps for lack of memory"
     return f"status {status}"
-
-
-def _message(reply: httpx.Response) -> str:
-    try:
-        return str(reply.json()["error"]["message"])
-    except (ValueError, LookupError, TypeError):
-        return reply.text[:300] or f"HTTP {reply.status_code} {reply.reason_phrase}"

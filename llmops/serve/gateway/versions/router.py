@@ -114,11 +114,6 @@ class Router:
             if not target.in_flight:
                 target.idle.set()
 
-    async def drained(self, name: str) -> None:
-        """Wait until a version answers no request."""
-        if name in self.targets:
-            await self.targets[name].idle.wait()
-
     @property
     def in_flight(self) -> int:
         """Requests that are being answered, by whichever version."""

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
-from llmops.engine.openai.errors import ApiError, RequestError, shown
+from llmops.engine.openai.errors import ApiError, RequestError, reason_of, shown
 from llmops.errors import UsageError
 
 
@@ -42,3 +43,18 @@ def test_half_a_surrogate_pair_in_a_name_can_be_sent_back() -> None:
     body = ApiError(400, "\ud800: unknown", param="\ud800").body()
     assert json.dumps(body, ensure_ascii=False).encode("utf-8")
     assert body["error"]["param"] == "\\ud800"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"error": {"message": "no such model"}}', "no such model"),
+        (b'{"error": "busy"}', '{"error": "busy"}'),
+        (b"<h1>Bad Gateway</h1>", "<h1>Bad Gateway</h1>"),
+        (b"", "HTTP 502 Bad Gateway"),
+    ],
+)
+def test_the_reason_of_a_refusal_is_found_in_whatever_a_server_sends(
+    body: bytes, reason: str
+) -> None:
+    assert reason_of(httpx.Response(502, content=body)) == reason

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -141,6 +142,15 @@ def test_a_server_whose_engine_process_died_is_not_healthy(tmp_path: Path) -> No
         server.check_runs()
 
 
+def wait_until_closed(port: int | None) -> None:
+    """Wait until nothing listens on a port: the server closes it after its answer."""
+    deadline = time.monotonic() + 20
+    with suppress(ConnectionRefusedError):
+        while time.monotonic() < deadline:
+            socket.create_connection(("127.0.0.1", port or 0), timeout=1).close()
+            time.sleep(0.02)
+
+
 def test_a_server_that_no_longer_listens_is_not_healthy(tmp_path: Path) -> None:
     deaf = FRAGILE.replace("HTTPServer((value", "import time\nserver = HTTPServer((value").replace(
         "Handler).serve_forever()",
@@ -148,5 +158,6 @@ def test_a_server_that_no_longer_listens_is_not_healthy(tmp_path: Path) -> None:
     )
     with started(tmp_path, deaf) as server:  # the one request asked for its models
         server.check_runs()
+        wait_until_closed(urlsplit(server.address).port)
         with pytest.raises(ServeError, match="the server no longer listens"):
             server.check_health()

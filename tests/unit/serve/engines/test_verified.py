@@ -44,18 +44,6 @@ def test_a_full_model_is_its_own_base(tiny_model: Path) -> None:
     verified.check(served_base(tiny_model).files)
 
 
-@pytest.fixture
-def copied(files: ModelFiles, tmp_path: Path) -> ModelFiles:
-    """A version whose files a test may change."""
-    assert files.adapter_dir is not None
-    adapter, tokenizer = tmp_path / "adapter", tmp_path / "tokenizer"
-    shutil.copytree(files.adapter_dir, adapter)
-    tokenizer.mkdir()
-    (tokenizer / "chat_template.jinja").write_text("{{ messages }}")
-    digest = adapters.parts_digest(adapter, tokenizer)
-    return replace(files, adapter_dir=adapter, adapter_digest=digest, tokenizer_dir=tokenizer)
-
-
 def test_unchanged_bytes_pass(files: ModelFiles, copied: ModelFiles) -> None:
     verified.check(files)
     verified.check(copied)
