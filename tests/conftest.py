@@ -13,6 +13,8 @@ from tiny_models import build_tiny_adapter, build_tiny_model
 from llmops.models.foreign import process
 from llmops.records import BaseModel, ModelVersion
 
+ADDRESS = "MLFLOW_TRACKING_URI"
+os.environ.pop(ADDRESS, None)  # that of whoever runs the tests
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault(
@@ -50,6 +52,17 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "LLMOPS_API_KEY",
     ):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_address_stays() -> Iterator[None]:
+    """``mlflow.set_tracking_uri`` exports the address, which the commands of later tests inherit."""
+    before = os.environ.get(ADDRESS)
+    yield
+    if before is None:
+        os.environ.pop(ADDRESS, None)
+    else:
+        os.environ[ADDRESS] = before
 
 
 @pytest.fixture(scope="session")

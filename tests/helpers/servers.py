@@ -106,8 +106,10 @@ def machine(folder: Path, store: str) -> Iterator[dict[str, str]]:
         mlflow.set_tracking_uri(store)
         mlflow.set_experiment("tests")  # else that of an earlier test, which this store has not
         patch.delenv("MLFLOW_EXPERIMENT_ID")  # set_experiment exports it
-        yield environment(**own)
-    mlflow.set_tracking_uri(before)
+        try:
+            yield environment(**own)
+        finally:
+            mlflow.set_tracking_uri(before)  # exported too; the patch takes that back
 
 
 @dataclass(frozen=True)
