@@ -11,7 +11,7 @@ import pytest
 
 from llmops.serve.deployment import launch
 
-SECONDS = 15
+SECONDS = 60
 
 
 def use_it(monkeypatch: pytest.MonkeyPatch) -> None:
