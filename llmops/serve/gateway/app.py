@@ -185,7 +185,8 @@ class Gateway:
         raw = await body.read(receive, headers, self._config.max_body)
         request = asked.read(raw, self._config.max_tokens)
         self._router.check(request.model)  # before it waits for a place
-        async with Presence(receive) as client, self._admission:
+        asks = caller.name or (scope.get("client") or ("",))[0]
+        async with Presence(receive) as client, self._admission.place(asks):
             with self._router.hold(request.model) as target:
                 exchange = Exchange(
                     scope["path"],
