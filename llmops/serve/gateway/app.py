@@ -163,6 +163,8 @@ class Gateway:
         Raises:
             ApiError: Nobody who may (401, 429), or a page that came in by another host's name (421).
         """
+        if len(headers.getlist("authorization")) > 1:
+            raise ApiError(400, "Authorization: only one such header is allowed")
         caller = self._guard.admit(headers)
         if caller.name is None and self._loopback:
             check_host(headers, self._config.host)

@@ -96,6 +96,7 @@ def parts(config: Config) -> Parts:
         arguments=config.vllm_args,
         merged=config.merged,
         memory=config.memory,
+        max_tokens=config.max_tokens,
     )
     return Parts(
         config=config,

@@ -101,7 +101,7 @@ class Service:
         control_socket = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{control_socket.getsockname()[1]}"
         control = Control(address, secrets.token_urlsafe(32), os.getpid())
-        commands = ControlApp(control.token, self.state.describe, self.update, self.stop)
+        commands = ControlApp(control.token, self.state.describe, self.update)
         servers = [(self._public(), listening), (server.make(commands), control_socket)]
         serving = [asyncio.create_task(one.serve([at])) for one, at in servers]
         writing = asyncio.create_task(self._write_reports())
