@@ -57,7 +57,9 @@ class Service:
         self.upstream = Upstream()
         self.metrics = Metrics()
         self.admission = Admission(config.concurrency or CONCURRENCY["local"], config.queue)
-        self.supervisor = Supervisor(parts.open_process, self._probe, self._processes)
+        self.supervisor = Supervisor(
+            parts.open_process, self._probe, self._processes, self.upstream, self.router.awaits
+        )
         self.swapper = Swapper(
             self.router,
             parts.fetch,
