@@ -69,9 +69,7 @@ class LocalProcess(EngineProcess):
         self._log = new_log(settings.folder)
         with socket.create_server((LOOPBACK, 0), backlog=1024) as listening:
             self._address = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
-            self._guard, pipe = _spawn(
-                first, listening, self._key, self._log, settings.max_tokens
-            )
+            self._guard, pipe = _spawn(first, listening, self._key, self._log, settings.max_tokens)
         self._pipe: int | None = pipe
         self._client = httpx.Client(
             base_url=self._address,

@@ -146,10 +146,11 @@ class Connection(HttpToolsProtocol):
         """Begin to answer; from now on the application watches the time.
 
         Raises:
-            ValueError: The header is too large; the parser gives up and the client reads 400.
+            ValueError: The header is too large, or there is none (HTTP/0.9); the parser gives up and
+                the client reads 400.
         """
-        if self._fields > HEADER_BYTES:
-            raise ValueError("header too large")
+        if self._fields > HEADER_BYTES or self.parser.get_http_version() == "0.9":
+            raise ValueError("header")
         self._head = self._fields = 0
         self._begun = False
         self._forget()

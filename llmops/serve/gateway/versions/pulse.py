@@ -50,4 +50,6 @@ class Pulse:
             return None
         self._silent_since = self._silent_since or now
         silent = time.monotonic() - self._silent_since
-        return f"it runs, but has not answered for {silent:.0f} s" if silent > HUNG_SECONDS else None
+        return (
+            f"it runs, but has not answered for {silent:.0f} s" if silent > HUNG_SECONDS else None
+        )

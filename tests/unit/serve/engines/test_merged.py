@@ -54,7 +54,9 @@ def test_a_torch_worker_serves_a_merged_version(version: ModelVersion, tmp_path:
     with closing(LocalProcess(Served("bot@v1", files, None), settings)) as worker:
         assert worker.base_digest == merge(files, LOCAL_DTYPE).base.digest != files.base.digest
         answers = [said(worker, "bot@v1"), said(worker, worker.base_digest)]
-    with closing(LocalProcess(Served("bot@v1", files, None), EngineSettings(folder=tmp_path))) as beside:
+    with closing(
+        LocalProcess(Served("bot@v1", files, None), EngineSettings(folder=tmp_path))
+    ) as beside:
         assert answers == [said(beside, "bot@v1")] * 2 != [said(beside, files.base.digest)] * 2
 
 

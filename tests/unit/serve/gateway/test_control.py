@@ -107,7 +107,9 @@ def test_the_client_of_the_commands_reads_the_refusal(tmp_path: Path) -> None:
         status = Status(model="bot@v7", control=said["control"], token=said["token"])
         config = Config(name="desk", uri="models:/bot/7", follow=False, host="h", port=1)
         record = state.Record(config, status, "http://h:1", Started(1, 1.0))
-        with pytest.raises(ServeError, match="the adapter changes nothing(?s:.*)bot@v7 goes on") as no:
+        with pytest.raises(
+            ServeError, match=r"the adapter changes nothing(?s:.*)bot@v7 goes on"
+        ) as no:
             await asyncio.to_thread(control.update, record, "models:/bot/8", follow=False)
         assert "was trained on this base" in str(no.value.next_command)
 
