@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,8 +19,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from llmops.engine import guard, ready
 from llmops.engine.openai.errors import reason_of
-from llmops.engine.vllm import guard
 from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.files import private
 from llmops.progress import last_words, say
@@ -38,7 +37,6 @@ LOCAL_DTYPE = "float32"
 """Dtype of merged weights; the worker casts them to what its device computes in."""
 START_SECONDS = 600.0
 POLL_SECONDS = 0.1
-SAY_EVERY_SECONDS = 10.0
 REQUEST_SECONDS = 120.0
 """Maximum seconds for loading or unloading a version."""
 HEALTH_SECONDS = 5.0
@@ -78,7 +76,14 @@ class LocalProcess(EngineProcess):
         )
         say(f"{first.name}: loading into a torch worker; log: {self._log}")
         try:
-            self._wait()
+            ready.wait(
+                self._is_ready,
+                self.check,
+                self._failure,
+                name="worker",
+                seconds=START_SECONDS,
+                pause=POLL_SECONDS,
+            )
         except BaseException:
             self.close()
             raise
@@ -138,18 +143,6 @@ class LocalProcess(EngineProcess):
             self._pipe = None
             self._client.close()
         self._guard.wait(guard.GRACE_SECONDS + 3 * guard.CHILDREN_SECONDS + HEALTH_SECONDS)
-
-    def _wait(self) -> None:
-        began = reported = time.monotonic()
-        while not self._is_ready():
-            self.check()
-            now = time.monotonic()
-            if now - began > START_SECONDS:
-                raise self._failure(f"the worker is not ready after {START_SECONDS:.0f} s")
-            if now - reported >= SAY_EVERY_SECONDS:
-                reported = now
-                say(f"worker: still loading ({now - began:.0f} s)")
-            time.sleep(POLL_SECONDS)
 
     def _is_ready(self) -> bool:
         # The socket listens from the start: a request waits there until the worker accepts it.

@@ -26,7 +26,7 @@ from llmops.serve.gateway.state import State
 from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
 from llmops.serve.gateway.versions.follow import Follower
-from llmops.serve.gateway.versions.keep import keep
+from llmops.serve.gateway.versions.keep import cap_logs, keep
 from llmops.serve.gateway.versions.probe import probe
 from llmops.serve.gateway.versions.router import Router, Target
 from llmops.serve.gateway.versions.supervise import Supervisor
@@ -130,10 +130,11 @@ class Service:
         await self._reports.join()  # who waits for the deployment reads its record next
         self.router.announced = True
         following = asyncio.create_task(self.follower.run())
-        keeping = asyncio.create_task(keep(self.swapper.engines))
+        engines = self.swapper.engines
+        keeping = [asyncio.create_task(each(engines)) for each in (keep, cap_logs)]
         await stopped
-        following.cancel()
-        keeping.cancel()
+        for task in (following, *keeping):
+            task.cancel()
         self.router.closing = True
         self.report(phase="stopping")
         deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
