@@ -72,7 +72,7 @@ def test_the_unit_starts_a_command_that_exists() -> None:
 
 def test_the_container_starts_a_command_that_exists_and_keeps_its_data() -> None:
     steps = containerfile()
-    assert [name for name, _ in steps][0] == "FROM"
+    assert next(name for name, _ in steps) == "FROM"
     (entry,) = [json.loads(what) for name, what in steps if name == "ENTRYPOINT"]
     (started,) = [words for words in shell() if words[:2] == ["podman", "run"]]
     (built,) = [words for words in shell() if words[:2] == ["podman", "build"]]
