@@ -28,6 +28,7 @@ class Request:
         messages: Messages with ``role`` and ``content``, or a text to continue.
         sampling: Maximum length in tokens, temperature, top-p, seed and stop strings.
         key: Identifier, unique among the requests of one call.
+        most: Maximum tokens of an answer whose sampling sets no maximum.
 
     Example:
         from llmops.engine import Request
@@ -43,6 +44,7 @@ class Request:
     messages: Messages | str
     sampling: Sampling
     key: Key = 0
+    most: int = DEFAULT_ANSWER_TOKENS
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def prompt(request: Request, chat_format: ChatFormat, context: int) -> Prompt:
     room = max(1, context - len(ids))
     limit = request.sampling.max_tokens
     if limit is None:
-        limit = min(DEFAULT_ANSWER_TOKENS, room)
+        limit = min(request.most, room)
     _check_fits(len(ids), limit, context, "the answer may have")
     sampling = replace(request.sampling, max_tokens=limit)
     return Prompt(ids, sampling, chat_format, request.side.adapter_digest, request.key)

@@ -6,7 +6,7 @@ Only the plugin imports this module, after MLflow itself.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,8 +17,9 @@ from llmops.engine.openai import tables
 from llmops.errors import LlmopsError, NotFoundError, UsageError
 from llmops.records import Deployment
 from llmops.serve import bodies
-from llmops.serve.deployment import client, listing, process, state, texts
+from llmops.serve.deployment import address, client, listing, process, state, texts
 from llmops.serve.deployment import update as swap
+from llmops.serve.deployment.config import Config
 
 FLAVOR = "llmops"
 
@@ -170,24 +171,35 @@ def _code(error: LlmopsError) -> str:
 
 
 def describe(deployment: Deployment) -> dict[str, object]:
-    """Return a deployment as the dictionary that MLflow prints."""
-    shown: dict[str, object] = dataclasses.asdict(deployment)
+    """Return a deployment as the dictionary that MLflow prints: facts, and what was chosen."""
     proof = deployment.proof
     evidence = (
         f"{proof.verdict}, evidence {proof.digest[:12]}, run {proof.run_id}" if proof else None
     )
-    options = dataclasses.asdict(state.get_record(deployment.name).config)
-    return (
-        options
-        | shown
-        | {
-            "flavor": FLAVOR,
-            "status": listing.status(deployment),
-            "log": str(deployment.log),
-            "proof": evidence or "none: served without proof",
-            "key_hash": "set" if options["key_hash"] else None,
-        }
-    )
+    facts: dict[str, object] = dataclasses.asdict(deployment) | {
+        "flavor": FLAVOR,
+        "status": listing.status(deployment),
+        "log": str(deployment.log),
+        "proof": evidence or "none: served without proof",
+    }
+    for name in ("doing", "certificate"):  # mostly empty
+        if not facts[name]:
+            del facts[name]
+    return facts | _chosen(state.get_record(deployment.name).config, facts)
+
+
+def _chosen(config: Config, facts: Collection[str]) -> dict[str, object]:
+    """Return the settings that differ from their defaults, as `-C` takes them; never a hash."""
+    chosen: dict[str, object] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name not in facts and field.default not in (value, dataclasses.MISSING):
+            chosen[field.name] = list(value) if isinstance(value, tuple) else value
+    if config.host != address.LOOPBACK:
+        chosen["host"] = config.host
+    if chosen.pop("key_hash", None):
+        chosen["key"] = "from LLMOPS_API_KEY"
+    return chosen
 
 
 def predict(name: str | None, inputs: Any, endpoint: str | None = None) -> list[dict[str, Any]]:

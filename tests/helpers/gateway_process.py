@@ -3,11 +3,13 @@
     python gateway_process.py FOLDER [OPTION OF THE ENGINE …]
 
 It writes its port to ``FOLDER/port``, the pids of its engines to ``FOLDER/engines``, and what it
-reports to ``FOLDER/reports``.
+reports to ``FOLDER/reports``. ``FOLDER/settings`` may hold JSON: settings of the deployment, ``keys``
+(names, each of which is then the key's text, too) and ``seconds`` (for a header and for a body).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import socket
 import sys
@@ -17,18 +19,40 @@ from pathlib import Path
 from fake_process import Engines, FakeProcess, Registry, version
 
 from llmops.records.serving import Served
+from llmops.serve.auth import header
+from llmops.serve.auth.guard import Guard
 from llmops.serve.deployment.config import Config
+from llmops.serve.deployment.record import database
 from llmops.serve.gateway import logs, main
+from llmops.serve.gateway.doors import body, connections
+from llmops.serve.gateway.hooks import Keyless
 from llmops.serve.gateway.parts import Parts
 
 SLOW_SECONDS = 300
 """Seconds that an engine with the option ``--slow`` takes to start."""
 
 
+def guard(config: Config, keys: list[str]) -> Guard | Keyless:
+    """The guard of a deployment with these keys; their names are their texts."""
+    for name in keys:
+        with database.writing() as connection:
+            connection.execute(
+                "insert into keys (name, hash, created) values (?, ?, 1)",
+                (name, header.digest(name)),
+            )
+    return Guard(config) if keys else Keyless()
+
+
 def run(folder: Path, options: list[str]) -> None:
+    settings = folder / "settings"
+    given = json.loads(settings.read_text()) if settings.exists() else {}
+    keys, seconds = given.pop("keys", []), given.pop("seconds", None)
+    if seconds is not None:
+        connections.HEADER_SECONDS = body.SECONDS = seconds
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     config = Config(name="desk", uri="models:/bot/7", follow=False, host="127.0.0.1", port=port)
+    config = dataclasses.replace(config, **given)
     engines, registry = Engines(folder, *options), Registry(version(7), version(8))
     logs.start(folder)
 
@@ -51,6 +75,7 @@ def run(folder: Path, options: list[str]) -> None:
             open_process=start,
             lookup=registry.lookup,
             report=report,
+            guard=guard(config, keys),
         ),
         listening,
     )

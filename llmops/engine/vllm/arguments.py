@@ -42,20 +42,24 @@ def dtype_of(environment: Environment, dtype: str = "auto") -> str:
     return "float32" if environment.cpu else "bfloat16"
 
 
-def base_arguments(base: BaseModel, dtype: str, names: Sequence[str]) -> list[str]:
+def base_arguments(
+    base: BaseModel, dtype: str, names: Sequence[str], most: int | None = None
+) -> list[str]:
     """Return the arguments for a base model.
 
     Args:
         base: The base, or a full model.
         dtype: See ``dtype_of``.
         names: Names under which it is served; answers carry the first.
+        most: Maximum tokens of an answer whose request sets no maximum; ``None`` for as many as
+            the context leaves.
 
     Raises:
         UsageError: The base has a setting that vLLM does not support.
     """
     return [
         *("--model", str(base.directory), "--served-model-name", *names),
-        *("--dtype", dtype, *_generation(base.directory)),
+        *("--dtype", dtype, *_generation(base.directory, most)),
         *("--uvicorn-log-level", "warning"),
     ]
 
@@ -125,7 +129,7 @@ def _option(argument: str) -> str | None:
     return argument.partition("=")[0].partition(".")[0].replace("_", "-")
 
 
-def _generation(base: Path) -> list[str]:
+def _generation(base: Path, most: int | None) -> list[str]:
     """Return the arguments for the settings that ``LocalEngine`` also reads.
 
     These are in the base model's ``generation_config.json``; each request has the other settings.
@@ -137,7 +141,7 @@ def _generation(base: Path) -> list[str]:
             next_command="use the engine `local`",
         )
     given = ["--generation-config", "vllm"]
+    changed: dict[str, float] = {} if most is None else {"max_new_tokens": most}
     if settings.repetition_penalty != 1.0:
-        penalty = {"repetition_penalty": settings.repetition_penalty}
-        given += ["--override-generation-config", json.dumps(penalty)]
-    return given
+        changed["repetition_penalty"] = settings.repetition_penalty
+    return [*given, "--override-generation-config", json.dumps(changed)] if changed else given

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from llmops.engine.vllm import guard, keyed
+from llmops.engine import guard
+from llmops.engine.vllm import keyed
 from llmops.engine.vllm.arguments import value
 from llmops.engine.vllm.environment import Environment
 from llmops.engine.vllm.memory import OPTION as MEMORY

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -16,8 +15,9 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from llmops.engine import guard, ready
 from llmops.engine.openai.errors import reason_of
-from llmops.engine.vllm import diagnosis, guard, keyed, launch
+from llmops.engine.vllm import diagnosis, keyed, launch
 from llmops.engine.vllm.environment import Environment
 from llmops.errors import LlmopsError, ServeError
 from llmops.progress import last_words, say
@@ -26,7 +26,6 @@ MODULE = "vllm.entrypoints.openai.api_server"
 START_SECONDS = 600.0
 """Default maximum of seconds until the server is ready."""
 POLL_SECONDS = 0.5
-SAY_EVERY_SECONDS = 10.0
 REQUEST_SECONDS = 60.0
 """Maximum seconds for a command to the server, answers excepted."""
 HEALTH_SECONDS = 2.0
@@ -180,17 +179,15 @@ class Server:
         self._guard.wait(guard.GRACE_SECONDS + REQUEST_SECONDS)
 
     def _wait(self, names: set[str], seconds: float) -> None:
-        began = reported = time.monotonic()
-        while not self._knows(names):
-            self.check_runs()
-            now = time.monotonic()
-            if now - began > seconds:
-                raise self._failure(f"not ready after {seconds:.0f} s")
-            if now - reported >= SAY_EVERY_SECONDS:
-                reported = now
-                say(f"vLLM: still starting ({now - began:.0f} s)")
-            time.sleep(POLL_SECONDS)
-        say(f"vLLM: ready at {self.address} after {time.monotonic() - began:.0f} s")
+        took = ready.wait(
+            lambda: self._knows(names),
+            self.check_runs,
+            self._failure,
+            name="vLLM",
+            seconds=seconds,
+            pause=POLL_SECONDS,
+        )
+        say(f"vLLM: ready at {self.address} after {took:.0f} s")
 
     def _knows(self, names: set[str]) -> bool:
         try:

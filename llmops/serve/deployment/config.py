@@ -34,7 +34,7 @@ class Config:
         memory: Share of the device's memory for vLLM; ``None`` takes it from what is free.
         queue: Requests that may wait; further ones are refused.
         concurrency: Requests that an engine answers together; ``None`` for the engine's default.
-        max_tokens: Most tokens that a request may ask for.
+        max_tokens: Most tokens that a request may ask for, and that an answer has without a limit.
         max_body: Most bytes of a request's body.
         stall: Seconds between two events of a stream after which the answer counts as broken off.
         traces: Whether answers are recorded as traces in MLflow.

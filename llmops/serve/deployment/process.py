@@ -145,7 +145,9 @@ def run(name: str, uri: str, *, key: str | None = None, **given: Unpack[Options]
         with suppress(psutil.NoSuchProcess):
             psutil.Process(deployment.pid).wait()
     except KeyboardInterrupt:
+        writers = ending.writers(deployment.pid)
         delete(name)
+        ending.finish(writers)
         return
     if state.find_record(name) is not None:  # not deleted by another command
         raise ServeError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -10,7 +11,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,22 +19,24 @@ from pathlib import Path
 import httpx
 import psutil
 
+from llmops.engine import guard, ready
 from llmops.engine.openai.errors import reason_of
-from llmops.engine.vllm import guard
 from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.files import private
 from llmops.progress import last_words, say
 from llmops.records.serving import Served
-from llmops.serve.engines import files_json
+from llmops.serve.engines import files_json, verified
+from llmops.serve.engines.merged import merge
 from llmops.serve.engines.protocol import LOCAL, EngineProcess, EngineSettings
 from llmops.serve.worker.main import KEY
 
 LOOPBACK = "127.0.0.1"
 DROPPED = ("LLMOPS_API_KEY", "OPENAI_API_KEY", "PYTHONHOME")
 """Environment variables that the worker does not inherit."""
+LOCAL_DTYPE = "float32"
+"""Dtype of merged weights; the worker casts them to what its device computes in."""
 START_SECONDS = 600.0
 POLL_SECONDS = 0.1
-SAY_EVERY_SECONDS = 10.0
 REQUEST_SECONDS = 120.0
 """Maximum seconds for loading or unloading a version."""
 HEALTH_SECONDS = 5.0
@@ -58,11 +60,14 @@ class LocalProcess(EngineProcess):
 
     def __init__(self, first: Served, settings: EngineSettings) -> None:
         self._key = secrets.token_urlsafe(32)
+        if settings.merged:
+            verified.check(first.files)
+            first = dataclasses.replace(first, files=merge(first.files, LOCAL_DTYPE))
         self._base_digest = first.files.base.digest
         self._log = new_log(settings.folder)
         with socket.create_server((LOOPBACK, 0), backlog=1024) as listening:
             self._address = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
-            self._guard, pipe = _spawn(first, listening, self._key, self._log)
+            self._guard, pipe = _spawn(first, listening, self._key, self._log, settings.max_tokens)
         self._pipe: int | None = pipe
         self._client = httpx.Client(
             base_url=self._address,
@@ -71,7 +76,14 @@ class LocalProcess(EngineProcess):
         )
         say(f"{first.name}: loading into a torch worker; log: {self._log}")
         try:
-            self._wait()
+            ready.wait(
+                self._is_ready,
+                self.check,
+                self._failure,
+                name="worker",
+                seconds=START_SECONDS,
+                pause=POLL_SECONDS,
+            )
         except BaseException:
             self.close()
             raise
@@ -132,18 +144,6 @@ class LocalProcess(EngineProcess):
             self._client.close()
         self._guard.wait(guard.GRACE_SECONDS + 3 * guard.CHILDREN_SECONDS + HEALTH_SECONDS)
 
-    def _wait(self) -> None:
-        began = reported = time.monotonic()
-        while not self._is_ready():
-            self.check()
-            now = time.monotonic()
-            if now - began > START_SECONDS:
-                raise self._failure(f"the worker is not ready after {START_SECONDS:.0f} s")
-            if now - reported >= SAY_EVERY_SECONDS:
-                reported = now
-                say(f"worker: still loading ({now - began:.0f} s)")
-            time.sleep(POLL_SECONDS)
-
     def _is_ready(self) -> bool:
         # The socket listens from the start: a request waits there until the worker accepts it.
         with suppress(httpx.HTTPError):
@@ -179,7 +179,7 @@ def root_cause(log: Path) -> str:
 
 
 def _spawn(
-    first: Served, listening: socket.socket, key: str, log: Path
+    first: Served, listening: socket.socket, key: str, log: Path, max_tokens: int | None
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start a worker under ``guard``; return the process and the pipe end that keeps it running."""
     folder = Path(tempfile.mkdtemp(prefix="llmops-worker-"))
@@ -191,8 +191,9 @@ def _spawn(
     fd = listening.fileno()
     # -P: a file in the working directory must not shadow a module of the same name.
     worker = [sys.executable, "-P", "-m", "llmops.serve.worker.main", "--fd", str(fd)]
+    limit = [] if max_tokens is None else ["--max-tokens", str(max_tokens)]
     return guard.start(
-        [*worker, "--files-json", str(files)],
+        [*worker, "--files-json", str(files), *limit],
         str(folder),
         variables=variables,
         log=log,

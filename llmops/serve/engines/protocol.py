@@ -25,6 +25,8 @@ class EngineSettings:
         arguments: Further arguments of vLLM's server.
         merged: Whether a single version is merged into its base before it is served.
         memory: Share of the device's memory for vLLM; ``None`` takes it from what is free.
+        max_tokens: Maximum tokens of an answer whose request sets no maximum; ``None`` for what
+            the engine allows.
         adapters: Number of versions that are loaded together, one more during a swap.
     """
 
@@ -34,6 +36,7 @@ class EngineSettings:
     arguments: tuple[str, ...] = ()
     merged: bool = False
     memory: float | None = None
+    max_tokens: int | None = None
     adapters: int = 4
 
 

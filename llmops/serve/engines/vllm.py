@@ -154,7 +154,7 @@ class VllmProcess:
     ) -> list[str]:
         base, given = self._files.base, settings.arguments
         names = [self.base_digest] if self._ranks else [name, self.base_digest]
-        found = arguments.base_arguments(base, dtype, names)
+        found = arguments.base_arguments(base, dtype, names, settings.max_tokens)
         found += memory_arguments(environment, base, dtype, given, settings.memory)
         if self._ranks:
             found += arguments.adapter_arguments(environment, self._slots, self._ranks)

@@ -163,6 +163,8 @@ class Gateway:
         Raises:
             ApiError: Nobody who may (401, 429), or a page that came in by another host's name (421).
         """
+        if len(headers.getlist("authorization")) > 1:
+            raise ApiError(400, "Authorization: only one such header is allowed")
         caller = self._guard.admit(headers)
         if caller.name is None and self._loopback:
             check_host(headers, self._config.host)
@@ -185,7 +187,8 @@ class Gateway:
         raw = await body.read(receive, headers, self._config.max_body)
         request = asked.read(raw, self._config.max_tokens)
         self._router.check(request.model)  # before it waits for a place
-        async with Presence(receive) as client, self._admission:
+        asks = caller.name or (scope.get("client") or ("",))[0]
+        async with Presence(receive) as client, self._admission.place(asks):
             with self._router.hold(request.model) as target:
                 exchange = Exchange(
                     scope["path"],

@@ -45,20 +45,17 @@ Update = Callable[[str | None, bool], Awaitable[Mapping[str, object]]]
 
 
 class ControlApp:
-    """ASGI application with ``GET /status``, ``POST /update`` and ``POST /stop``.
+    """ASGI application with ``GET /status`` and ``POST /update``; SIGTERM ends a gateway.
 
     Args:
         token: The token.
         status: Returns the status.
         update: Swaps to a URI, or with ``None`` to wherever the alias points now; the second
             argument says whether to follow an alias from then on.
-        stop: Begins to end the gateway.
     """
 
-    def __init__(
-        self, token: str, status: Status, update: Update, stop: Callable[[], None]
-    ) -> None:
-        self._token, self._status, self._update, self._stop = token, status, update, stop
+    def __init__(self, token: str, status: Status, update: Update) -> None:
+        self._token, self._status, self._update = token, status, update
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a command."""
@@ -82,9 +79,6 @@ class ControlApp:
     ) -> None:
         if command == "GET /status":
             await reply.json(self._status())
-        elif command == "POST /stop":
-            self._stop()
-            await reply.json({"status": "stopping"})
         elif command == "POST /update":
             await self._swap(await body.read(receive, headers, MAX_BODY), reply)
         else:
@@ -100,5 +94,5 @@ class ControlApp:
             await reply.json(await self._update(uri, follow))
         except LlmopsError as error:
             status = BUSY if isinstance(error, NotNow) else REFUSED
-            shown = {"error": error.message, "next_command": error.next_command}
-            await reply.json(shown, status)
+            shown = {"message": error.message, "next": error.next_command}
+            await reply.json({"error": shown}, status)

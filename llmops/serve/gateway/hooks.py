@@ -110,6 +110,11 @@ class Recorder(Protocol):
         """Number of exchanges that were not recorded because the queue was full."""
         ...
 
+    @property
+    def unredacted(self) -> int:
+        """Number of exchanges that were recorded without content: it could not be redacted."""
+        ...
+
     def begin(self, exchange: Exchange) -> Record:
         """Begin the record of a request that a version is about to answer."""
         ...
@@ -136,7 +141,7 @@ class Keyless:
 class Unrecorded:
     """The recorder that keeps nothing; it is its own record of every exchange."""
 
-    dropped = 0
+    dropped = unredacted = 0
     content = False
     headers: Mapping[str, str] = {}
 

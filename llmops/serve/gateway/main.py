@@ -7,6 +7,7 @@ settings from the state of deployments, and records there what it does.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -96,6 +97,7 @@ def parts(config: Config) -> Parts:
         arguments=config.vllm_args,
         merged=config.merged,
         memory=config.memory,
+        max_tokens=config.max_tokens,
     )
     return Parts(
         config=config,
@@ -126,4 +128,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 if __name__ == "__main__":
-    main()
+    main(standalone_mode=False)
+    logging.shutdown()
+    # What is left would take seconds: to free the modules of MLflow, one by one.
+    os._exit(0)

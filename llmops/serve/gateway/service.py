@@ -26,7 +26,7 @@ from llmops.serve.gateway.state import State
 from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
 from llmops.serve.gateway.versions.follow import Follower
-from llmops.serve.gateway.versions.keep import keep
+from llmops.serve.gateway.versions.keep import cap_logs, keep
 from llmops.serve.gateway.versions.probe import probe
 from llmops.serve.gateway.versions.router import Router, Target
 from llmops.serve.gateway.versions.supervise import Supervisor
@@ -57,7 +57,9 @@ class Service:
         self.upstream = Upstream()
         self.metrics = Metrics()
         self.admission = Admission(config.concurrency or CONCURRENCY["local"], config.queue)
-        self.supervisor = Supervisor(parts.open_process, self._probe, self._processes)
+        self.supervisor = Supervisor(
+            parts.open_process, self._probe, self._processes, self.upstream, self.router.awaits
+        )
         self.swapper = Swapper(
             self.router,
             parts.fetch,
@@ -101,7 +103,7 @@ class Service:
         control_socket = socket.create_server(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{control_socket.getsockname()[1]}"
         control = Control(address, secrets.token_urlsafe(32), os.getpid())
-        commands = ControlApp(control.token, self.state.describe, self.update, self.stop)
+        commands = ControlApp(control.token, self.state.describe, self.update)
         servers = [(self._public(), listening), (server.make(commands), control_socket)]
         serving = [asyncio.create_task(one.serve([at])) for one, at in servers]
         writing = asyncio.create_task(self._write_reports())
@@ -128,10 +130,11 @@ class Service:
         await self._reports.join()  # who waits for the deployment reads its record next
         self.router.announced = True
         following = asyncio.create_task(self.follower.run())
-        keeping = asyncio.create_task(keep(self.swapper.engines))
+        engines = self.swapper.engines
+        keeping = [asyncio.create_task(each(engines)) for each in (keep, cap_logs)]
         await stopped
-        following.cancel()
-        keeping.cancel()
+        for task in (following, *keeping):
+            task.cancel()
         self.router.closing = True
         self.report(phase="stopping")
         deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS

@@ -70,6 +70,9 @@ class State:
                 ("llmops_dropped_traces", "Answers without a trace: the queue was full."): lambda: (
                     recorder.dropped
                 ),
+                ("llmops_unredacted_traces", "Traces without content: `redact` failed."): lambda: (
+                    recorder.unredacted
+                ),
             },
         )
 

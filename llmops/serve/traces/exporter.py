@@ -43,7 +43,7 @@ class Exporter:
         self._setup, self._lines, self._output = setup, lines, output
         self._experiment: str | None = None
         self._exported = self._dropped = self._unredacted = 0
-        self._noted = ""
+        self._noted, self._began = "", time.monotonic()
         self._redact: Redact | None = None
         if setup.redact and setup.content:
             try:
@@ -59,6 +59,7 @@ class Exporter:
     def run(self) -> None:
         """Write until the input has ended, and for ``FLUSH_SECONDS`` longer what is left."""
         self._answers()  # MLflow is imported and its store opened before the gateway counts on us
+        self._began = time.monotonic()
         self._report()
         while found := self._lines.batch():
             records = [made for made in map(self._made, found) if made is not None]
@@ -151,13 +152,14 @@ class Exporter:
 
     def _is_over(self) -> bool:
         ended = self._lines.ended
-        return ended is not None and time.monotonic() > ended + FLUSH_SECONDS
+        return ended is not None and time.monotonic() > max(ended, self._began) + FLUSH_SECONDS
 
-    def _report(self) -> None:
+    def _report(self, **more: str) -> None:
         self._send(
             exported=self._exported,
             dropped=self._dropped + self._lines.refused,
             unredacted=self._unredacted,
+            **more,
         )
 
     def _note(self, text: str) -> None:
@@ -165,9 +167,7 @@ class Exporter:
         if text != self._noted:
             self._noted = text
             print(text, file=sys.stderr, flush=True)
-            self._send(
-                exported=self._exported, dropped=self._dropped + self._lines.refused, note=text
-            )
+            self._report(note=text)
 
     def _send(self, **fields: Any) -> None:
         with suppress(OSError):  # the gateway is gone
@@ -186,7 +186,8 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     lines = Lines(sys.stdin.buffer)
     Exporter(Setup(**json.loads(sys.argv[1])), lines, output).run()
-    output.close()
+    with suppress(OSError):  # the gateway is gone
+        output.close()
     os._exit(0)  # libraries' threads must not keep a process that nobody waits for
 
 

@@ -30,8 +30,12 @@ START_SECONDS = 30.0
 """Seconds for the process to start before it can be ended."""
 FLUSH_SECONDS = 10.0
 """Seconds for the process to write what it has, once its input has ended."""
+LEAVE_SECONDS = 1.5
+"""Seconds to wait for that at the end of the deployment; then the process goes on alone."""
 RESTART_SECONDS = (1.0, 30.0)
 """Seconds before a restart: the first, and the longest."""
+COUNTS = ("exported", "dropped", "unredacted")
+"""What the process counts."""
 DROPPED_VARIABLES = ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")
 QUIET = {
     "MLFLOW_ASYNC_TRACE_LOGGING_RETRY_TIMEOUT": "20",
@@ -83,8 +87,8 @@ class Pipe:
         self._refused = 0
         self._closing = threading.Event()
         self._lost, self._sent = 0, 0  # of ended processes, and of the running one
-        self._reported = {"exported": 0, "dropped": 0}
-        self._exported = 0
+        self._reported = dict.fromkeys(COUNTS, 0)
+        self._exported = self._unredacted = 0
         self.started = threading.Event()
         """Whether the process has reported something."""
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,6 +104,11 @@ class Pipe:
     def exported(self) -> int:
         """Number of records that became traces."""
         return self._exported + self._reported["exported"]
+
+    @property
+    def unredacted(self) -> int:
+        """Number of traces without content because the user's function failed."""
+        return self._unredacted + self._reported["unredacted"]
 
     @property
     def pid(self) -> int | None:
@@ -121,11 +130,11 @@ class Pipe:
         self._waiting.put((record, size))
 
     def close(self) -> None:
-        """Hand on what is queued, then let the process write it for ``FLUSH_SECONDS``, then end it."""
+        """Hand on what is queued; the process writes it, for ``FLUSH_SECONDS``, and ends by itself."""
         self._closing.set()
         self._waiting.put(None)
         self._thread.join(FLUSH_SECONDS + 5 + (0 if self.started.is_set() else START_SECONDS))
-        if self._process is not None:  # it does not even read
+        if self._thread.is_alive() and self._process is not None:  # it does not even read
             self._process.kill()
             self._thread.join(5)
 
@@ -159,15 +168,16 @@ class Pipe:
             done = self._feed(process.stdin)
         with suppress(OSError):
             process.stdin.close()
-        if done:
-            self.started.wait(START_SECONDS)
         try:
-            process.wait(FLUSH_SECONDS + 2)
+            process.wait(LEAVE_SECONDS if done else FLUSH_SECONDS)
         except subprocess.TimeoutExpired:
+            if done:
+                say(f"traces are still being written; log: {self._log}")
+                process.returncode = 0  # nobody waits for its status
+                return True
             process.kill()
             process.wait()
         listener.join(5)
-        process.stdout.close()
         self._settle()
         return done
 
@@ -196,20 +206,20 @@ class Pipe:
 
     def _listen(self, stream: IO[bytes]) -> None:
         """Read what the process has done: a line of JSON after each batch."""
-        for text in stream:
-            with suppress(ValueError, TypeError, AttributeError):
-                report = json.loads(text)
-                if note := report.get("note"):
-                    say(f"warning: traces: {note}")
-                self.started.set()
-                self._reported = {
-                    name: int(report.get(name, 0)) for name in ("exported", "dropped")
-                }
+        with stream:
+            for text in stream:
+                with suppress(ValueError, TypeError, AttributeError):
+                    report = json.loads(text)
+                    if note := report.get("note"):
+                        say(f"warning: traces: {note}")
+                    self.started.set()
+                    self._reported = {name: int(report.get(name, 0)) for name in COUNTS}
 
     def _settle(self) -> None:
         """Count what an ended process had received and not reported as lost."""
-        reported, self._reported = self._reported, {"exported": 0, "dropped": 0}
+        reported, self._reported = self._reported, dict.fromkeys(COUNTS, 0)
         self._exported += reported["exported"]
+        self._unredacted += reported["unredacted"]
         self._lost += self._sent - reported["exported"]
         self._sent, self._process = 0, None
         self.started.clear()

@@ -55,6 +55,11 @@ class Recorder:
         """Number of traces that MLflow has."""
         return self._pipe.exported if self._pipe else 0
 
+    @property
+    def unredacted(self) -> int:
+        """Number of traces without content because the user's function failed."""
+        return self._pipe.unredacted if self._pipe else 0
+
     def begin(self, exchange: Exchange) -> Recording:
         """Begin the record of a request that a version is about to answer."""
         kept = self._pipe is not None and random.random() < self._share
@@ -63,7 +68,7 @@ class Recorder:
         return Recording(self._pipe if kept else None, trace_id, receipt, content=self._content)
 
     def close(self) -> None:
-        """Hand on what is queued, and end the process that writes the traces; it may take 15 s."""
+        """Hand on what is queued to the process that writes the traces, which then ends by itself."""
         if self._pipe:
             self._pipe.close()
 

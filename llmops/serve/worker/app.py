@@ -26,6 +26,7 @@ from llmops.engine.local.continuous import ContinuousBatch
 from llmops.engine.openai import logprobs, requests
 from llmops.engine.openai.errors import ApiError, RequestError
 from llmops.engine.openai.replies import Reply
+from llmops.engine.requests import DEFAULT_ANSWER_TOKENS
 from llmops.errors import LlmopsError, ServeError, UsageError
 from llmops.records import Answer
 from llmops.serve.engines import files_json
@@ -43,15 +44,18 @@ CLIENT_GONE = 499
 log = logging.getLogger(__name__)
 
 
-def create_app(batch: ContinuousBatch, versions: Versions, *, key: str) -> Starlette:
+def create_app(
+    batch: ContinuousBatch, versions: Versions, *, key: str, most: int = DEFAULT_ANSWER_TOKENS
+) -> Starlette:
     """Return the ASGI application.
 
     Args:
         batch: Generates the answers.
         versions: What answers, by name.
         key: Key that ``Authorization: Bearer`` must carry on ``/v1``; only its hash is kept.
+        most: Maximum tokens of an answer whose request sets no maximum.
     """
-    api = _Api(batch, versions)
+    api = _Api(batch, versions, most)
     routes = [
         Route("/chat/completions", api.chat, methods=["POST"]),
         Route("/completions", api.complete, methods=["POST"]),
@@ -69,8 +73,8 @@ def create_app(batch: ContinuousBatch, versions: Versions, *, key: str) -> Starl
 
 
 class _Api:
-    def __init__(self, batch: ContinuousBatch, versions: Versions) -> None:
-        self._batch, self._versions = batch, versions
+    def __init__(self, batch: ContinuousBatch, versions: Versions, most: int) -> None:
+        self._batch, self._versions, self._most = batch, versions, most
         self._created = int(time.time())
 
     async def health(self, _: HttpRequest) -> Response:
@@ -105,7 +109,7 @@ class _Api:
 
     async def _answer(self, http: HttpRequest, *, chat: bool) -> Response:
         body = await _body(http)
-        job = Job(self._batch)
+        job = Job(self._batch, self._most)
         watcher = asyncio.create_task(_watch(http, job))
         streams = False
         try:

@@ -34,7 +34,8 @@ DRAIN_SECONDS = 30
     help="File with the first version, {name, files}; - for the standard input.",
 )
 @click.option("--rows", type=int, help="Answers that are generated together at most.")
-def main(fd: int, files_json: TextIO, rows: int | None) -> None:
+@click.option("--max-tokens", type=int, help="Tokens of an answer without a limit, at most.")
+def main(fd: int, files_json: TextIO, rows: int | None, max_tokens: int | None) -> None:
     """Serve versions of one base model on an inherited socket."""
     from llmops.serve.engines.files_json import from_json
 
@@ -44,14 +45,21 @@ def main(fd: int, files_json: TextIO, rows: int | None) -> None:
             raise UsageError(f"the environment variable {KEY} must hold the key of the worker")
         first = json.load(files_json)
         with socket.socket(fileno=fd) as listening:
-            serve(first["name"], from_json(first["files"]), listening, key, rows=rows)
+            files = from_json(first["files"])
+            serve(first["name"], files, listening, key, rows=rows, max_tokens=max_tokens)
     except LlmopsError as error:
         say(f"error: {error}")
         sys.exit(error.exit_code)
 
 
 def serve(
-    name: str, files: ModelFiles, listening: socket.socket, key: str, *, rows: int | None = None
+    name: str,
+    files: ModelFiles,
+    listening: socket.socket,
+    key: str,
+    *,
+    rows: int | None = None,
+    max_tokens: int | None = None,
 ) -> None:
     """Load the first version, then answer requests until a signal arrives.
 
@@ -61,6 +69,8 @@ def serve(
         listening: Listening socket.
         key: Key that requests must carry.
         rows: Answers that are generated together at most.
+        max_tokens: Tokens of an answer whose request sets no limit, at most; never more than the
+            default.
 
     Raises:
         LlmopsError: The model cannot be loaded, or the engine broke down.
@@ -69,6 +79,7 @@ def serve(
 
     from llmops.engine.local.continuous import ContinuousBatch
     from llmops.engine.local.engine import LocalEngine
+    from llmops.engine.requests import DEFAULT_ANSWER_TOKENS
     from llmops.models.resolve import of_base
     from llmops.serve.engines import verified
     from llmops.serve.worker.app import create_app
@@ -77,8 +88,9 @@ def serve(
     verified.check(files)
     sides = [files] if changes_base(files) else [files, of_base(files.base)]
     batch = ContinuousBatch(LocalEngine(sides), rows=rows)
+    most = min(max_tokens or DEFAULT_ANSWER_TOKENS, DEFAULT_ANSWER_TOKENS)
     settings = uvicorn.Config(
-        create_app(batch, Versions(batch, name, files), key=key),
+        create_app(batch, Versions(batch, name, files), key=key, most=most),
         lifespan="off",
         ws="none",
         access_log=False,

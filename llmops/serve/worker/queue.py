@@ -12,6 +12,7 @@ from llmops.engine import Request
 from llmops.engine.chat_format import Messages
 from llmops.engine.local.continuous import ContinuousBatch
 from llmops.engine.local.decode.ticket import Deliver, Ticket
+from llmops.engine.requests import DEFAULT_ANSWER_TOKENS
 from llmops.errors import ServeError
 from llmops.records import Answer, ModelFiles, Sampling
 
@@ -30,10 +31,11 @@ class Job:
 
     Args:
         batch: Generates the answers.
+        most: Maximum tokens of an answer whose sampling sets no maximum.
     """
 
-    def __init__(self, batch: ContinuousBatch) -> None:
-        self._batch, self._loop = batch, asyncio.get_running_loop()
+    def __init__(self, batch: ContinuousBatch, most: int = DEFAULT_ANSWER_TOKENS) -> None:
+        self._batch, self._most, self._loop = batch, most, asyncio.get_running_loop()
         self._arrived: asyncio.Queue[tuple[int, str | Answer | BaseException]] = asyncio.Queue()
         self.tickets: list[Ticket] = []
         self._cancelled = False
@@ -65,7 +67,7 @@ class Job:
         for index, sampling in enumerate(samplings):
             if sampling.seed is None:
                 sampling = replace(sampling, seed=secrets.randbits(63))
-            request = Request(side, prompt, sampling)
+            request = Request(side, prompt, sampling, most=self._most)
             deliver = self._deliverer(index)
             self.tickets.append(self._batch.submit(request, deliver, pieces=pieces, top=top))
             if self._cancelled:

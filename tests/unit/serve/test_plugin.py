@@ -33,6 +33,8 @@ def test_a_deployment_as_mlflow_prints_it() -> None:
         host="127.0.0.1",
         port=9,
         key_hash="ab" * 32,
+        queue=7,
+        cors=("https://a.example",),
     )
     state.create(config, "http://127.0.0.1:9")
     shown = plugin.get("bot")
@@ -42,8 +44,10 @@ def test_a_deployment_as_mlflow_prints_it() -> None:
     assert (shown["endpoint"], shown["status"]) == ("http://127.0.0.1:9", "stopped")
     assert shown["log"] == str(state.folder("bot") / "gateway.log")
     assert shown["proof"] == "none: served without proof"
-    assert shown["queue"] == 128
-    assert shown["key_hash"] == "set"
+    assert shown["key"] == "from LLMOPS_API_KEY"
+    assert (shown["queue"], shown["cors"]) == (7, ["https://a.example"])
+    defaults = {"key_hash", "concurrency", "stall", "traces", "tls_cert", "certificate", "doing"}
+    assert not shown.keys() & defaults, "what was not chosen"
     state.claim("bot")
     proof = Proof("d" * 64, "IMPROVED", "run-1")
     state.report("bot", model="bot@v7", uri="models:/bot/7", engine="vllm", proof=proof)

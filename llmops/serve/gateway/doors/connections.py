@@ -22,6 +22,10 @@ IDLE_SECONDS = 30
 """Seconds for which a connection without a request is kept."""
 HEADER_BYTES = 1 << 16
 """Bytes of the request line and the headers."""
+ASK_SECONDS = 1.0
+"""Seconds between two questions to a client that has closed its side of the connection."""
+INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
+"""A response that every client of HTTP/1.1 skips."""
 SPARE_FILES = 64
 """File descriptors that are not for clients: log, stores, control."""
 MOST = 4096
@@ -65,6 +69,7 @@ class Connection(HttpToolsProtocol):
         self._refused = self._begun = False
         self._head = self._fields = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._half_closed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, in the place of an idle one if there are too many."""
@@ -96,6 +101,31 @@ class Connection(HttpToolsProtocol):
             if self._head > HEADER_BYTES:
                 self._refuse_header()
 
+    def eof_received(self) -> bool | None:  # type: ignore[override]
+        """Keep the connection if its client may still read the answer.
+
+        Who has left and who has only sent everything look the same until something is sent to them:
+        the system of a client that left resets the connection.
+        """
+        if not self._may_still_read():
+            return None  # closes the connection
+        self._half_closed = True
+        self._ask_whether_it_reads()
+        return True
+
+    def _may_still_read(self) -> bool:
+        cycle = self.cycle
+        if self._refused or cycle is None or cycle.response_complete or self.pipeline:
+            return False
+        speaks_11 = cycle.scope["http_version"] == "1.1"
+        return speaks_11 and not cycle.more_body and cycle.scope["scheme"] == "http"
+
+    def _ask_whether_it_reads(self) -> None:
+        cycle = self.cycle
+        if not (self.transport.is_closing() or cycle is None or cycle.response_started):
+            self.transport.write(INTERIM)
+            self.loop.call_later(ASK_SECONDS, self._ask_whether_it_reads)
+
     def on_message_begin(self) -> None:
         """Begin a request, which may close its connection."""
         self._begun = True
@@ -116,10 +146,11 @@ class Connection(HttpToolsProtocol):
         """Begin to answer; from now on the application watches the time.
 
         Raises:
-            ValueError: The header is too large; the parser gives up and the client reads 400.
+            ValueError: The header is too large, or there is none (HTTP/0.9); the parser gives up and
+                the client reads 400.
         """
-        if self._fields > HEADER_BYTES:
-            raise ValueError("header too large")
+        if self._fields > HEADER_BYTES or self.parser.get_http_version() == "0.9":
+            raise ValueError("header")
         self._head = self._fields = 0
         self._begun = False
         self._forget()
@@ -128,6 +159,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
+        if self._half_closed:
+            self.transport.close()
         if self.cycle.response_complete and not self.transport.is_closing():
             if self._begun:  # a part of the next header came with this request
                 self._unset_keepalive_if_required()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from llmops.engine.openai.errors import RequestError, shown
-from llmops.engine.openai.parameters import MAX_ANSWERS
+from llmops.engine.openai.parameters import MAX_ANSWERS, NO_LIMIT
 
 LIMITS = ("max_tokens", "max_completion_tokens")
 """Parameters that limit the length of an answer."""
@@ -68,6 +68,9 @@ def read(raw: bytes, max_tokens: int) -> Asked:
         raise RequestError(
             f"stream: must be true or false, received {shown(stream)}", param="stream"
         )
+    for name in LIMITS:
+        if fields.get(name) == NO_LIMIT:
+            fields[name] = None  # an engine may take it for a number
     _check_amount(fields, max_tokens)
     usage = True
     sent = fields

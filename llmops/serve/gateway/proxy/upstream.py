@@ -12,6 +12,7 @@ import aiohttp
 from llmops.serve.gateway.proxy.events import Malformed, read
 from llmops.serve.gateway.versions.engine import Engine
 
+HEALTH = "/health"
 KEEP_SECONDS = 4.0
 """Seconds for which an unused connection is kept; engines close theirs after 5 s."""
 CONNECT_SECONDS = 5.0
@@ -83,6 +84,19 @@ class Upstream:
         if response.status != 200:
             raise Malformed(f"HTTP status {response.status}")
         return read(payload, model)
+
+    async def is_heard(self, engine: Engine, seconds: float) -> bool:
+        """Return whether an engine answers, whatever it says, within so many seconds.
+
+        The question has a connection of its own, as the others may wait for answers.
+        """
+        headers = {"Authorization": f"Bearer {engine.key}", "Connection": "close"}
+        try:
+            async with asyncio.timeout(seconds):
+                async with self._session.get(engine.address + HEALTH, headers=headers):
+                    return True
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            return False
 
     async def _opened(self, engine: Engine, path: str, body: bytes) -> aiohttp.ClientResponse:
         headers = {

@@ -114,6 +114,10 @@ class Router:
             if not target.in_flight:
                 target.idle.set()
 
+    def awaits(self, engine: Engine) -> bool:
+        """Return whether requests wait for an engine."""
+        return any(one.in_flight and one.engine is engine for one in self.targets.values())
+
     @property
     def in_flight(self) -> int:
         """Requests that are being answered, by whichever version."""

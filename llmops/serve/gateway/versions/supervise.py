@@ -1,4 +1,4 @@
-"""Bring engines back: a process that died is replaced, with every version that was loaded in it."""
+"""Bring engines back: a process that died or hangs is replaced, with every version loaded in it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+import psutil
+
 from llmops.errors import LlmopsError, first_line
 from llmops.models.vllm_limits import rank_of
 from llmops.records.serving import Served
+from llmops.serve.gateway.proxy.upstream import Upstream
 from llmops.serve.gateway.threads import in_thread
 from llmops.serve.gateway.versions.engine import Engine
+from llmops.serve.gateway.versions.pulse import Pulse
 from llmops.serve.gateway.versions.swap import Open, Probe
 
 CHECK_SECONDS = 0.5
@@ -32,10 +36,20 @@ class Supervisor:
         open_process: Starts an engine with a version; it blocks.
         probe: Checks a loaded version.
         changed: Called when a process has ended for good, or another took its place.
+        upstream: Connections to the engines.
+        awaited: Returns whether requests wait for an engine.
     """
 
-    def __init__(self, open_process: Open, probe: Probe, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        open_process: Open,
+        probe: Probe,
+        changed: Callable[[], None],
+        upstream: Upstream,
+        awaited: Callable[[Engine], bool],
+    ) -> None:
         self._open, self._probe, self._changed = open_process, probe, changed
+        self._upstream, self._awaited = upstream, awaited
         self._tasks: set[asyncio.Task[None]] = set()
         self.problem: str | None = None
         """Why an engine could not be restarted last; ``None`` once it is."""
@@ -54,16 +68,21 @@ class Supervisor:
 
     async def _watch(self, engine: Engine) -> None:
         pause, since = FIRST_PAUSE, time.monotonic()
+        pulse = Pulse(engine, self._upstream, self._awaited)
         while not engine.closed:
             with suppress(TimeoutError):
                 await asyncio.wait_for(engine.suspected.wait(), CHECK_SECONDS)
             engine.suspected.clear()
-            problem = await in_thread(engine.problem)
+            problem, kind = await in_thread(engine.problem), "engine died"
+            if problem is None and not engine.closed:
+                problem, kind = await pulse.problem(), "engine hangs"
             if problem is None or engine.closed:
                 continue
             if time.monotonic() - since > STEADY_SECONDS:
                 pause = FIRST_PAUSE
-            log.error("engine died", extra={"fields": {"why": problem}})
+            log.error(kind, extra={"fields": {"why": problem}})
+            if kind == "engine hangs":
+                _kill(engine)
             pause = await self._restart(engine, pause)
             since = time.monotonic()
             self._changed()
@@ -105,6 +124,13 @@ def _rank(served: Served) -> int:
         return rank_of(served.files.adapter_dir)
     except (LlmopsError, OSError, KeyError):  # the engine will say what is wrong with the adapter
         return 0
+
+
+def _kill(engine: Engine) -> None:
+    """Kill a process that hangs: it would not end by itself, and requests wait until it has ended."""
+    engine.up = False
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(engine.pid).kill()
 
 
 def _end(engine: Engine) -> None:

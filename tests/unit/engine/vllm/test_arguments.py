@@ -30,6 +30,9 @@ def test_a_base_is_served_under_its_names(tmp_path: Path) -> None:
     assert given[:5] == ["--model", str(tmp_path), "--served-model-name", "bot@v1", "0" * 64]
     assert arguments.value(given, "--generation-config") == "vllm"
     assert arguments.value(given, "--override-generation-config") == '{"repetition_penalty": 1.2}'
+    given = arguments.base_arguments(base, "float32", ["bot@v1"], most=100)
+    changed = json.loads(str(arguments.value(given, "--override-generation-config")))
+    assert changed == {"max_new_tokens": 100, "repetition_penalty": 1.2}
 
 
 def test_slots_for_adapters_are_exact_but_for_the_empty_one_of_a_cpu() -> None:

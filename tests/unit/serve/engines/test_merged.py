@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 from served import served_base
@@ -16,7 +18,10 @@ from llmops.files import digest, home
 from llmops.models import bases
 from llmops.models.resolve import resolve
 from llmops.records import ModelVersion
+from llmops.records.serving import Served
+from llmops.serve.engines.local import LOCAL_DTYPE, LocalProcess
 from llmops.serve.engines.merged import merge
+from llmops.serve.engines.protocol import EngineSettings
 
 
 def test_a_version_is_merged_once_and_answers_as_before(
@@ -41,6 +46,25 @@ def test_a_version_is_merged_once_and_answers_as_before(
         assert merge(files, "float32") == merged
     shutil.rmtree(merged.base.directory)
     assert merge(files, "float32") == merged, "deleted from the cache, merged again"
+
+
+def test_a_torch_worker_serves_a_merged_version(version: ModelVersion, tmp_path: Path) -> None:
+    files = resolve(version.uri)
+    settings = EngineSettings(folder=tmp_path, merged=True)
+    with closing(LocalProcess(Served("bot@v1", files, None), settings)) as worker:
+        assert worker.base_digest == merge(files, LOCAL_DTYPE).base.digest != files.base.digest
+        answers = [said(worker, "bot@v1"), said(worker, worker.base_digest)]
+    with closing(
+        LocalProcess(Served("bot@v1", files, None), EngineSettings(folder=tmp_path))
+    ) as beside:
+        assert answers == [said(beside, "bot@v1")] * 2 != [said(beside, files.base.digest)] * 2
+
+
+def said(worker: LocalProcess, model: str) -> str:
+    asked = {"model": model, "prompt": "Split a pathname.", "max_tokens": 8}
+    key = {"Authorization": f"Bearer {worker.key}"}
+    reply = httpx.post(f"{worker.address}/v1/completions", json=asked, headers=key, timeout=60)
+    return str(reply.json()["choices"][0]["text"])
 
 
 def test_a_full_model_is_served_as_it_is(tiny_model: Path) -> None:

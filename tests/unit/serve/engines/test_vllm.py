@@ -86,7 +86,11 @@ def test_the_server_gets_what_the_first_version_needs(
         assert psutil.Process(process.pid).cmdline()[1].endswith("server.py")
     assert not psutil.pid_exists(process.pid)
     assert process.log.is_file()
-    with opened(first, on_gpu, memory=0.25, arguments=("--max-lora-rank=64",)) as process:
+    with opened(
+        first, on_gpu, memory=0.25, max_tokens=99, arguments=("--max-lora-rank=64",)
+    ) as process:
+        changed = json.loads(option(process, "--override-generation-config"))
+        assert changed["max_new_tokens"] == 99, "also where a request sets no limit"
         assert option(process, "--gpu-memory-utilization") == "0.25"
         process.load(served_adapter(first.files.base.directory, on_gpu.folder, 9, r=12))
 

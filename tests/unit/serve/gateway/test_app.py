@@ -51,7 +51,7 @@ class OneKey:
 class Notebook:
     """A recorder that keeps everything; it is its own record."""
 
-    dropped = 3
+    dropped, unredacted = 3, 2
     content = True
 
     def __init__(self) -> None:
@@ -206,7 +206,9 @@ def test_what_was_asked_and_answered_is_recorded_and_its_headers_are_sent(tmp_pa
         assert 0 < streamed.first <= streamed.seconds
         assert (streamed.prompt_tokens, streamed.completion_tokens) == (8, 4)
         assert (failed.status, failed.error) == (502, "failed")
-        assert "llmops_dropped_traces_total 3.0" in gateway.service.metrics.text().decode()
+        figures = gateway.service.metrics.text().decode()
+        assert "llmops_dropped_traces_total 3.0" in figures
+        assert "llmops_unredacted_traces_total 2.0" in figures
 
     play(scenario, tmp_path, parts={"recorder": notes})
 

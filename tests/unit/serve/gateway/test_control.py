@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from gateways import Running, running
 
+from llmops.errors import ServeError
+from llmops.serve.deployment import control, state
+from llmops.serve.deployment.config import Config
+from llmops.serve.deployment.record.status import Started, Status
 from llmops.serve.gateway.versions import follow
 
 Scenario = Callable[[Running], Awaitable[None]]
@@ -34,7 +38,7 @@ async def command(
 def test_without_the_token_nothing_is_done(tmp_path: Path) -> None:
     async def scenario(gateway: Running) -> None:
         for token in ("", "wrong", "ü"):
-            for method, path in (("GET", "/status"), ("POST", "/update"), ("POST", "/stop")):
+            for method, path in (("GET", "/status"), ("POST", "/update")):
                 assert (await command(gateway, method, path, token))[0] == 401
         assert gateway.reports["control"].startswith("http://127.0.0.1:")
         assert (await gateway.ask())[0] == 200
@@ -88,11 +92,26 @@ def test_a_refused_update_says_why_and_what_to_do(tmp_path: Path) -> None:
         sent = {"uri": "models:/bot/8"}
         status, said = await command(gateway, "POST", "/update", json=sent)
         assert status == 422
-        assert "the adapter changes nothing" in said["error"]
-        assert said["next_command"]
+        assert "the adapter changes nothing" in said["error"]["message"]
+        assert said["error"]["next"]
         status, said = await command(gateway, "POST", "/update", json={"uri": "models:/bot/99"})
-        assert (status, "no such version" in said["error"]) == (422, True)
+        assert (status, "no such version" in said["error"]["message"]) == (422, True)
         assert (await gateway.ask())[2]["model"] == "bot@v7"
+
+    play(scenario, tmp_path, "--no-effect", "bot@v8", follow=False)
+
+
+def test_the_client_of_the_commands_reads_the_refusal(tmp_path: Path) -> None:
+    async def scenario(gateway: Running) -> None:
+        said = gateway.reports
+        status = Status(model="bot@v7", control=said["control"], token=said["token"])
+        config = Config(name="desk", uri="models:/bot/7", follow=False, host="h", port=1)
+        record = state.Record(config, status, "http://h:1", Started(1, 1.0))
+        with pytest.raises(
+            ServeError, match=r"the adapter changes nothing(?s:.*)bot@v7 goes on"
+        ) as no:
+            await asyncio.to_thread(control.update, record, "models:/bot/8", follow=False)
+        assert "was trained on this base" in str(no.value.next_command)
 
     play(scenario, tmp_path, "--no-effect", "bot@v8", follow=False)
 
@@ -113,15 +132,5 @@ def test_what_is_no_command_is_refused(tmp_path: Path, sent: dict[str, Any]) -> 
     async def scenario(gateway: Running) -> None:
         assert (await command(gateway, "POST", "/update", **sent))[0] == 400
         assert (await command(gateway, "GET", "/update"))[0] == 404
-
-    play(scenario, tmp_path)
-
-
-def test_stop_ends_the_gateway(tmp_path: Path) -> None:
-    async def scenario(gateway: Running) -> None:
-        assert await command(gateway, "POST", "/stop") == (200, {"status": "stopping"})
-        async with asyncio.timeout(10):
-            while gateway.engines.started[0].problem is None:
-                await asyncio.sleep(0.02)
 
     play(scenario, tmp_path)

@@ -1,89 +1,25 @@
-"""The gateway as a process: SIGTERM, the end of its answers, its engines, and idle connections."""
+"""The gateway as a process: SIGTERM, the end of its answers, its engines, its log; `test_attacks` is unfriendly."""
 
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import gateway_process
 import httpx
 import psutil
 import pytest
-from servers import environment
-
-CHAT = "/v1/chat/completions"
-
-
-class Gateway:
-    """A gateway's process."""
-
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
-        self.folder, self.process = folder, process
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{(self.folder / 'port').read_text()}"
-
-    @property
-    def engine(self) -> psutil.Process:
-        return psutil.Process(int((self.folder / "engines").read_text().split()[-1]))
-
-    def ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/readyz", trust_env=False).is_success
-        except (OSError, httpx.HTTPError):
-            return False
-
-    def reports(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in (self.folder / "reports").read_text().splitlines()]
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@contextmanager
-def running(folder: Path, *options: str) -> Iterator[Gateway]:
-    helpers = Path(gateway_process.__file__).parent
-    root = Path(sys.modules["llmops"].__file__ or "").parents[1]
-    env = environment(PYTHONPATH=f"{root}:{helpers}")
-    command = [sys.executable, gateway_process.__file__, str(folder), *options]
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(command, env=env, stdout=out, stderr=out)
-    try:
-        yield Gateway(folder, process)
-    finally:
-        if process.poll() is None:
-            family = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-            for child in family:
-                child.kill()
-        process.wait()
+from gateway_runs import CHAT, Gateway, ask, running, serving, until
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    with running(tmp_path) as one:
-        until(lambda: one.process.poll() is not None or one.ready())
-        assert one.process.poll() is None, (tmp_path / "out").read_text()
+    with serving(tmp_path) as one:
         yield one
-
-
-def ask(gateway: Gateway, text: str, **fields: object) -> httpx.Response:
-    asked = {"messages": [{"role": "user", "content": text}], "max_tokens": 4, **fields}
-    return httpx.post(gateway.url + CHAT, json=asked, timeout=30, trust_env=False)
 
 
 def test_a_gateway_finishes_its_answers_and_ends_its_engine_after_sigterm(gateway: Gateway) -> None:
@@ -121,27 +57,6 @@ def test_a_gateway_ends_at_once_while_its_model_is_still_being_loaded(tmp_path: 
         assert httpx.get(f"{one.url}/livez", trust_env=False).status_code == 200
         one.process.send_signal(signal.SIGTERM)
         assert one.process.wait(10) == 0
-
-
-def test_idle_connections_up_to_the_limit_of_files_stop_nobody_and_fill_no_log(
-    gateway: Gateway,
-) -> None:
-    pid = gateway.process.pid
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, 256))
-    port = int(gateway.url.rpartition(":")[2])
-    began = time.monotonic()
-    with ExitStack() as stack:
-        for number in range(320):
-            client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            if number % 3 == 0:
-                client.send(b"POST /v1/chat/completions HTTP/1.1\r\nhost: local")
-        for _ in range(5):
-            assert ask(gateway, "hi").status_code == 200
-        assert time.monotonic() - began < 10
-        assert psutil.Process(pid).num_fds() < 256
-    log = (gateway.folder / "gateway.log").read_text() + (gateway.folder / "out").read_text()
-    assert len(log) < 10_000
-    assert ask(gateway, "hi").status_code == 200
 
 
 def test_prompts_are_in_no_log(gateway: Gateway) -> None:

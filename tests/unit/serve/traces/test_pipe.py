@@ -31,9 +31,36 @@ def test_all_that_was_queued_is_written_before_the_end(store: str, tmp_path: Pat
     assert pipe.started.wait(100)
     put(pipe, 250)
     pipe.close()
+    wait_until(lambda: pipe.exported == 250)
     assert len(traces_of()) == 250
-    assert (pipe.exported, pipe.dropped) == (250, 0)
-    assert pipe.pid is None
+    assert pipe.dropped == 0
+
+
+def test_the_end_of_a_deployment_does_not_wait_for_its_traces_and_none_is_lost(
+    store: str, tmp_path: Path
+) -> None:
+    pipe = Pipe(SETUP, tmp_path)
+    assert pipe.started.wait(100)
+    process = psutil.Process(pipe.pid)
+    put(pipe, 100)
+    wait_until(lambda: pipe.exported)  # it reads
+    process.suspend()  # as if its store were slow
+    put(pipe, 50)
+    began = time.monotonic()
+    pipe.close()
+    assert time.monotonic() - began < module.LEAVE_SECONDS + 1
+    process.resume()
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    assert len(traces_of()) == 150
+
+
+def test_the_traces_of_a_deployment_that_ends_at_once_are_written(
+    store: str, tmp_path: Path
+) -> None:
+    pipe = Pipe(SETUP, tmp_path)
+    put(pipe, 3)  # the process is still being started
+    pipe.close()
+    wait_until(lambda: len(traces_of()) == 3)
 
 
 def test_a_full_queue_drops_and_counts_and_does_not_block(

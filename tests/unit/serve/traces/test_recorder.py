@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from llmops.serve.traces.recorder import Recorder
 class Collected:
     """In place of the other process: keeps the lines, and writes them in this one."""
 
-    dropped = exported = 0
+    dropped = exported = unredacted = 0
 
     def __init__(self, setup: Setup, folder: Path) -> None:
         self.setup, self.lines = setup, list[bytes]()
@@ -170,3 +171,28 @@ def test_an_answer_of_megabytes_is_left_out(
 )
 def test_only_a_valid_trace_of_the_caller_is_kept(given: str | None, kept: bool) -> None:
     assert bool(given and module.TRACEPARENT.fullmatch(given)) is kept
+
+
+FAILING = """
+def redact(messages, answer):
+    raise ValueError(answer)
+"""
+
+
+def test_a_redaction_that_fails_is_counted_and_lets_no_content_through(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "failing_hook.py").write_text(FAILING)
+    known = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), known])))
+    recorder = Recorder(config(redact="failing_hook:redact"), tmp_path)
+    made = exchange()
+    recorder.begin(made).end(made)
+    wait_until(lambda: recorder.exported == 1)
+    assert recorder.unredacted == 1
+    recorder.close()
+    (found,) = traces_of().values()
+    everything = f"{found.info.to_dict()}{[span.to_dict() for span in found.data.spans]}"
+    assert "What is it?" not in everything
+    assert "A test." not in everything
+    assert "A test." not in (tmp_path / "traces.log").read_text()

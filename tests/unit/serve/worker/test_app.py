@@ -131,6 +131,17 @@ def test_an_answer_without_a_limit_ends_with_the_context(
     assert usage["total_tokens"] <= engine.context
 
 
+def test_an_answer_without_a_limit_is_no_longer_than_the_deployment_allows(
+    long_files: ModelFiles,
+) -> None:
+    with closing(ContinuousBatch(LocalEngine([long_files]), rows=1)) as batch:
+        app = create_app(batch, Versions(batch, NAME, long_files), key=KEY, most=20)
+        client = TestClient(app, headers={"Authorization": f"Bearer {KEY}"})
+        for limit in ({}, {"max_tokens": -1}):
+            asked = {"model": NAME, "messages": HI, **limit}
+            assert client.post(CHAT, json=asked).json()["usage"]["completion_tokens"] == 20
+
+
 def test_models_and_health(client: TestClient, files: ModelFiles) -> None:
     models = [model["id"] for model in client.get("/v1/models").json()["data"]]
     assert models == [NAME, files.base.digest]

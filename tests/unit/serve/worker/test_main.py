@@ -36,7 +36,7 @@ def begin(
     first.write_text(json.dumps({"name": "bot@v3", "files": files_json.to_json(files)}))
     command = [sys.executable, "-W", "ignore", "-m", "llmops.serve.worker.main"]
     return subprocess.Popen(
-        [*command, "--fd", str(listening.fileno()), "--files-json", str(first)],
+        [*command, "--fd", str(listening.fileno()), "--files-json", str(first), "--max-tokens=2"],
         pass_fds=[listening.fileno()],
         env={**os.environ, **({} if key is None else {KEY: key})},
         stderr=subprocess.PIPE,
@@ -56,6 +56,10 @@ def test_it_answers_on_the_inherited_socket_and_ends_on_a_signal(
             names = [model["id"] for model in models.json()["data"]]
             assert names == ["bot@v3", files.base.digest]
             assert client.get(url).status_code == 401, "the key came from the environment"
+            asked = {"model": "bot@v3", "prompt": "Split"}
+            key = {"Authorization": f"Bearer {GIVEN}"}
+            said = client.post(url.replace("models", "completions"), json=asked, headers=key)
+            assert said.json()["usage"]["completion_tokens"] <= 2, "nobody set a limit"
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(60) in (0, -signal.SIGTERM)
     finally:

@@ -19,14 +19,14 @@ class Crowd:
         self._release = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def come(self, number: int) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._hold(number))
+    async def come(self, number: int, client: str = "") -> asyncio.Task[None]:
+        task = asyncio.create_task(self._hold(number, client))
         self.tasks.append(task)
         await asyncio.sleep(0)
         return task
 
-    async def _hold(self, number: int) -> None:
-        async with self.admission:
+    async def _hold(self, number: int, client: str) -> None:
+        async with self.admission.place(client):
             self.order.append(number)
             await self._release.wait()
 
@@ -109,6 +109,49 @@ def test_more_places_call_those_who_wait() -> None:
         crowd.admission.widen(3)
         await asyncio.sleep(0)
         assert crowd.order == [0, 1, 2]
+        await crowd.end()
+
+    run(scenario())
+
+
+def test_clients_take_turns() -> None:
+    async def scenario() -> None:
+        crowd = Crowd(1, 20)
+        for number in range(5):
+            await crowd.come(number, "greedy")
+        await crowd.come(10, "modest")
+        await crowd.come(11, "other")
+        await crowd.end()
+        assert crowd.order == [0, 1, 10, 11, 2, 3, 4]
+
+    run(scenario())
+
+
+def test_a_full_queue_makes_room_for_a_client_that_has_less_in_it() -> None:
+    async def scenario() -> None:
+        crowd = Crowd(1, 4)
+        greedy = [await crowd.come(number, "greedy") for number in range(5)]
+        modest = [await crowd.come(10 + number, "modest") for number in range(3)]
+        for refused in (greedy[-1], greedy[-2], modest[-1]):
+            with pytest.raises(ApiError, match="4 wait"):
+                await refused
+        assert crowd.admission.waiting == 4, "two of each"
+        await crowd.end()
+        assert crowd.order == [0, 1, 10, 2, 11]
+
+    run(scenario())
+
+
+def test_a_task_that_leaves_in_the_moment_of_being_refused_frees_no_place_twice() -> None:
+    async def scenario() -> None:
+        crowd = Crowd(1, 2)
+        greedy = [await crowd.come(number, "greedy") for number in range(3)]
+        modest = asyncio.create_task(crowd._hold(9, "modest"))
+        crowd.tasks.append(modest)
+        await asyncio.sleep(0)
+        greedy[-1].cancel()  # refused, and has not read it yet
+        await asyncio.gather(greedy[-1], return_exceptions=True)
+        assert (crowd.admission.answering, crowd.admission.waiting) == (1, 2)
         await crowd.end()
 
     run(scenario())

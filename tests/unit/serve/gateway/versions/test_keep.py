@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from fake_process import FakeProcess, version
 
+from llmops.files import capped
 from llmops.models import bases
 from llmops.records.serving import Served
 from llmops.serve.gateway.versions import keep
@@ -52,5 +53,27 @@ def test_the_files_of_a_served_version_are_marked_as_used_again_and_again(
     async def scenario() -> None:
         with closing(FakeProcess(served, tmp_path)) as process:
             await used(Engine(process, served))
+
+    asyncio.run(scenario())
+
+
+def test_an_engine_that_writes_without_end_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keep, "LOG_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        with closing(FakeProcess(version(7), tmp_path)) as process:
+            process.log.write_bytes(b"x" * (capped.MAX_BYTES + 1))
+            capping = asyncio.create_task(keep.cap_logs({"bbb": Engine(process, version(7))}))
+            async with asyncio.timeout(20):
+                while process.log.stat().st_size:
+                    await asyncio.sleep(0.01)
+            (tmp_path / f"{process.log.name}.1").unlink()
+            (tmp_path / f"{process.log.name}.1").mkdir()  # it cannot be written
+            process.log.write_bytes(b"x" * (capped.MAX_BYTES + 1))
+            await asyncio.sleep(0.3)
+            assert not capping.done(), "the next look may succeed"
+            capping.cancel()
 
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""An engine that is killed under load comes back by itself, with every version it had."""
+"""An engine that is killed, or hangs, under load comes back by itself with every version it had."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fake_process import Registry, version
 from gateways import Running, running
 
 from llmops.errors import ServeError
-from llmops.serve.gateway.versions import supervise
+from llmops.serve.gateway.versions import pulse, supervise
 
 
 @pytest.fixture(autouse=True)
@@ -86,5 +86,59 @@ def test_an_engine_that_does_not_start_again_is_tried_with_growing_pauses(tmp_pa
                     await asyncio.sleep(0.05)
             assert all(one.problem for one in gateway.engines.started[:-1]), "none is left running"
             assert gateway.service.supervisor.problem is None
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_an_engine_that_hangs_is_noticed_and_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("EVERY_SECONDS", 0.2), ("ANSWER_SECONDS", 0.3), ("HUNG_SECONDS", 1.0)):
+        monkeypatch.setattr(pulse, name, seconds)
+
+    async def scenario() -> None:
+        async with running(tmp_path, uri="models:/bot/7", concurrency=4) as gateway:
+            open_stream = asyncio.create_task(gateway.stream("rate=5", max_tokens=400))
+            while not gateway.service.router.in_flight:
+                await asyncio.sleep(0.01)
+            await gateway.service.swapper.swap("models:/bot/8")
+            engine = next(iter(gateway.service.swapper.engines.values()))
+            hung = gateway.engines.started[0]
+            os.kill(hung.pid, signal.SIGSTOP)
+            whole = [asyncio.create_task(gateway.ask("hi")) for _ in range(8)]
+            async with asyncio.timeout(10):
+                while engine.up:
+                    await asyncio.sleep(0.01)
+            status, headers, said = await gateway.ask("hi")
+            assert (status, said["error"]["code"]) == (503, "unavailable")
+            assert int(headers["retry-after"]) > 0
+            for answer in whole:  # those at the engine and those that waited for a place
+                assert (await answer)[0] in (200, 503)
+            assert b"stream_cut" in (await open_stream)[1][-1]
+            async with asyncio.timeout(20):
+                while (await gateway.ask())[0] != 200:
+                    await asyncio.sleep(0.05)
+            assert (await gateway.ask())[2]["model"] == "bot@v8"
+            assert hung.problem is not None, "it was killed"
+            assert sorted(engine.live) == ["bot@v7", "bot@v8"] or sorted(engine.live) == ["bot@v8"]
+            assert engine.restarts == 1
+
+    asyncio.run(asyncio.wait_for(scenario(), 60))
+
+
+def test_an_engine_that_is_slow_or_asked_nothing_does_not_count_as_hung(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("EVERY_SECONDS", 0.1), ("ANSWER_SECONDS", 0.2), ("HUNG_SECONDS", 0.3)):
+        monkeypatch.setattr(pulse, name, seconds)
+
+    async def scenario() -> None:
+        async with running(tmp_path, uri="models:/bot/7") as gateway:
+            assert (await gateway.ask("delay=1.5"))[0] == 200
+            os.kill(gateway.engines.started[0].pid, signal.SIGSTOP)
+            await asyncio.sleep(1.5)
+            os.kill(gateway.engines.started[0].pid, signal.SIGCONT)
+            assert (await gateway.ask("hi"))[0] == 200
+            assert len(gateway.engines.started) == 1
 
     asyncio.run(asyncio.wait_for(scenario(), 60))

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llmops.engine.vllm import guard
+from llmops.engine import guard
 
 # Does not end when asked, and has a child that does not either.
 STUBBORN = """
@@ -25,7 +25,7 @@ time.sleep(60)
 """
 IMPATIENT = """
 import sys
-from llmops.engine.vllm import guard
+from llmops.engine import guard
 guard.GRACE_SECONDS, guard.CHILDREN_SECONDS = 1.0, 0.5
 sys.exit(guard.main(sys.argv[1:]))
 """

@@ -48,7 +48,7 @@ def start(
         command: The command.
         folder: Folder to delete at its end.
         variables: Its environment.
-        log: File that takes its output.
+        log: File to which its output is appended.
         inherited: File descriptors that it inherits.
         cwd: Its working folder.
 
@@ -58,7 +58,7 @@ def start(
     reading, writing = os.pipe()
     fds = [reading, *inherited]
     try:
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-I", __file__, ",".join(map(str, fds)), folder, *command],
                 stdin=subprocess.DEVNULL,
