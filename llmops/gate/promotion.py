@@ -15,7 +15,7 @@ from llmops.models.proof.evidence import again, recorded
 from llmops.models.proof.schema import EvidenceRecord
 from llmops.records import ModelVersion
 from llmops.records.names import check_alias
-from llmops.store import registry
+from llmops.store import lines, registry
 
 LOCK_SECONDS = 30
 """Seconds to wait for another promotion of the same model."""
@@ -34,7 +34,8 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     Raises:
         UsageError: The version has no evidence; the evidence is damaged, contradicts itself, did not
             pass or names another alias; or it is stale: the version or the champion have changed.
-        IntegrityError: The version's bytes in the store are not those that it was logged with.
+        IntegrityError: The version's bytes in the store are not those that it was logged with, or the
+            evidence is not about what was frozen before the first answer.
         NotFoundError: No such version or alias, or the alias points to a deleted version.
         StoreError: The MLflow store refuses or does not answer.
 
@@ -47,7 +48,8 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     name, version = registry.parse(uri)
     with _locked(name):
         candidate = versions.get_version(name, version)
-        evidence = recorded(name, version).content
+        found = recorded(name, version)
+        evidence = found.content
         _refuse_contradiction(evidence, candidate)
         _refuse_other_alias(evidence, candidate, alias)
         _refuse_stale(evidence, candidate, alias)
@@ -58,6 +60,7 @@ def promote(uri: str, *, alias: str = "champion") -> str:
             )
         _verify_in_store(candidate)
         registry.set_alias(name, alias, version)
+        lines.mark_promoted(found.run_id)
     return candidate.uri
 
 
