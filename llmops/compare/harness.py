@@ -196,8 +196,11 @@ def _measured(
             level = replace(setup.plan, confidence=1 - frozen.budget.alpha_k)
             setup = replace(setup, plan=level)
         measured = _measure(setup)
-        done = {"seconds": time.monotonic() - begun, "settings": _settings(setup), "frozen": frozen}
-        comparisons = [replace(comparison, **done) for comparison in measured]
+        seconds, settings = time.monotonic() - begun, _settings(setup)
+        comparisons = [
+            replace(comparison, seconds=seconds, settings=settings, frozen=frozen)
+            for comparison in measured
+        ]
         parameters = _parameters(setup)
         yield log_comparisons(run, comparisons, setup.suite, parameters, traces=config.traces)
 

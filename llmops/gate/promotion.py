@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from llmops.errors import UsageError, rephrased
 from llmops.files import home
-from llmops.gate.policy import decide
+from llmops.gate.verify import contradiction
 from llmops.models import adapters, bases, versions
 from llmops.models.proof.evidence import again, recorded
 from llmops.models.proof.schema import EvidenceRecord
@@ -83,20 +83,13 @@ def _locked(name: str) -> Iterator[None]:
 
 def _refuse_contradiction(evidence: EvidenceRecord, candidate: ModelVersion) -> None:
     """Refuse evidence whose outcome does not follow from its own metrics and policy."""
-    same = evidence.baseline.identity == evidence.candidate.identity
     with rephrased(lambda message: f"{candidate.uri}: damaged evidence: {message}"):
-        found = decide(evidence.metrics, evidence.policy, same_bytes=same)
-    if found != (evidence.checks, evidence.verdict, evidence.passed):
+        wrong = contradiction(evidence)
+    if wrong is not None:
         raise UsageError(
-            f"{candidate.uri}: the evidence contradicts itself: it says"
-            f" {evidence.verdict}, {_outcome(evidence.passed)}; its metrics and policy say"
-            f" {found.verdict}, {_outcome(found.passed)}",
+            f"{candidate.uri}: the evidence contradicts itself: {wrong}",
             next_command=again(candidate.uri),
         )
-
-
-def _outcome(passed: bool) -> str:
-    return "passed" if passed else "not passed"
 
 
 def _refuse_other_alias(evidence: EvidenceRecord, candidate: ModelVersion, alias: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from llmops.errors import IntegrityError, LlmopsError, StoreError
+from llmops.files import digest
 from llmops.gate.evidence import OF_A_VERDICT, show_on_version
 from llmops.gate.freeze import Case
 from llmops.gate.signature import SigningKey
-from llmops.files import digest
 from llmops.models.proof.evidence import of_run
 from llmops.models.proof.schema import EvidenceRecord
 from llmops.records import Decision
@@ -23,7 +23,9 @@ def decided(case: Case) -> Decision | None:
         LlmopsError: Its evidence was changed, or is damaged; ``--fresh`` asks again.
         StoreError: The store refuses or does not answer.
     """
-    found = [push for push in lines.of_question(case.question) if push.evidence and not push.deleted]
+    found = [
+        push for push in lines.of_question(case.question) if push.evidence and not push.deleted
+    ]
     if not found:
         return None
     try:
