@@ -86,6 +86,12 @@ def frozen(
     return made, decision
 
 
+def stored(run_id: str, path: str) -> Path:
+    """The file of an artifact in the store, which is a local folder."""
+    place = connection.client().get_run(run_id).info.artifact_uri.removeprefix("file://")
+    return Path(place) / path
+
+
 def champion() -> str | None:
     return registry.version_of_alias("bot", "champion")
 

@@ -11,7 +11,17 @@ from typing import Any
 import mlflow
 import pytest
 from damage import flip
-from judged import PASSED, REJECTED, case_of, champion, forge, forge_with_tags, frozen, judged
+from judged import (
+    PASSED,
+    REJECTED,
+    case_of,
+    champion,
+    forge,
+    forge_with_tags,
+    frozen,
+    judged,
+    stored,
+)
 
 from llmops.errors import IntegrityError, LlmopsError, UsageError
 from llmops.files import digest
@@ -51,8 +61,7 @@ class Scene:
         connection.client().set_tag(self.run_id, name, value)
 
     def artifact(self, path: str) -> Path:
-        found = mlflow.artifacts.download_artifacts(f"runs:/{self.run_id}/{path}")
-        return Path(found)  # the store is a folder here: this is the file itself
+        return stored(self.run_id, path)
 
 
 def policy_of(evidence: dict[str, Any], gate: Gate) -> dict[str, Any]:
