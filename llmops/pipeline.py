@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from llmops import errors, records
 from llmops.compare import comparison_run, load_suite
 from llmops.compare.baseline import baseline, remembered_baseline
+from llmops.compare.scorers import load_scorers
 from llmops.data import prepare
 from llmops.files import digest
 from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base
 from llmops.flavor.trained import register
-from llmops.gate import gate, promote, record
+from llmops.gate import gate, promote, record, reuse
+from llmops.gate.freeze import Case, freeze
+from llmops.gate.lines import line_name
+from llmops.gate.signature import SigningKey
 from llmops.models.resolve import resolve
 from llmops.progress import say
 from llmops.recipe import Recipe
@@ -32,7 +38,8 @@ class Outcome:
     """The results of all stages, the served champion's answer if any, and the wall time in seconds.
 
     Comparison and decision are ``None`` if the version has the same bytes as its baseline, as after
-    an unchanged recipe: then there is nothing to compare, and no alias moves.
+    an unchanged recipe: then there is nothing to compare, and no alias moves. The comparison alone is
+    ``None`` if the decision was made before.
     """
 
     recipe: Recipe
@@ -76,7 +83,9 @@ def run(recipe: Recipe) -> Outcome:
         data, trained, version = fine_tune(recipe, work)
         against = resolve(remembered_baseline(work, recipe, version))
         suite = load_suite(data.test.path, name=f"{recipe.name}-test")
-        comparison, decision, answer = None, None, None
+        comparison: records.Comparison | None = None
+        decision: records.Decision | None = None
+        answer = None
         if version.digest == against.digest:
             say(f"compare: {version.uri} has the same bytes as {against.uri}: nothing to compare")
         else:
@@ -146,7 +155,10 @@ def judge(
     against: str | ModelFiles | None = None,
     *,
     cache: bool = True,
-) -> tuple[records.Comparison, records.Decision]:
+    line: str | None = None,
+    fresh: bool = False,
+    key: SigningKey | None = None,
+) -> tuple[records.Comparison | None, records.Decision]:
     """Compare a version with its baseline, decide, and record both; no alias moves.
 
     Args:
@@ -155,27 +167,41 @@ def judge(
         suite: Held-out prompts.
         against: The baseline; default: the recipe's ``compare.baseline``.
         cache: Whether cached answers are used and new ones are cached.
+        line: Candidate line that pays; default: the git branch, else ``local``.
+        fresh: Whether to ask a question again that was decided before, as the next push of its line.
+        key: Key that signs the evidence; ``None`` for no signature.
 
     Returns:
-        The comparison and the gate's decision.
+        The comparison and the gate's decision. The comparison is ``None`` if the same question was
+        decided before: then that decision is returned, and nothing is asked or spent.
 
     Raises:
         UsageError: The candidate is not a registered version, or has the same bytes as the baseline.
+        IntegrityError: The earlier decision on the question was changed.
         LlmopsError: See ``comparison_run``.
 
     Example:
         comparison, decision = judge(recipe, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
-    registry.parse(files.uri)  # only a registered version can have a verdict
+    name, _ = registry.parse(files.uri)  # only a registered version can have a verdict
     against = against or baseline(recipe, files.base)
     other = resolve(against) if isinstance(against, str) else against
+    line = line or line_name(os.environ, Path.cwd())
+    scorers = tuple(scorer.record for scorer in load_scorers(recipe.compare.scorers, code=False))
+    case = Case(name, line, other, files, suite, recipe.gate, recipe.compare, scorers)
+    earlier = None if fresh else reuse.decided(case)
+    if earlier is not None:
+        say(f"gate: decided before, in run {reuse.run_of(earlier)}: nothing is asked or spent")
+        reuse.bear(case, earlier, key)
+        return None, earlier
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
+    freezing = partial(freeze, case)
     with comparison_run(
-        other, files, suite, recipe.compare, recipe.gate, cache=cache
+        other, files, suite, recipe.compare, recipe.gate, cache=cache, freeze=freezing
     ) as comparison:
         decision = gate(comparison, recipe.gate)
-        record(comparison, decision)
+        record(comparison, decision, key)
     return comparison, decision
 
 

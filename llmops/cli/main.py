@@ -31,6 +31,7 @@ VERBS = {
     "compare": "Compare versions on held-out prompts.",
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
+    "evidence": "Check the evidence of a version from the store alone; make keys that sign it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
     "receipt": "Show which version gave an answer, and verify it.",

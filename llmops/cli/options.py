@@ -52,9 +52,14 @@ def run_page(comparison: Comparison) -> tuple[str, str]:
 
     If the store is not a server, a second line has the command that starts one.
     """
+    return page(comparison.experiment_id, comparison.run_id)
+
+
+def page(experiment_id: str, run_id: str) -> tuple[str, str]:
+    """Return the address of a run in MLflow, and the lines that print it; see ``run_page``."""
     from llmops.store import connection
 
-    link = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    link = connection.ui(f"/experiments/{experiment_id}/runs/{run_id}")
     hint = connection.ui_hint()
     return link, f"Run: {link}" + (f"\n     needs: {hint}" if hint else "")
 

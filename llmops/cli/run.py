@@ -90,9 +90,11 @@ def text(outcome: Outcome, bounds: Mapping[str, float]) -> str:
 
 def judged(outcome: Outcome, bounds: Mapping[str, float]) -> list[tuple[str, str]]:
     """Return the verdict, and how the figures compare with the expected ones."""
-    if outcome.comparison is None or outcome.decision is None:
+    if outcome.decision is None:
         same = f"{outcome.version.uri} has the same bytes as {outcome.baseline}"
         return [("Verdict", f"none: {same}, so there is nothing to compare; no alias moved")]
+    if outcome.comparison is None:
+        return [("Verdict", f"{outcome.decision.sentence} (decided before: nothing was asked)")]
     found = expected.report(outcome.comparison, bounds)
     return [("Verdict", outcome.decision.sentence), *(("Expected", line) for line in found)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,12 @@ from llmops.compare.destinations import announce
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
 from llmops.compare.setup import BLOCK, Options, Setup, set_up
 from llmops.compare.stopping import ask_until_decided
-from llmops.compare.tracking.runs import comparison_runs, publish_reports
-from llmops.recipe.schema import Compare, Gate, Requirement
-from llmops.records import Comparison, Side, Suite
+from llmops.compare.tracking.runs import log_comparisons, opened_run, publish_reports
+from llmops.recipe.schema import DECIDING, Compare, Gate, Requirement
+from llmops.records import Comparison, Frozen, Side, Suite
+
+Freeze = Callable[[str], Frozen]
+"""A function that records in the open run with this id what is to be decided, before it is asked."""
 
 
 def compare(
@@ -122,11 +125,13 @@ def comparison_run(
     policy: Gate,
     *,
     cache: bool = True,
+    freeze: Freeze | None = None,
 ) -> Iterator[Comparison]:
     """Compare two sides for a gate, in an MLflow run that stays open for the decision.
 
-    The caller publishes the report within the block. The run becomes FINISHED when the block ends
-    and FAILED if it raises, so every FINISHED run has its report.
+    The run is opened before the first answer, and ``freeze`` records there what is to be decided; its
+    level replaces ``compare.confidence``. The caller publishes the report within the block. The run
+    becomes FINISHED when the block ends and FAILED if it raises, so every FINISHED run has its report.
 
     Args:
         baseline: See ``compare``.
@@ -135,6 +140,7 @@ def comparison_run(
         config: The recipe's ``compare`` section.
         policy: The recipe's ``gate`` section, whose requirements are the questions to decide.
         cache: See ``compare``.
+        freeze: See ``llmops.gate.freeze``; by default, nothing is recorded before.
 
     Yields:
         The comparison, with the ids of its run and of the run of each side.
@@ -155,7 +161,7 @@ def comparison_run(
             record(comparison, decision)
     """
     options = Options(questions=policy.require, min_prompts=policy.min_prompts, cache=cache)
-    with _measured(baseline, [candidate], suite, config, options) as (comparison,):
+    with _measured(baseline, [candidate], suite, config, options, freeze) as (comparison,):
         yield comparison
 
 
@@ -179,17 +185,24 @@ def _measured(
     suite: str | Path | Suite,
     config: Compare,
     options: Options,
+    freeze: Freeze | None = None,
 ) -> Iterator[tuple[Comparison, ...]]:
     """Measure every candidate, and yield the comparisons while their MLflow run is open."""
     begun = time.monotonic()
     setup = set_up(baseline, candidates, suite, config, options)
-    measured = _measure(setup)
-    seconds = time.monotonic() - begun
-    comparisons = [replace(comparison, seconds=seconds) for comparison in measured]
-    with comparison_runs(
-        comparisons, setup.suite, _parameters(setup), traces=config.traces
-    ) as logged:
-        yield logged
+    with opened_run(setup.sides) as run:
+        frozen = None if freeze is None else freeze(run.run_id)
+        if frozen is not None:
+            level = replace(setup.plan, confidence=1 - frozen.budget.alpha_k)
+            setup = replace(setup, plan=level)
+        measured = _measure(setup)
+        seconds, settings = time.monotonic() - begun, _settings(setup)
+        comparisons = [
+            replace(comparison, seconds=seconds, settings=settings, frozen=frozen)
+            for comparison in measured
+        ]
+        parameters = _parameters(setup)
+        yield log_comparisons(run, comparisons, setup.suite, parameters, traces=config.traces)
 
 
 def _measure(setup: Setup) -> list[Comparison]:
@@ -218,10 +231,14 @@ def _measure(setup: Setup) -> list[Comparison]:
     return [with_trajectories(comparison, question) for comparison in comparisons]
 
 
+def _settings(setup: Setup) -> dict[str, object]:
+    """Return everything that decides a result but sides, suite and confidence."""
+    scorers = [scorer.record for scorer in setup.scorers]
+    return {**{name: getattr(setup.config, name) for name in DECIDING}, "scorers": scorers}
+
+
 def _parameters(setup: Setup) -> dict[str, object]:
-    """Return the parameters of the run: everything that decides a result but sides and suite."""
-    names = ("method", "confidence", "engine", "max_tokens", "temperature", "repeats")
-    return {
-        **{name: getattr(setup.config, name) for name in names},
-        "scorers": " ".join(scorer.spec for scorer in setup.scorers),
-    }
+    """Return the parameters of the run."""
+    settings = _settings(setup)
+    scorers = " ".join(scorer.spec for scorer in setup.scorers)
+    return {**settings, "confidence": setup.plan.confidence, "scorers": scorers}

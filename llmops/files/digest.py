@@ -27,14 +27,22 @@ def of_file(path: Path) -> str:
     return sha.hexdigest()
 
 
-def of_record(record: object) -> str:
-    """Return the SHA-256 of a record's canonical JSON: sorted keys, no spaces, no NaN.
+def canonical(record: object) -> str:
+    """Return a record's canonical JSON: sorted keys, no spaces, no NaN, ASCII only.
 
     Raises:
         ValueError: The record holds NaN or an infinity, which JSON cannot represent.
     """
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
-    return of_bytes(text.encode())
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
+
+
+def of_record(record: object) -> str:
+    """Return the SHA-256 of a record's canonical JSON.
+
+    Raises:
+        ValueError: The record holds NaN or an infinity, which JSON cannot represent.
+    """
+    return of_bytes(canonical(record).encode())
 
 
 def model_files(directory: Path) -> list[Path]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import llmops
+from llmops.errors import IntegrityError
 from llmops.files import digest
-from llmops.models.proof.schema import SCHEMA_VERSION
+from llmops.gate.freeze import policy_record, side_record, tool_versions
+from llmops.gate.signature import SigningKey
+from llmops.models.proof.frozen import KEYS, TAMPERED
+from llmops.models.proof.schema import SCHEMA_VERSION, digest_of
 from llmops.recipe.schema import Gate
-from llmops.records import Check, Comparison, Decision, Side, Verdict
+from llmops.records import Check, Comparison, Decision, Verdict
 from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags
 from llmops.report.lineage import with_card
 from llmops.store import connection, registry, tags
@@ -27,15 +31,22 @@ def evidence_of(
 
     Returns:
         A record of JSON types. Its digest binds the verdict, so no key may change its meaning.
+
+    Raises:
+        IntegrityError: Policy, suite or sides are not those that were frozen before the comparison.
     """
-    policy_record = policy.model_dump(mode="json")
-    return {
+    settings = dict(comparison.settings)
+    scorers: Any = settings.pop("scorers", [])
+    evidence = {
         "schema_version": SCHEMA_VERSION,
         "code_version": llmops.__version__,
-        "candidate": _side(comparison.candidate),
-        "baseline": _side(comparison.baseline),
+        **_frozen(comparison),
+        "candidate": side_record(comparison.candidate),
+        "baseline": side_record(comparison.baseline),
         "suite": {"name": comparison.suite_name, "digest": comparison.suite_digest},
-        "policy": {**policy_record, "digest": digest.of_record(policy_record)},
+        "policy": policy_record(policy, scorers),
+        "scorers": [dict(scorer) for scorer in scorers],
+        "settings": settings,
         "metrics": [asdict(result) for result in comparison.metrics],
         "method": comparison.method,
         "prompts": {"asked": len(comparison.rows), "available": comparison.available},
@@ -47,18 +58,45 @@ def evidence_of(
         "passed": passed,
         "run_id": comparison.run_id,
     }
+    _refuse_thawed(comparison, evidence)
+    return evidence
 
 
-def _side(side: Side) -> dict[str, str | None]:
+def sealed(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Return evidence with its own digest, under the key ``sha256``."""
+    return {**evidence, "sha256": digest_of(evidence)}
+
+
+def _frozen(comparison: Comparison) -> dict[str, Any]:
+    """Return question, line, push and level, and the versions of data, code and tools."""
+    found = comparison.frozen
+    if found is None:
+        nothing = dict.fromkeys(("question", "line", "push", "alpha", "next_alpha", "data", "code"))
+        return {**nothing, "tools": tool_versions()}
     return {
-        "uri": side.uri,
-        "adapter_digest": side.adapter_digest,
-        "base_digest": side.base.digest if side.base else None,
-        "model_id": side.model_id,
+        "question": found.content["question"],
+        "line": found.budget.line,
+        "push": found.budget.push,
+        "alpha": found.budget.alpha_k,
+        "next_alpha": found.budget.next_alpha,
+        **found.about,
     }
 
 
-def record(comparison: Comparison, decision: Decision) -> None:
+def _refuse_thawed(comparison: Comparison, evidence: Mapping[str, Any]) -> None:
+    """Refuse evidence about something else than what was frozen."""
+    if comparison.frozen is None:
+        return
+    frozen = comparison.frozen.content
+    if changed := [key for key in KEYS if evidence[key] != frozen[key]]:
+        raise IntegrityError(
+            f"{comparison.candidate.uri}: {TAMPERED}: {', '.join(changed)}: not as frozen before the"
+            " first answer",
+            next_command="judge by the policy that was frozen, or run the gate again with the new one",
+        )
+
+
+def record(comparison: Comparison, decision: Decision, key: SigningKey | None = None) -> None:
     """Write report and evidence to the comparison's run, then verdict and card to the version.
 
     First the version loses its older evidence, and the tag that names the new evidence is written
@@ -67,6 +105,7 @@ def record(comparison: Comparison, decision: Decision) -> None:
     Args:
         comparison: A finished comparison whose candidate is a registered version.
         decision: The gate's decision on it.
+        key: Key that signs the evidence; ``None`` for no signature.
 
     Raises:
         UsageError: The candidate is not a registered version.
@@ -83,11 +122,30 @@ def record(comparison: Comparison, decision: Decision) -> None:
     name, version = registry.parse(comparison.candidate.uri)
     links = links_of(comparison)
     text = evidence_card(comparison, decision, links)
+    shown = version_tags(comparison, decision)
     registry.remove_version_tags(name, version, OF_A_VERDICT)
-    _write_run(comparison, decision, text)
-    registry.redescribe(name, version, comparison.candidate.model_id, partial(with_card, card=text))
-    registry.annotate_model(name, tags.VERDICT, str(decision.verdict))
-    registry.annotate_version(name, version, version_tags(comparison, decision))
+    _write_run(comparison, decision, text, shown, key)
+    show_on_version(name, version, comparison.candidate.model_id, text, shown)
+
+
+def show_on_version(
+    name: str, version: str, model_id: str | None, card: str, shown: Mapping[str, str]
+) -> None:
+    """Write a verdict to a version: the card first, and the tag that names the evidence last.
+
+    Args:
+        name: Registered model.
+        version: Its version, which has no tag of a verdict.
+        model_id: Its logged model; ``None`` if there is none.
+        card: The evidence card.
+        shown: Tags of the verdict, see ``report.version_tags``.
+
+    Raises:
+        StoreError: The MLflow store refuses or does not answer.
+    """
+    registry.redescribe(name, version, model_id, partial(with_card, card=card))
+    registry.annotate_model(name, tags.VERDICT, shown[tags.VERDICT])
+    registry.annotate_version(name, version, shown)
 
 
 def links_of(comparison: Comparison) -> dict[str, str]:
@@ -109,12 +167,23 @@ def links_of(comparison: Comparison) -> dict[str, str]:
     return links
 
 
-def _write_run(comparison: Comparison, decision: Decision, text: str) -> None:
-    content = json.dumps(decision.evidence, indent=2, sort_keys=True)
-    publish(comparison.run_id, comparison, decision)
+def _write_run(
+    comparison: Comparison,
+    decision: Decision,
+    card: str,
+    shown: Mapping[str, str],
+    key: SigningKey | None,
+) -> None:
+    run_id = comparison.run_id
+    publish(run_id, comparison, decision)
+    text = digest.canonical(decision.evidence)
     with connection.store_errors("writing the evidence"):
         client = connection.client()
-        client.log_text(comparison.run_id, content, tags.EVIDENCE_FILE)
-        client.set_tag(comparison.run_id, tags.NOTE, text)
-        client.set_tag(comparison.run_id, tags.VERDICT, str(decision.verdict))
-        client.set_tag(comparison.run_id, tags.EVIDENCE, decision.evidence_digest)
+        client.log_text(run_id, text, tags.EVIDENCE_FILE)
+        if key is not None:
+            client.log_text(run_id, key.sign(text), tags.SIGNATURE_FILE)
+        client.set_tag(run_id, tags.NOTE, card)
+        for name, value in shown.items():
+            if name != tags.EVIDENCE:
+                client.set_tag(run_id, name, value)
+        client.set_tag(run_id, tags.EVIDENCE, decision.evidence_digest)

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from llmops.errors import UsageError
-from llmops.files import digest
-from llmops.gate.evidence import evidence_of
+from llmops.gate.evidence import evidence_of, sealed
 from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Check, Comparison, Decision, MetricResult, PairedTest, Verdict
 from llmops.report import sentence
@@ -32,6 +31,7 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
 
     Raises:
         UsageError: A requirement names a metric that was not computed.
+        IntegrityError: The policy is not the one that was frozen before the comparison.
 
     Example:
         from llmops.compare import compare
@@ -45,14 +45,16 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
     same = comparison.baseline.digest == comparison.candidate.digest
     found = decide(comparison.metrics, policy, same_bytes=same)
     line = sentence(comparison, _leading(found.checks).metric, found.verdict)
-    evidence = evidence_of(comparison, policy, found.checks, found.verdict, found.passed)
+    made = evidence_of(comparison, policy, found.checks, found.verdict, found.passed)
+    evidence = sealed({**made, "sentence": line})
     return Decision(
         verdict=found.verdict,
         passed=found.passed,
         checks=found.checks,
         sentence=line,
         evidence=evidence,
-        evidence_digest=digest.of_record(evidence),
+        evidence_digest=evidence["sha256"],
+        budget=comparison.frozen.budget if comparison.frozen else None,
     )
 
 

@@ -9,13 +9,13 @@ from filelock import FileLock, Timeout
 
 from llmops.errors import UsageError, rephrased
 from llmops.files import home
-from llmops.gate.policy import decide
+from llmops.gate.verify import contradiction
 from llmops.models import adapters, bases, versions
 from llmops.models.proof.evidence import again, recorded
 from llmops.models.proof.schema import EvidenceRecord
 from llmops.records import ModelVersion
 from llmops.records.names import check_alias
-from llmops.store import registry
+from llmops.store import lines, registry
 
 LOCK_SECONDS = 30
 """Seconds to wait for another promotion of the same model."""
@@ -34,7 +34,8 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     Raises:
         UsageError: The version has no evidence; the evidence is damaged, contradicts itself, did not
             pass or names another alias; or it is stale: the version or the champion have changed.
-        IntegrityError: The version's bytes in the store are not those that it was logged with.
+        IntegrityError: The version's bytes in the store are not those that it was logged with, or the
+            evidence is not about what was frozen before the first answer.
         NotFoundError: No such version or alias, or the alias points to a deleted version.
         StoreError: The MLflow store refuses or does not answer.
 
@@ -47,7 +48,8 @@ def promote(uri: str, *, alias: str = "champion") -> str:
     name, version = registry.parse(uri)
     with _locked(name):
         candidate = versions.get_version(name, version)
-        evidence = recorded(name, version).content
+        found = recorded(name, version)
+        evidence = found.content
         _refuse_contradiction(evidence, candidate)
         _refuse_other_alias(evidence, candidate, alias)
         _refuse_stale(evidence, candidate, alias)
@@ -58,6 +60,7 @@ def promote(uri: str, *, alias: str = "champion") -> str:
             )
         _verify_in_store(candidate)
         registry.set_alias(name, alias, version)
+        lines.mark_promoted(found.run_id)
     return candidate.uri
 
 
@@ -80,20 +83,13 @@ def _locked(name: str) -> Iterator[None]:
 
 def _refuse_contradiction(evidence: EvidenceRecord, candidate: ModelVersion) -> None:
     """Refuse evidence whose outcome does not follow from its own metrics and policy."""
-    same = evidence.baseline.identity == evidence.candidate.identity
     with rephrased(lambda message: f"{candidate.uri}: damaged evidence: {message}"):
-        found = decide(evidence.metrics, evidence.policy, same_bytes=same)
-    if found != (evidence.checks, evidence.verdict, evidence.passed):
+        wrong = contradiction(evidence)
+    if wrong is not None:
         raise UsageError(
-            f"{candidate.uri}: the evidence contradicts itself: it says"
-            f" {evidence.verdict}, {_outcome(evidence.passed)}; its metrics and policy say"
-            f" {found.verdict}, {_outcome(found.passed)}",
+            f"{candidate.uri}: the evidence contradicts itself: {wrong}",
             next_command=again(candidate.uri),
         )
-
-
-def _outcome(passed: bool) -> str:
-    return "passed" if passed else "not passed"
 
 
 def _refuse_other_alias(evidence: EvidenceRecord, candidate: ModelVersion, alias: str) -> None:

@@ -173,7 +173,7 @@ class Compare(Section):
     traces: bool = True
     """Whether to write a trace for each answer, so that MLflow shows both sides row by row."""
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    """Confidence level of the two-sided intervals that the gate reads."""
+    """Confidence level of the two-sided intervals; the gate's own follows from ``gate.alpha``."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Compare:
@@ -184,6 +184,10 @@ class Compare(Section):
         except UsageError as error:
             raise ValueError(str(error)) from error
         return self
+
+
+DECIDING = ("method", "engine", "max_tokens", "temperature", "repeats")
+"""Keys of ``compare`` that decide an answer or a verdict, besides baseline, scorers and confidence."""
 
 
 class Requirement(Section):
@@ -220,6 +224,8 @@ class Gate(Section):
     """The requirements; all of them must hold."""
     min_prompts: int = Field(default=50, ge=2)
     """Fewest prompts; with fewer, the verdict is INCONCLUSIVE."""
+    alpha: float = Field(default=0.05, gt=0, le=0.5)
+    """Two-sided error probability of a candidate line: all pushes of a pull request together."""
     on_pass: Alias = "champion"
     """Alias that moves to the candidate."""
 

@@ -32,6 +32,7 @@ from llmops.records.decision import (
     Decision,
     Verdict,
 )
+from llmops.records.frozen import Budget, Frozen
 from llmops.records.labels import HumanLabels
 from llmops.records.lineage import Lineage
 from llmops.records.models import (
@@ -48,12 +49,14 @@ from llmops.records.serving import Deployment, Proof
 __all__ = [
     "Answer",
     "BaseModel",
+    "Budget",
     "Check",
     "Comparison",
     "DataSplit",
     "Decision",
     "Deployment",
     "Example",
+    "Frozen",
     "HumanLabels",
     "IntervalPoint",
     "Likelihood",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmops.records.answers import Answer, Example
+from llmops.records.frozen import Frozen
 from llmops.records.labels import HumanLabels
 from llmops.records.models import Side
 
@@ -195,6 +196,9 @@ class Comparison:
             that of the first question. Not part of the evidence.
         human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
             evidence.
+        settings: Name → value of everything that decides a result but sides and suite, such as
+            ``max_tokens``; ``scorers`` is a list with name, specification and digest of each.
+        frozen: What a gate recorded before the first answer; ``None`` without a gate.
     """
 
     baseline: Side
@@ -216,6 +220,8 @@ class Comparison:
     traced: bool = True
     trajectories: tuple[Trajectory, ...] = ()
     human_labels: HumanLabels | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    frozen: Frozen | None = None
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.

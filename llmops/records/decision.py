@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from llmops import errors
+from llmops.records.frozen import Budget
 
 
 class Verdict(StrEnum):
@@ -53,7 +54,9 @@ class Decision:
         checks: Each requirement of the policy with its result.
         sentence: The decision in one line: verdict, versions, metric, difference.
         evidence: The record that binds the verdict to exact bytes.
-        evidence_digest: SHA-256 of the canonical JSON of ``evidence``.
+        evidence_digest: SHA-256 of the canonical JSON of all of ``evidence`` but its key ``sha256``.
+        budget: Push and level of a gated comparison; ``None`` if nothing was frozen before it.
+        reused: Whether it was decided earlier: the question is the same, so nothing was asked.
     """
 
     verdict: Verdict
@@ -62,6 +65,8 @@ class Decision:
     sentence: str
     evidence: Mapping[str, object] = field(repr=False)
     evidence_digest: str = ""
+    budget: Budget | None = None
+    reused: bool = False
 
     @property
     def exit_code(self) -> int:

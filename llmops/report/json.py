@@ -161,6 +161,8 @@ def _decision(decision: Decision) -> dict[str, object]:
             for check in decision.checks
         ],
         "evidence_digest": decision.evidence_digest,
+        "budget": None if decision.budget is None else asdict(decision.budget),
+        "reused": decision.reused,
     }
 
 

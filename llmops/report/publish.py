@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from llmops.records import Comparison, Decision
 from llmops.report.html.page import html_report
+from llmops.report.json import to_json
 from llmops.report.plots.forest import forest_svg
+from llmops.report.text import comparison_table
 from llmops.store import connection
-from llmops.store.tags import FOREST_FILE, REPORT_FILE
+from llmops.store.tags import FOREST_FILE, REPORT_FILE, RESULT_FILE, TABLE_FILE
 
 SIDE_BY_SIDE = "rows.json"
 """Artifact with the answers of both sides to each prompt."""
@@ -14,6 +18,9 @@ SIDE_BY_SIDE = "rows.json"
 
 def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:
     """Write report and forest plot as artifacts of a run, replacing earlier ones.
+
+    With a decision, also the table and the JSON that were printed: whoever asks the same question
+    again is answered with them.
 
     Args:
         run_id: Id of the MLflow run.
@@ -32,3 +39,6 @@ def publish(run_id: str, comparison: Comparison, decision: Decision | None = Non
         client = connection.client()
         client.log_text(run_id, html_report(comparison, decision), REPORT_FILE)
         client.log_text(run_id, forest_svg(comparison, decision), FOREST_FILE)
+        if decision is not None:
+            client.log_text(run_id, comparison_table(comparison, decision), TABLE_FILE)
+            client.log_text(run_id, json.dumps(to_json(comparison, decision)), RESULT_FILE)

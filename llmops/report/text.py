@@ -14,6 +14,7 @@ from llmops.records import (
     Verdict,
 )
 from llmops.report import wording
+from llmops.report.budget import spent
 from llmops.report.plots.slices import outstanding
 from llmops.report.wording import clean, finding, metric_name, points, side_name
 
@@ -151,7 +152,8 @@ def _slice(item: SliceResult) -> str:
 def _gate(decision: Decision) -> list[str]:
     passed = sum(check.passed is True for check in decision.checks)
     head = f"Gate: {wording.status(decision)} {passed}/{len(decision.checks)}"
-    return [f"{head}  {clean(decision.sentence)}", *map(_check, decision.checks)]
+    lines = [f"{head}  {clean(decision.sentence)}", *map(_check, decision.checks)]
+    return lines if decision.budget is None else [*lines, f"Budget: {spent(decision.budget)}"]
 
 
 def _check(check: Check) -> str:

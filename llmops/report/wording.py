@@ -174,8 +174,13 @@ def p_equals(p: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Format a share in percent, such as ``95%`` or ``99.9%``."""
-    return f"{round(100 * share, 6):g}%"
+    """Format a share in percent, such as ``95%`` or ``99.97%``.
+
+    The rest to 100% keeps two digits, so that no share below 1 is shown as 100%.
+    """
+    rest = 100 * (1 - share)
+    digits = 6 if not 0 < rest < 100 else max(2, 1 - math.floor(math.log10(rest)))
+    return f"{round(100 * share, digits):.15g}%"
 
 
 def prompts(result: MetricResult) -> str:

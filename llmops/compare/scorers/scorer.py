@@ -44,6 +44,11 @@ class Scorer:
         """Whether the engine computes the score."""
         return self.judge is None and self.asker is None
 
+    @property
+    def record(self) -> dict[str, str]:
+        """The scorer as JSON types: name, specification and digest."""
+        return {"name": self.name, "spec": self.spec, "digest": self.digest}
+
 
 def named_scorer(
     name: ScorerName, judge: Judge | None, *, needs_expected: bool | None = None, source: str = ""

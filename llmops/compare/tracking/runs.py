@@ -23,46 +23,61 @@ DATASET_NAME = 15
 
 
 @contextmanager
-def comparison_runs(
+def opened_run(sides: Sequence[Side]) -> Iterator[Any]:
+    """Open the parent run of a comparison, before anything is asked, and end it with the block.
+
+    The block measures, logs and writes the reports, so every FINISHED run has its report.
+
+    Args:
+        sides: All sides, the baseline first.
+
+    Yields:
+        MLflow's ``RunInfo``.
+
+    Raises:
+        StoreError: The MLflow store refuses or does not answer.
+    """
+    baseline, *candidates = sides
+    title = f"{', '.join(side.label for side in candidates)} vs {baseline.label}"
+    with open_runs.open_run(title[:TITLE], {tags.KIND: "ab"}) as parent:
+        yield parent
+
+
+def log_comparisons(
+    parent: Any,
     comparisons: Sequence[Comparison],
     suite: Suite,
     parameters: Mapping[str, object],
     *,
     traces: bool = True,
-) -> Iterator[tuple[Comparison, ...]]:
-    """Write the runs of comparisons with the same baseline: a parent, and a child for each side.
-
-    The parent stays open for the block, which writes the reports, so every FINISHED run has its
-    report.
+) -> tuple[Comparison, ...]:
+    """Write comparisons with the same baseline to their open run, and to a child for each side.
 
     Args:
+        parent: The run from ``opened_run``.
         comparisons: The comparison of each candidate.
         suite: The prompts that were asked.
         parameters: Parameters of the parent run.
         traces: Whether each answer is also logged as a trace, which MLflow shows side by side.
 
-    Yields:
+    Returns:
         The comparisons with their run ids.
 
     Raises:
         StoreError: The MLflow store refuses, or holds fewer rows than were written.
     """
-    first = comparisons[0]
-    candidates = ", ".join(comparison.candidate.label for comparison in comparisons)
-    title = f"{candidates} vs {first.baseline.label}"
-    with open_runs.open_run(title[:TITLE], {tags.KIND: "ab"}) as parent:
-        with connection.store_errors("logging the comparison"):
-            children = _log(comparisons, suite, parameters, parent.run_id, traces=traces)
-        yield tuple(
-            replace(
-                comparison,
-                run_id=parent.run_id,
-                experiment_id=parent.experiment_id,
-                child_run_ids=(children[0], child),
-                traced=traces,
-            )
-            for comparison, child in zip(comparisons, children[1:], strict=True)
+    with connection.store_errors("logging the comparison"):
+        children = _log(comparisons, suite, parameters, parent.run_id, traces=traces)
+    return tuple(
+        replace(
+            comparison,
+            run_id=parent.run_id,
+            experiment_id=parent.experiment_id,
+            child_run_ids=(children[0], child),
+            traced=traces,
         )
+        for comparison, child in zip(comparisons, children[1:], strict=True)
+    )
 
 
 def publish_reports(comparisons: Sequence[Comparison]) -> None:

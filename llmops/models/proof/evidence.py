@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from llmops.errors import IntegrityError, UsageError
-from llmops.files import digest
-from llmops.models.proof import schema
+from llmops.errors import IntegrityError, LlmopsError, StoreError, UsageError
+from llmops.models.proof import frozen, schema
 from llmops.models.proof.schema import EvidenceRecord
 from llmops.models.versions import VERSION
 from llmops.records import ModelFiles
@@ -28,11 +27,13 @@ class Recorded:
         content: The evidence.
         digest: SHA-256 of its record.
         run_id: MLflow run of the comparison, which holds the record.
+        record: The evidence as JSON types, with keys that ``content`` does not name.
     """
 
     content: EvidenceRecord
     digest: str
     run_id: str
+    record: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
 
 def proof(files: ModelFiles) -> Proof:
@@ -46,6 +47,7 @@ def proof(files: ModelFiles) -> Proof:
     Raises:
         UsageError: The version has no evidence; or the evidence is damaged, did not pass, or is about
             other bytes.
+        IntegrityError: The evidence is not about what was frozen before the first answer.
         NotFoundError: The version no longer exists.
         StoreError: The MLflow store refuses or does not answer.
     """
@@ -58,8 +60,8 @@ def proof(files: ModelFiles) -> Proof:
     try:
         found = recorded(*version.groups())
         _refuse(found.content, files)
-    except UsageError as error:
-        raise UsageError(
+    except (UsageError, IntegrityError) as error:
+        raise type(error)(
             f"{error.message}; a version without proof is not served",
             next_command=f"{again(files.uri)}, or add {UNPROVEN}",
         ) from error
@@ -107,20 +109,63 @@ def recorded_as(named: str | None, uri: str) -> Recorded:
 
     Raises:
         UsageError: There is no such evidence, or it is damaged.
+        IntegrityError: It is not about what was frozen before the first answer, or was changed.
         StoreError: The MLflow store refuses or does not answer.
     """
     run_id = runs.run_of_evidence(named) if named else None
     if named is None or run_id is None:
         raise UsageError(f"{uri}: has no evidence", next_command=again(uri))
-    whole = _digest_of_run(run_id)
-    record = _record(run_id)
-    if whole is None or not whole.startswith(named) or whole != _digest(record):
+    found = of_run(run_id, uri)
+    if not found.digest.startswith(named):
+        raise _changed(uri, run_id, frozen_before=bool(found.content.question))
+    return found
+
+
+def of_run(run_id: str, uri: str) -> Recorded:
+    """Read the evidence that a run holds; check it against the run's tags, and its schema.
+
+    Args:
+        run_id: Run of a comparison.
+        uri: The version that it is about, for an error.
+
+    Raises:
+        UsageError: There is no such evidence, or it is damaged.
+        IntegrityError: It is not about what the run froze before the first answer, or was changed.
+        StoreError: The MLflow store refuses or does not answer.
+    """
+    run = runs.find_run(run_id)
+    tags: Mapping[str, str] = {} if run is None else run.data.tags
+    record, bound = _record(run_id), frozen.is_frozen(tags)
+    whole = tags.get(EVIDENCE)
+    if whole is None or whole != _digest(record):
+        if bound and record:  # say which part, where it can be known
+            frozen.refuse_differences(record, run_id, tags, uri)
+        raise _changed(uri, run_id, frozen_before=bound)
+    frozen.refuse_differences(record, run_id, tags, uri)
+    content = schema.read(record, f"{uri}: {EVIDENCE_FILE} of run {run_id}")
+    if content.run_id != run_id:
         raise UsageError(
-            f"{uri}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict",
+            f"{uri}: {EVIDENCE_FILE} of run {run_id} is a copy: it was written for run"
+            f" {content.run_id}",
             next_command=again(uri),
         )
-    content = schema.read(record, f"{uri}: {EVIDENCE_FILE} of run {run_id}")
-    return Recorded(content, whole, run_id)
+    return Recorded(content, whole, run_id, record)
+
+
+def _changed(uri: str, run_id: str, *, frozen_before: bool) -> LlmopsError:
+    """Return the error about evidence that is not what the gate wrote.
+
+    Evidence without a freeze is of an earlier llmops, or of a policy chosen after the comparison.
+    """
+    if frozen_before:
+        return IntegrityError(
+            f"{uri}: {frozen.TAMPERED}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict",
+            next_command=again(uri),
+        )
+    return UsageError(
+        f"{uri}: {EVIDENCE_FILE} of run {run_id} was changed after the verdict",
+        next_command=again(uri),
+    )
 
 
 def again(uri: str) -> str:
@@ -133,16 +178,15 @@ def _record(run_id: str) -> dict[str, Any]:
         return artifacts.read_json(run_id, EVIDENCE_FILE)
     except IntegrityError:  # something else than a record, which has no digest of evidence
         return {}
+    except StoreError:
+        folder = EVIDENCE_FILE.partition("/")[0]
+        if EVIDENCE_FILE in artifacts.files_in(run_id, folder):
+            raise
+        return {}  # it was removed
 
 
 def _digest(record: Mapping[str, Any]) -> str | None:
     try:
-        return digest.of_record(record)
+        return schema.digest_of(record)
     except ValueError:  # NaN or infinity, which no evidence holds
         return None
-
-
-def _digest_of_run(run_id: str) -> str | None:
-    """Return the digest of the evidence that its run names in full."""
-    run = runs.find_run(run_id)
-    return None if run is None else run.data.tags.get(EVIDENCE)

@@ -11,10 +11,12 @@ from pydantic import BaseModel, Field, ValidationError
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.recipe.schema import Gate
-from llmops.records import Check, MetricResult, Verdict
+from llmops.records import Budget, Check, MetricResult, Verdict
 from llmops.records.models import identity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)
+"""Versions of the schema that are read: 1 has neither a digest of its own nor what was frozen."""
 SHOWN = 4
 """Number of problems that a message names."""
 
@@ -38,9 +40,10 @@ class Side(BaseModel):
 
 
 class Policy(Gate):
-    """The policy that was in force, with the digest of its other keys."""
+    """The policy that was in force, with the digest of its other keys, and of policy and scorers."""
 
     digest: Sha256
+    bound: Sha256 | None = None
 
 
 class SuiteRecord(BaseModel):
@@ -53,7 +56,7 @@ class SuiteRecord(BaseModel):
 class EvidenceRecord(BaseModel):
     """The keys of the evidence on which a promotion relies; a later llmops may add others."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     code_version: str
     candidate: Side
     baseline: Side
@@ -64,6 +67,30 @@ class EvidenceRecord(BaseModel):
     verdict: Verdict
     passed: bool
     run_id: str
+    sentence: str = ""
+    scorers: tuple[dict[str, str], ...] = ()
+    question: Sha256 | None = None
+    line: str | None = None
+    push: int | None = Field(default=None, ge=1)
+    alpha: float | None = None
+    next_alpha: float | None = None
+    sha256: Sha256 | None = None
+
+    @property
+    def budget(self) -> Budget | None:
+        """Push and level; ``None`` if nothing was frozen before the comparison."""
+        if self.line is None or self.push is None or self.alpha is None or self.next_alpha is None:
+            return None
+        return Budget(self.line, self.push, self.policy.alpha, self.alpha, self.next_alpha)
+
+
+def digest_of(record: Mapping[str, Any]) -> str:
+    """Return the digest of evidence: that of all its keys but ``sha256``, which holds it.
+
+    Raises:
+        ValueError: The record holds NaN or an infinity, which JSON cannot represent.
+    """
+    return digest.of_record({key: value for key, value in record.items() if key != "sha256"})
 
 
 def read(record: Mapping[str, Any], where: str) -> EvidenceRecord:
@@ -74,13 +101,14 @@ def read(record: Mapping[str, Any], where: str) -> EvidenceRecord:
         where: The version and the file, for an error.
 
     Raises:
-        UsageError: The schema is unknown, a key is missing or has another type, or the digest of the
-            policy is not that of its content.
+        UsageError: The schema is unknown, a key is missing or has another type, or a digest in it is
+            not that of its content.
     """
     version = record.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE or isinstance(version, bool):
         raise UsageError(
-            f"{where}: has schema_version {version!r}; this llmops reads {SCHEMA_VERSION}",
+            f"{where}: has schema_version {version!r}; this llmops reads"
+            f" {' and '.join(map(str, READABLE))}",
             next_command="pip install --upgrade mlflow-llmops, or judge the version again",
         )
     try:
@@ -91,7 +119,17 @@ def read(record: Mapping[str, Any], where: str) -> EvidenceRecord:
         ]
         more = f" (and {len(problems) - SHOWN} more)" if len(problems) > SHOWN else ""
         raise UsageError(f"{where}: damaged: {'; '.join(problems[:SHOWN])}{more}") from error
-    content = {key: value for key, value in record["policy"].items() if key != "digest"}
+    _check_digests(record, evidence, where)
+    return evidence
+
+
+def _check_digests(record: Mapping[str, Any], evidence: EvidenceRecord, where: str) -> None:
+    content = {key: v for key, v in record["policy"].items() if key not in ("digest", "bound")}
     if digest.of_record(content) != evidence.policy.digest:
         raise UsageError(f"{where}: damaged: policy.digest is not that of the policy")
-    return evidence
+    bound = digest.of_record({"gate": content, "scorers": list(evidence.scorers)})
+    if evidence.schema_version == 2 and (evidence.policy.bound, evidence.sha256) != (
+        bound,
+        digest_of(record),
+    ):
+        raise UsageError(f"{where}: damaged: policy.bound or sha256 is not that of its content")

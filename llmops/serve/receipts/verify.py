@@ -152,7 +152,7 @@ def _of_decision(receipt: Receipt) -> Check:
         return Check("decision", None, "served without proof (-C unproven=allow)")
     try:
         found = recorded_as(receipt.decision, receipt.uri)
-    except UsageError as error:
+    except (UsageError, IntegrityError) as error:
         return Check("decision", False, error.message)
     evidence = found.content
     if evidence.candidate.identity != identity(receipt.base, receipt.adapter):

@@ -13,7 +13,7 @@ from typing import Any
 import mlflow
 import pytest
 from damage import flip, leave_alias_dangling
-from judged import PASSED, REJECTED, champion, compared, judged
+from judged import PASSED, REJECTED, champion, compared, forge_with_tags, judged
 from kills import Killed, killed_at
 from trained import other_base
 from versions import log_version
@@ -44,7 +44,7 @@ CONTRADICTIONS = {
 DAMAGES = {
     "text for yes": (lambda e: e.update(passed="no"), "passed: Input should be a valid boolean"),
     "number as text": (lambda e: e["metrics"][0]["test"].update(low="0.1"), "metrics.0.test.low: "),
-    "schema": (lambda e: e.update(schema_version=99), "schema_version 99; this llmops reads 1"),
+    "schema": (lambda e: e.update(schema_version=99), "schema_version 99; this llmops reads 1 and 2"),
     "no schema": (lambda e: e.pop("schema_version"), "schema_version None"),
     "schema as text": (lambda e: e.update(schema_version="1"), "schema_version '1'"),
     "no baseline": (lambda e: e.pop("baseline"), "baseline: Field required"),
@@ -65,20 +65,10 @@ DAMAGES = {
 def with_policy(evidence: dict[str, Any], **changes: object) -> None:
     """Changes the policy in a record, and its digest with it."""
     content = {**evidence["policy"], **changes}
-    content.pop("digest")
-    evidence["policy"] = {**content, "digest": digest.of_record(content)}
-
-
-def forge_with_tags(run_id: str, evidence: dict[str, Any]) -> None:
-    """Rewrites the evidence and every digest of it, as somebody who knows the format could."""
-    client = connection.client()
-    client.log_text(run_id, json.dumps(evidence), EVIDENCE_FILE)
-    try:
-        whole = digest.of_record(evidence)
-    except ValueError:
-        whole = "0" * 64
-    client.set_tag(run_id, "llmops.evidence", whole)
-    client.set_model_version_tag("bot", "2", "llmops.evidence", whole[:12])
+    for key in ("digest", "bound"):
+        content.pop(key)
+    bound = digest.of_record({"gate": content, "scorers": evidence["scorers"]})
+    evidence["policy"] = {**content, "digest": digest.of_record(content), "bound": bound}
 
 
 def forged(comparison: Comparison, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:

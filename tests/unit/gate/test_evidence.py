@@ -20,6 +20,8 @@ from llmops.store import connection
 KEYS = {
     *("schema_version", "code_version", "candidate", "baseline", "suite", "policy", "metrics"),
     *("method", "prompts", "nll", "trained_on", "notes", "checks", "verdict", "passed", "run_id"),
+    *("sentence", "scorers", "settings", "tools", "sha256"),
+    *("question", "line", "push", "alpha", "next_alpha", "data", "code"),
 }
 METRIC_KEYS = {"metric", "baseline", "candidate", "test", "margin"}
 
@@ -32,9 +34,10 @@ def test_everything_of_a_verdict_is_in_its_run(version: ModelVersion) -> None:
     assert run.data.tags["llmops.evidence"] == decision.evidence_digest
     assert decision.sentence in run.data.tags["mlflow.note.content"]
     files = {entry.path for entry in client.list_artifacts(comparison.run_id, "report")}
-    assert files == {"report/evidence.json", "report/report.html", "report/forest.svg"}
+    shown = {"report/report.html", "report/forest.svg", "report/table.txt", "report/result.json"}
+    assert files == {"report/evidence.json", *shown}
     written = mlflow.artifacts.load_dict(f"runs:/{comparison.run_id}/report/evidence.json")
-    assert digest.of_record(written) == decision.evidence_digest
+    assert written.pop("sha256") == digest.of_record(written) == decision.evidence_digest
     page = mlflow.artifacts.load_text(f"runs:/{comparison.run_id}/report/report.html")
     assert decision.evidence_digest in page
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +11,7 @@ import mlflow
 import pytest
 from report_records import comparison, side
 
-from llmops.compare.tracking.runs import comparison_runs, publish_reports
+from llmops.compare.tracking.runs import log_comparisons, opened_run, publish_reports
 from llmops.errors import StoreError
 from llmops.records import Comparison, Suite
 from llmops.store import connection
@@ -32,6 +34,16 @@ def one(store: str) -> Comparison:
 
 def suite_of(made: Comparison) -> Suite:
     return Suite("stdlib-docs-test", None, "ef" * 32, tuple(row.example for row in made.rows))
+
+
+@contextmanager
+def comparison_runs(
+    comparisons: Sequence[Comparison], suite: Suite, parameters: Mapping[str, object], **how: bool
+) -> Iterator[tuple[Comparison, ...]]:
+    """Opens the run, writes the comparisons and leaves it open for the block."""
+    first = comparisons[0].baseline
+    with opened_run([first, *(one.candidate for one in comparisons)]) as parent:
+        yield log_comparisons(parent, comparisons, suite, parameters, **how)
 
 
 def run(run_id: str) -> Any:
