@@ -37,6 +37,7 @@ def command(
     from llmops.compare import load_suite
     from llmops.compare.leakage import heldout
     from llmops.files.staging import staging
+    from llmops.gate.champion import promotion_command
     from llmops.models.resolve import resolve
     from llmops.report import comparison_table, to_json
     from llmops.store import connection
@@ -52,11 +53,6 @@ def command(
     link, page = run_page(comparison)
     text = f"{comparison_table(comparison, decision)}\n\n{page}"
     if decision.exit_code == EXIT_OK:
-        text += f"\nNext: {_promotion(comparison.candidate.uri, resolved.gate.on_pass)}"
+        text += f"\nNext: {promotion_command(comparison.candidate.uri, resolved.gate.on_pass)}"
     emit(output, text, {**to_json(comparison, decision), "run": link})
     return decision.exit_code
-
-
-def _promotion(uri: str, alias: str) -> str:
-    """Return the command that moves the policy's alias to the version."""
-    return f"llmops promote {uri}" + ("" if alias == "champion" else f" --alias {alias}")

@@ -48,7 +48,7 @@ def test_the_alias_is_the_one_that_the_policy_names(challenger: ModelVersion) ->
             UsageError, match=f"promotes to @production .*, not to @{alias}"
         ) as caught:
             promote(challenger.uri, alias=alias)
-        assert caught.value.next_command == "llmops promote models:/bot/2 --alias production"
+        assert caught.value.next_command == "llmops promote models:/bot/2 --to production"
     assert registry.version_of_alias("bot", "Production") is None
     promote(challenger.uri, alias="production")
     assert registry.version_of_alias("bot", "production") == "2"
