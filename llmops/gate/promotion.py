@@ -197,12 +197,21 @@ def _refuse_stale(
     if evidence.baseline.identity == digest or candidate.digest == digest:
         return
     if registry.version_exists(found.name, champion):
+        # A gate compares with what the alias points to, so that comes first.
+        back = f"put it back: {promotion_command(uri, found.alias)}, then "
         raise UsageError(
             f"{candidate.uri}: the evidence is stale: it compares with {evidence.baseline.uri},"
-            f" but @{found.alias} is {uri} now",
-            next_command=again(candidate.uri),
+            f" but @{found.alias} is {uri} now{_whereabouts(found)}",
+            next_command=(back if _whereabouts(found) else "") + again(candidate.uri),
         )
     _refuse_deleted_champion(candidate, found, uri, why)
+
+
+def _whereabouts(found: State) -> str:
+    """Return where an alias is that does not point to its champion; empty if it does."""
+    if found.moved_by_hand:
+        return f" by the ledger; the alias was moved by hand to version {found.points_to}"
+    return " by the ledger; the alias was removed" if found.gone else ""
 
 
 def _refuse_deleted_champion(candidate: ModelVersion, found: State, uri: str, why: str) -> None:
