@@ -45,8 +45,11 @@ VERBS = {
     "doctor": "Check this machine, and print the next command for what is missing.",
 }
 
-SERVING = ("serve", "keys", "receipt")
-"""The verbs whose modules are in ``serving/``."""
+ROOMS = {
+    **dict.fromkeys(("promote", "rollback", "history", "audit"), "promotions."),
+    **dict.fromkeys(("serve", "keys", "receipt"), "serving."),
+}
+"""Verb → folder of its module, with the dot behind it; of the verbs that are not beside this module."""
 
 QUIET = {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -77,8 +80,8 @@ class Verbs(click.Group):
         """Return the command of a verb; ``None`` for an unknown verb."""
         if name not in VERBS:
             return None
-        module = f"serving.{name}" if name in SERVING else name
-        command: click.Command = import_module(f"llmops.cli.{module}").command
+        module = f"llmops.cli.{ROOMS.get(name, '')}{name}"
+        command: click.Command = import_module(module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

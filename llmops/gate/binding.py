@@ -64,7 +64,7 @@ def check_bound(
         return True
     differ = [
         f"{what} {now[:DIGITS]} instead of {before[:DIGITS]}"
-        for what, before, now in zip(Bound._fields, bound, judged, strict=True)
+        for what, before, now in zip(("policy", "suite"), bound, judged, strict=True)
         if before != now
     ]
     raise UsageError(

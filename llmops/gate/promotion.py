@@ -59,18 +59,24 @@ def promote(
         raise UsageError("a changed policy needs a reason", next_command="add --why TEXT")
     name, version = registry.parse(uri)
     candidate = versions.get_version(name, version)
-    evidence = recorded(name, version)
-    _refuse_contradiction(evidence.content, candidate)
-    _refuse_other_alias(evidence.content, candidate, alias)
-    _refuse_other_bytes(evidence.content, candidate)
+    evidence = _evidence(candidate, alias)
     found = _checked(evidence.content, candidate, alias, why)
     verify_in_store(candidate)
-    while found.champion != version or found.last is None:
+    while found.last is None or found.champion != version:
         if _append(found, candidate, evidence, policy_changed=policy_changed, why=why.strip()):
             break
         found = _checked(evidence.content, candidate, alias, why)  # what another process wrote
     settle(name, alias)
     return candidate.uri
+
+
+def _evidence(candidate: ModelVersion, alias: str) -> Recorded:
+    """Return a version's evidence, if it is whole, about its bytes, and for this alias."""
+    evidence = recorded(candidate.name, candidate.version)
+    _refuse_contradiction(evidence.content, candidate)
+    _refuse_other_alias(evidence.content, candidate, alias)
+    _refuse_other_bytes(evidence.content, candidate)
+    return evidence
 
 
 def _checked(evidence: EvidenceRecord, candidate: ModelVersion, alias: str, why: str) -> State:

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from contenders import Attempts, all_attempts, killed_before
 from judged import champion, proven
+from kills import impatient
 from servers import machine, mlflow_server, no_postgresql, postgresql
 from tiny_models import build_tiny_adapter
 from versions import log_version
@@ -132,7 +133,7 @@ def command(*arguments: str) -> int:
 def test_what_a_killed_process_left_half_done_the_same_command_finishes(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmops.gate.audit.PATIENCE_SECONDS", 0)
+    impatient(monkeypatch)
     with versions("sqlite", tmp_path, tiny_model, 1) as (store, (second,)):
         proven(resolve(second), resolve("models:/bot/1"))
         steps: list[str] = []

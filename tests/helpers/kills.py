@@ -71,6 +71,11 @@ class Killed(BaseException):
     """Stands for SIGKILL: no handler of errors catches it."""
 
 
+def impatient(patch: pytest.MonkeyPatch) -> None:
+    """An audit does not wait whether a promotion is under way: nothing is, in this test."""
+    patch.setattr(sys.modules["llmops.gate.audit"], "PATIENCE_SECONDS", 0)
+
+
 def killed_at(
     patch: pytest.MonkeyPatch,
     number: int,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from judged import REJECTED, champion, judged
-from kills import Killed, killed_at
+from kills import Killed, impatient, killed_at
 
 from llmops.errors import NotFoundError, UsageError
 from llmops.gate.audit import audit, half_done
@@ -114,7 +114,7 @@ def test_a_ledger_that_was_deleted_is_found(second: ModelVersion) -> None:
 def test_a_promotion_that_was_broken_off_is_found(
     second: ModelVersion, third: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmops.gate.audit.PATIENCE_SECONDS", 0)
+    impatient(monkeypatch)
     judged(third.uri, second.uri)
     with pytest.raises(Killed):
         killed_at(monkeypatch, 1, lambda: promote(third.uri), ["set_registered_model_alias"])

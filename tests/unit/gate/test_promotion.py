@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from judged import PASSED, REJECTED, champion, forge, judged
-from kills import LEDGER_WRITES, Killed, killed_at
+from kills import LEDGER_WRITES, Killed, impatient, killed_at
 
 import llmops
 from llmops.errors import LlmopsError, StoreError, UsageError
@@ -296,7 +296,7 @@ def copied(name: str) -> tuple[str, str]:
 def test_a_kill_before_any_write_is_finished_by_the_same_command(
     version: ModelVersion, challenger: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmops.gate.audit.PATIENCE_SECONDS", 0)
+    impatient(monkeypatch)
     number, seen = 0, []
     while True:
         number += 1

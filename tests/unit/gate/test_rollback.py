@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from judged import REJECTED, champion, judged
-from kills import LEDGER_WRITES, Killed, killed_at
+from kills import LEDGER_WRITES, Killed, impatient, killed_at
 
 from llmops.errors import IntegrityError, NotFoundError, UsageError
 from llmops.gate.audit import audit, half_done
@@ -104,7 +104,7 @@ def test_a_rollback_ends_a_move_by_hand(line: None) -> None:
 def test_a_kill_before_any_write_is_finished_by_the_same_command(
     line: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llmops.gate.audit.PATIENCE_SECONDS", 0)
+    impatient(monkeypatch)
     number, steps = 0, set()
     while True:
         number += 1
@@ -137,7 +137,7 @@ def test_whoever_is_slower_learns_it(line: None, monkeypatch: pytest.MonkeyPatch
         return real(name, entry)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ledger, "append", late)
-    with pytest.raises(UsageError, match="stale: .* was faster; models:/bot/1 is @champion now"):
+    with pytest.raises(UsageError, match=r"stale: .* was faster; models:/bot/1 is @champion now"):
         rollback("bot", why="slower")
     assert champion() == "1"
     assert [entry.why for entry in ledger.entries("bot")][-1] == "faster"

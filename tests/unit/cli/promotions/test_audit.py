@@ -7,7 +7,7 @@ import json
 import pytest
 from command_line import Command
 from judged import judged
-from kills import Killed, killed_at
+from kills import Killed, impatient, killed_at
 
 from llmops.gate import promote
 from llmops.records import ModelVersion
@@ -48,7 +48,7 @@ def test_doctor_and_show_name_the_command_that_finishes_a_promotion(
     another: ModelVersion,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("llmops.gate.audit.PATIENCE_SECONDS", 0)
+    impatient(monkeypatch)
     judged(another.uri, version.uri)
     with pytest.raises(Killed):
         killed_at(monkeypatch, 1, lambda: promote(another.uri), ["set_registered_model_alias"])
