@@ -56,16 +56,21 @@ def rollback(name: str, *, to: str | None = None, why: str, alias: str = "champi
         return _uri(found)
     target = _target(found, to)
     _verify(name, target)
-    while not _append(found, target, why):
-        now = finish(state(name, alias))
-        if now.last != last:
-            raise UsageError(
-                f"{name}: stale: another promotion or rollback was faster; {_uri(now)} is @{alias} now",
-                next_command=f"llmops history {name}, then decide again",
-            )
-        found = now
+    _write(found, last, target, why)
     settle(name, alias)
     return f"models:/{name}/{target.version}"
+
+
+def _write(found: State, last: Entry, target: Entry, why: str) -> None:
+    """Append the rollback, unless the champion is no longer the one that the user decided about."""
+    while not _append(found, target, why):
+        found = finish(state(found.name, found.alias))
+        if found.last != last:
+            raise UsageError(
+                f"{found.name}: stale: another promotion or rollback was faster; {_uri(found)} is"
+                f" @{found.alias} now",
+                next_command=f"llmops history {found.name}, then decide again",
+            )
 
 
 def _last(found: State) -> Entry:
