@@ -29,12 +29,12 @@ class Finding(NamedTuple):
 @click.command("doctor")
 @output_option
 def command(output: str) -> int:
-    """Check hardware, packages, MLflow store, disk space, base models, deployments and leftovers.
+    """Check hardware, packages, store, base models, promotions, deployments and leftovers.
 
     Exit code 0 if everything is there, 1 if something is missing.
     """
     findings = [
-        *(*_machine(), *_packages(), *_store_and_bases()),
+        *(*_machine(), *_packages(), *_store_and_bases(), *_promotions()),
         *(*_deployments(), *_leftovers()),
     ]
     rows = [(f"{'ok' if f.ok else 'missing':8}", f.what, f.detail) for f in findings]
@@ -116,6 +116,20 @@ def _store_and_bases() -> list[Finding]:
             "" if bases else "llmops base add smollm2-135m-instruct",
         ),
     ]
+
+
+def _promotions() -> list[Finding]:
+    """Report promotions and rollbacks that a killed process left half done."""
+    from llmops.gate.audit import half_done
+
+    try:
+        found = half_done()
+    except LlmopsError as error:
+        return [Finding("promotions", False, error.message, error.next_command or "")]
+    return [
+        Finding("promotions", False, f"{one.name}@{one.alias}: {one.problem}", one.next_command)
+        for one in found
+    ] or [Finding("promotions", True, "none half done")]
 
 
 def _deployments() -> list[Finding]:

@@ -64,6 +64,7 @@ def command(
     from llmops.compare import load_suite
     from llmops.compare.leakage import heldout
     from llmops.files.staging import staging
+    from llmops.gate.champion import promotion_command
     from llmops.gate.lines import check_line
     from llmops.gate.signature import signing_key
     from llmops.models.resolve import resolve
@@ -82,7 +83,7 @@ def command(
         comparison, decision = pipeline.judge(resolved, files, held_out, **how)
     text, record = _shown(comparison, decision)
     if decision.exit_code == EXIT_OK:
-        text += f"\nNext: {_promotion(files.uri, resolved.gate.on_pass)}"
+        text += f"\nNext: {promotion_command(files.uri, resolved.gate.on_pass)}"
     emit(output, text, record)
     return decision.exit_code
 
@@ -101,8 +102,3 @@ def _shown(comparison: Comparison | None, decision: Decision) -> tuple[str, dict
     record = {**reuse.result(decision), "run": link, "reused": True}
     again = "Decided before: nothing was asked or spent; --fresh asks again."
     return f"{reuse.shown(decision)}\n\n{again}\n{where}", record
-
-
-def _promotion(uri: str, alias: str) -> str:
-    """Return the command that moves the policy's alias to the version."""
-    return f"llmops promote {uri}" + ("" if alias == "champion" else f" --alias {alias}")

@@ -31,6 +31,9 @@ VERBS = {
     "compare": "Compare versions on held-out prompts.",
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
+    "rollback": "Move an alias back to a version that was champion before.",
+    "history": "Show which version was champion from when to when, and why.",
+    "audit": "Find champions that no evidence covers.",
     "evidence": "Check the evidence of a version from the store alone; make keys that sign it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
@@ -43,8 +46,11 @@ VERBS = {
     "doctor": "Check this machine, and print the next command for what is missing.",
 }
 
-SERVING = ("serve", "keys", "receipt")
-"""The verbs whose modules are in ``serving/``."""
+ROOMS = {
+    **dict.fromkeys(("promote", "rollback", "history", "audit"), "promotions."),
+    **dict.fromkeys(("serve", "keys", "receipt"), "serving."),
+}
+"""Verb → folder of its module, with the dot behind it; of the verbs that are not beside this module."""
 
 QUIET = {
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -75,8 +81,8 @@ class Verbs(click.Group):
         """Return the command of a verb; ``None`` for an unknown verb."""
         if name not in VERBS:
             return None
-        module = f"serving.{name}" if name in SERVING else name
-        command: click.Command = import_module(f"llmops.cli.{module}").command
+        module = f"llmops.cli.{ROOMS.get(name, '')}{name}"
+        command: click.Command = import_module(module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

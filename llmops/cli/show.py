@@ -11,6 +11,7 @@ from llmops.cli.options import emit, output_option
 from llmops.records import Verdict
 
 if TYPE_CHECKING:
+    from llmops.gate.audit import Finding
     from llmops.records.lineage import Lineage
 
 
@@ -31,12 +32,23 @@ def command(uri: str, output: str) -> None:
 
     connection.connect()
     origin = lineage(uri)
-    step = next_command(origin)
+    broken = _half_done(origin)
+    step = broken[0].next_command if broken else next_command(origin)
+    lines = [f"@{finding.alias} is {finding.problem}" for finding in broken]
     emit(
         output,
-        f"{lineage_table(origin)}\n\nNext: {step}",
-        {**asdict(origin), "next_command": step},
+        "\n\n".join([lineage_table(origin), *lines, f"Next: {step}"]),
+        {**asdict(origin), "next_command": step, "half_done": [asdict(one) for one in broken]},
     )
+
+
+def _half_done(lineage: Lineage) -> tuple[Finding, ...]:
+    """Return the promotions of the version's model that were broken off."""
+    from llmops.gate.audit import half_done
+
+    if lineage.link is None:  # a logged model, which is no version
+        return ()
+    return half_done([lineage.uri.removeprefix("models:/").partition("/")[0]])
 
 
 def next_command(lineage: Lineage) -> str:

@@ -90,6 +90,15 @@ def with_card(description: str, card: str) -> str:
     return _composed(card, _split(description)[1])
 
 
+def with_note(description: str, note: str) -> str:
+    """Return a description with a note below its first paragraph, unless the note is there."""
+    head, block = _split(description)
+    if note in head:
+        return description
+    first, _, rest = head.partition("\n\n")
+    return _composed("\n\n".join(part for part in (first, note, rest) if part), block)
+
+
 def _split(description: str) -> tuple[str, str]:
     heading = _HEADING.search(description)
     end = heading.start() if heading else len(description)

@@ -88,17 +88,42 @@ def version_of_alias(name: str, alias: str) -> str | None:
 
 def _target_of_alias(name: str, alias: str) -> str | None:
     """Return the version number that the registered model notes for an alias."""
+    model = model_record(name)
+    version = None if model is None else model.aliases.get(alias)
+    return None if version is None else str(version)
+
+
+def model_record(name: str) -> Any | None:
+    """Return MLflow's record of a registered model, ``None`` if there is none."""
     from mlflow.exceptions import MlflowException
 
-    with store_errors(f"alias {name}@{alias}"):
+    with store_errors(f"registered model {name}"):
         try:
-            aliases = client().get_registered_model(name).aliases
+            return client().get_registered_model(name)
         except MlflowException as error:
             if error.error_code in ABSENT:
                 return None
             raise
-    version = aliases.get(alias)
-    return None if version is None else str(version)
+
+
+def model_tag(name: str, key: str) -> str | None:
+    """Return one tag of a registered model, ``None`` if model or tag does not exist."""
+    model = model_record(name)
+    value: str | None = None if model is None else model.tags.get(key)
+    return value
+
+
+def models() -> list[Any]:
+    """Return MLflow's records of all registered models, by name."""
+    found: list[Any] = []
+    token = None
+    with store_errors("searching for registered models"):
+        while True:
+            page = client().search_registered_models(order_by=["name"], page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
 
 
 def version_record(name: str, version: str) -> Any:
@@ -118,6 +143,15 @@ def version_record(name: str, version: str) -> Any:
                 next_command="llmops doctor",
             ) from error
         raise StoreError(f"models:/{name}/{version}: {error.message}") from error
+
+
+def version_exists(name: str, version: str) -> bool:
+    """Return whether a registered model has a version."""
+    try:
+        version_record(name, version)
+    except NotFoundError:
+        return False
+    return True
 
 
 def tagged_bases(*, name: str | None = None, base_digest: str | None = None) -> list[Any]:
@@ -180,6 +214,19 @@ def annotate_model(name: str, key: str, value: str) -> None:
     """Write a tag of the registered model itself, where it can be searched."""
     with store_errors(f"tag of {name}"):
         client().set_registered_model_tag(name, key, value)
+
+
+def remove_model_tag(name: str, key: str) -> None:
+    """Remove a tag of the registered model itself, which has it."""
+    with store_errors(f"tag of {name}"):
+        client().delete_registered_model_tag(name, key)
+
+
+def versions_with_tag(name: str, key: str) -> list[str]:
+    """Return the versions of a model that have a tag, whatever its value."""
+    with store_errors(f"versions of {name}"):
+        found = client().search_model_versions(f"name = '{name}'")
+    return [str(version.version) for version in found if key in version.tags]
 
 
 def version_tag(name: str, version: str, key: str) -> str | None:

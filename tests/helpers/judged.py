@@ -18,9 +18,9 @@ from llmops.gate.signature import SigningKey
 from llmops.models.proof.schema import digest_of
 from llmops.models.resolve import resolve
 from llmops.recipe.schema import Compare, Gate
-from llmops.records import Comparison, Decision
+from llmops.records import Comparison, Decision, ModelFiles
 from llmops.store import connection, registry
-from llmops.store.tags import EVIDENCE_FILE
+from llmops.store.tags import EVIDENCE, EVIDENCE_FILE
 
 PASSED = Gate.model_validate(
     {"require": [{"metric": "token_f1", "must": "improve"}], "min_prompts": 50}
@@ -90,6 +90,25 @@ def stored(run_id: str, path: str) -> Path:
     """The file of an artifact in the store, which is a local folder."""
     place = connection.client().get_run(run_id).info.artifact_uri.removeprefix("file://")
     return Path(place) / path
+
+
+def proven(candidate: ModelFiles, baseline: ModelFiles) -> str:
+    """The gate's evidence where a promotion reads it, without report and card: they take a second."""
+    with mlflow.start_run() as run:
+        pass
+    made = comparison(
+        baseline=baseline,
+        candidate=candidate,
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        child_run_ids=(run.info.run_id, run.info.run_id),
+    )
+    decision = gate(made, PASSED)
+    client, digest = connection.client(), decision.evidence_digest
+    client.log_text(run.info.run_id, json.dumps(decision.evidence), EVIDENCE_FILE)
+    client.set_tag(run.info.run_id, EVIDENCE, digest)
+    registry.annotate_version(*registry.parse(candidate.uri), {EVIDENCE: digest[:12]})
+    return digest
 
 
 def champion() -> str | None:

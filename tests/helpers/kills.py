@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,14 @@ WRITES = (
     *("set_model_version_tag", "delete_model_version_tag", "set_registered_model_tag"),
 )
 """Methods of MLflow's client with which a gate writes its record."""
+
+LEDGER_WRITES = (
+    *("create_experiment", "create_run", "update_run", "set_experiment_tag", "rename_experiment"),
+    *("search_experiments", "delete_experiment", "set_registered_model_tag", "log_param"),
+    *("update_model_version", "set_logged_model_tags", "set_model_version_tag"),
+    "set_registered_model_alias",
+)
+"""Methods of MLflow's client with which a promotion or a rollback writes, and one that it reads with."""
 
 KILLED_AT = """
 import os, signal, sys
@@ -63,7 +71,17 @@ class Killed(BaseException):
     """Stands for SIGKILL: no handler of errors catches it."""
 
 
-def killed_at(patch: pytest.MonkeyPatch, number: int, work: Callable[[], object]) -> int:
+def impatient(patch: pytest.MonkeyPatch) -> None:
+    """An audit does not wait whether a promotion is under way: nothing is, in this test."""
+    patch.setattr(sys.modules["llmops.gate.audit"], "PATIENCE_SECONDS", 0)
+
+
+def killed_at(
+    patch: pytest.MonkeyPatch,
+    number: int,
+    work: Callable[[], object],
+    writes: Sequence[str] = WRITES,
+) -> int:
     """Runs ``work`` and kills it before its n-th write; returns the number of writes."""
     count = 0
 
@@ -78,7 +96,7 @@ def killed_at(patch: pytest.MonkeyPatch, number: int, work: Callable[[], object]
         return write
 
     with patch.context() as patched:
-        for name in WRITES:
+        for name in writes:
             patched.setattr(MlflowClient, name, counting(getattr(MlflowClient, name)))
         work()
     return count

@@ -67,7 +67,7 @@ def test_candidate_and_suite_can_be_named(candidate: ModelVersion, tmp_path: Pat
 def test_the_next_command_names_the_alias_of_the_policy(candidate: ModelVersion) -> None:
     demand = "gate.require=[{metric: likelihood, must: not_regress, margin: 0.9}]"
     done = gate(demand, "gate.on_pass=live", "compare.baseline=models:/bot/1")
-    assert f"Next: llmops promote {candidate.uri} --alias live" in done.stdout
+    assert f"Next: llmops promote {candidate.uri} --to live" in done.stdout
     refused = gate("gate.require=[{metric: token_f1, must: improve}]")
     assert "Next: llmops promote" not in refused.stdout
     assert "Run: http" in refused.stdout

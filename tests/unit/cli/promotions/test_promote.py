@@ -10,7 +10,7 @@ from llmops.store import registry
 
 
 def test_a_version_without_evidence_is_not_promoted(llmops: Command, version: ModelVersion) -> None:
-    done = llmops("promote", version.uri, "--alias", "production")
+    done = llmops("promote", version.uri, "--to", "production")
     assert done.returncode == 2
     assert f"{version.uri}: has no evidence" in done.stderr
     assert f"Next: llmops gate RECIPE --candidate {version.uri}" in done.stderr
@@ -22,7 +22,7 @@ def test_a_version_without_evidence_is_not_promoted(llmops: Command, version: Mo
     [
         (["quickstart"], "'quickstart'"),
         (["models:/none@challenger"], "none"),
-        (["models:/bot/1", "--alias", "v1"], "v1"),
+        (["models:/bot/1", "--to", "v1"], "v1"),
     ],
 )
 def test_what_cannot_be_promoted_is_a_usage_error(

@@ -9,10 +9,18 @@ from llmops.cli.options import emit, output_option
 
 @click.command("promote")
 @click.argument("uri", metavar="MODEL_URI")
-@click.option("--alias", default="champion", show_default=True, help="Alias to move.")
+@click.option("--to", "alias", default="champion", show_default=True, help="Alias to move.")
+@click.option(
+    "--policy-changed",
+    is_flag=True,
+    help="Accept a policy or suite other than those of the last promotion; needs --why.",
+)
+@click.option("--why", default="", help="Reason, which the history keeps.")
 @output_option
-def command(uri: str, alias: str, output: str) -> None:
+def command(uri: str, alias: str, policy_changed: bool, why: str, output: str) -> None:
     """Move an alias to MODEL_URI if its evidence passed against the current champion.
+
+    A promotion that was broken off is finished. Of several at once, one succeeds.
 
     Example: llmops promote models:/quickstart@challenger
     """
@@ -20,5 +28,5 @@ def command(uri: str, alias: str, output: str) -> None:
     from llmops.store import connection
 
     connection.connect()
-    promoted = promote(uri, alias=alias)
+    promoted = promote(uri, alias=alias, policy_changed=policy_changed, why=why)
     emit(output, f"@{alias} now points to {promoted}", {"version": promoted, "alias": alias})
