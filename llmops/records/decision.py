@@ -28,11 +28,15 @@ class Check:
 
     Attributes:
         metric: Name of the metric.
-        must: ``improve`` or ``not_regress``.
-        margin: Gain that must be exceeded, or loss that is tolerated, in [0, 1].
+        must: ``improve`` or ``not_regress`` (the difference), ``at_least`` (a floor under the
+            candidate's own mean), ``at_most`` (a budget), or ``hold`` (the controls of a judge).
+        margin: Gain that must be exceeded, or loss that is tolerated, in [0, 1]; else 0.
         verdict: What the comparison shows.
         passed: Whether the requirement holds; ``None`` if the data do not decide.
         reason: Why it is undecided; empty otherwise.
+        slice: Key and value of the slice that it reads; ``None`` for the whole suite.
+        value: Limit of a floor or budget; ``None`` for the others.
+        observed: The candidate's own mean that is held against the limit; ``None`` without one.
     """
 
     metric: str
@@ -41,6 +45,9 @@ class Check:
     verdict: Verdict
     passed: bool | None
     reason: str = field(default="", compare=False)  # wording, which evidence must not depend on
+    slice: tuple[str, str] | None = None
+    value: float | None = None
+    observed: float | None = None
 
 
 @dataclass(frozen=True)
