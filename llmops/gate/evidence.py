@@ -11,17 +11,25 @@ import llmops
 from llmops.files import digest
 from llmops.models.proof.schema import SCHEMA_VERSION
 from llmops.recipe.schema import Gate
-from llmops.records import Check, Comparison, Decision, Side, Verdict
+from llmops.records import Check, Comparison, Decision, Figures, Side, Verdict
 from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags
 from llmops.report.lineage import with_card
 from llmops.store import connection, registry, tags
 
+NONE = Figures()
+"""The figures of a policy that asks for nothing but differences."""
 OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS)
 """Tags of a version that a new verdict replaces; without the first, the older evidence is void."""
 
 
 def evidence_of(
-    comparison: Comparison, policy: Gate, checks: tuple[Check, ...], verdict: Verdict, passed: bool
+    comparison: Comparison,
+    policy: Gate,
+    checks: tuple[Check, ...],
+    verdict: Verdict,
+    passed: bool,
+    *,
+    figures: Figures = NONE,
 ) -> dict[str, Any]:
     """Build the evidence: digests of both sides, suite and policy, all statistics, the outcome.
 
@@ -37,6 +45,7 @@ def evidence_of(
         "suite": {"name": comparison.suite_name, "digest": comparison.suite_digest},
         "policy": {**policy_record, "digest": digest.of_record(policy_record)},
         "metrics": [asdict(result) for result in comparison.metrics],
+        "figures": asdict(figures),
         "method": comparison.method,
         "prompts": {"asked": len(comparison.rows), "available": comparison.available},
         "nll": None if comparison.nll is None else list(comparison.nll),

@@ -82,7 +82,7 @@ def _refuse_contradiction(evidence: EvidenceRecord, candidate: ModelVersion) -> 
     """Refuse evidence whose outcome does not follow from its own metrics and policy."""
     same = evidence.baseline.identity == evidence.candidate.identity
     with rephrased(lambda message: f"{candidate.uri}: damaged evidence: {message}"):
-        found = decide(evidence.metrics, evidence.policy, same_bytes=same)
+        found = decide(evidence.metrics, evidence.policy, same_bytes=same, figures=evidence.figures)
     if found != (evidence.checks, evidence.verdict, evidence.passed):
         raise UsageError(
             f"{candidate.uri}: the evidence contradicts itself: it says"

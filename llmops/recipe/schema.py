@@ -198,7 +198,9 @@ def _with_price(given: Any) -> Any:
         return given
     gate = given.get("gate")
     budgets = gate.get("budgets") if isinstance(gate, dict) else None
-    if not isinstance(budgets, dict) or "usd_per_1000_answers" not in budgets:
+    if not isinstance(gate, dict) or not isinstance(budgets, dict):
+        return given
+    if "usd_per_1000_answers" not in budgets:
         return given
     cost = given.get("cost", {})
     price = cost.get("usd_per_hour", Cost().usd_per_hour) if isinstance(cost, dict) else None

@@ -15,6 +15,7 @@ from llmops.records.answers import (
 from llmops.records.comparison import (
     Comparison,
     IntervalPoint,
+    JudgeControls,
     MetricResult,
     PairedTest,
     Row,
@@ -32,6 +33,7 @@ from llmops.records.decision import (
     Decision,
     Verdict,
 )
+from llmops.records.figures import Figures, OwnMean, SliceTest, Spent
 from llmops.records.labels import HumanLabels
 from llmops.records.lineage import Lineage
 from llmops.records.models import (
@@ -54,8 +56,10 @@ __all__ = [
     "Decision",
     "Deployment",
     "Example",
+    "Figures",
     "HumanLabels",
     "IntervalPoint",
+    "JudgeControls",
     "Likelihood",
     "Lineage",
     "LoadOptions",
@@ -63,6 +67,7 @@ __all__ = [
     "MetricResult",
     "ModelFiles",
     "ModelVersion",
+    "OwnMean",
     "PairedTest",
     "PreparedData",
     "Proof",
@@ -71,7 +76,9 @@ __all__ = [
     "Sampling",
     "Side",
     "SliceResult",
+    "SliceTest",
     "SmallSlice",
+    "Spent",
     "Standing",
     "Suite",
     "TrainResult",

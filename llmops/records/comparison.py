@@ -169,6 +169,19 @@ class SmallSlice:
 
 
 @dataclass(frozen=True)
+class JudgeControls:
+    """The controls of a judge: questions whose right answer is known.
+
+    Attributes:
+        metric: Name of the metric that the judge computes.
+        failures: Why its verdicts may be worth nothing, one sentence each; empty if it passed.
+    """
+
+    metric: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A finished comparison of two sides on one suite.
 
@@ -195,6 +208,7 @@ class Comparison:
             that of the first question. Not part of the evidence.
         human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
             evidence.
+        judges: The controls of each judge among the scorers.
     """
 
     baseline: Side
@@ -216,6 +230,7 @@ class Comparison:
     traced: bool = True
     trajectories: tuple[Trajectory, ...] = ()
     human_labels: HumanLabels | None = None
+    judges: tuple[JudgeControls, ...] = ()
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.

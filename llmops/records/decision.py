@@ -61,6 +61,8 @@ class Decision:
         sentence: The decision in one line: verdict, versions, metric, difference.
         evidence: The record that binds the verdict to exact bytes.
         evidence_digest: SHA-256 of the canonical JSON of ``evidence``.
+        note: Why a candidate passed that does not show what it must, as the policy allows; empty
+            otherwise. The sentence begins with it.
     """
 
     verdict: Verdict
@@ -69,6 +71,7 @@ class Decision:
     sentence: str
     evidence: Mapping[str, object] = field(repr=False)
     evidence_digest: str = ""
+    note: str = ""
 
     @property
     def exit_code(self) -> int:
