@@ -9,16 +9,17 @@ from pathlib import Path
 
 from llmops import errors, records
 from llmops.compare import comparison_run, load_suite
-from llmops.compare.baseline import baseline, remembered_baseline
+from llmops.compare.baseline import baseline, is_first, remembered_baseline
 from llmops.data import prepare
 from llmops.files import digest
 from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base
 from llmops.flavor.trained import register
 from llmops.gate import gate, promote, record
+from llmops.gate.slices import refuse_unknown
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Recipe
+from llmops.recipe import Policy, Recipe
 from llmops.records import ModelFiles, Sampling, Suite
 from llmops.serve import smoke_test
 from llmops.store import connection, registry
@@ -74,13 +75,13 @@ def run(recipe: Recipe) -> Outcome:
     begun = time.monotonic()
     with workspace_of(recipe) as work:
         data, trained, version = fine_tune(recipe, work)
-        against = resolve(remembered_baseline(work, recipe, version))
+        against = resolve(remembered_baseline(work, recipe.policy(), version))
         suite = load_suite(data.test.path, name=f"{recipe.name}-test")
         comparison, decision, answer = None, None, None
         if version.digest == against.digest:
             say(f"compare: {version.uri} has the same bytes as {against.uri}: nothing to compare")
         else:
-            comparison, decision = judge(recipe, version.uri, suite, against)
+            comparison, decision = judge(recipe.policy(), version.uri, suite, against)
         if decision is not None and decision.passed:
             promote(version.uri, alias=recipe.gate.on_pass)
             say(f"gate: {version.uri} is @{recipe.gate.on_pass} now")
@@ -140,41 +141,47 @@ def fine_tune(
 
 
 def judge(
-    recipe: Recipe,
+    policy: Policy,
     candidate: str | ModelFiles,
     suite: Suite,
     against: str | ModelFiles | None = None,
     *,
     cache: bool = True,
+    code: bool = False,
 ) -> tuple[records.Comparison, records.Decision]:
     """Compare a version with its baseline, decide, and record both; no alias moves.
 
     Args:
-        recipe: The recipe, with scorers and policy.
+        policy: The policy, from ``load_policy`` or ``recipe.policy()``.
         candidate: A registered version.
         suite: Held-out prompts.
-        against: The baseline; default: the recipe's ``compare.baseline``.
+        against: The baseline; default: the policy's ``compare.baseline``.
         cache: Whether cached answers are used and new ones are cached.
+        code: Whether scorers that the policy names may import modules.
 
     Returns:
         The comparison and the gate's decision.
 
     Raises:
-        UsageError: The candidate is not a registered version, or has the same bytes as the baseline.
+        UsageError: The candidate is not a registered version, or has the same bytes as the baseline;
+            or the suite lacks a slice that the policy protects.
         LlmopsError: See ``comparison_run``.
 
     Example:
-        comparison, decision = judge(recipe, "models:/bot/4", load_suite("test.jsonl"))
+        comparison, decision = judge(policy, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
     registry.parse(files.uri)  # only a registered version can have a verdict
-    against = against or baseline(recipe, files.base)
+    against = against or baseline(policy, files.base)
     other = resolve(against) if isinstance(against, str) else against
+    refuse_unknown(policy.gate, suite.examples)
+    first = is_first(policy, other, files)
+    settings = policy.settings(first=first)
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
     with comparison_run(
-        other, files, suite, recipe.compare, recipe.gate, cache=cache
+        other, files, suite, settings, policy.gate, cache=cache, code=code
     ) as comparison:
-        decision = gate(comparison, recipe.gate)
+        decision = gate(comparison, policy.gate, first=first)
         record(comparison, decision)
     return comparison, decision
 

@@ -17,6 +17,7 @@ from llmops.compare.stopping import ask_until_decided
 from llmops.compare.tracking.runs import comparison_runs, publish_reports
 from llmops.recipe.schema import Compare, Gate, Requirement
 from llmops.records import Comparison, Side, Suite
+from llmops.store import tags
 
 
 def compare(
@@ -122,6 +123,7 @@ def comparison_run(
     policy: Gate,
     *,
     cache: bool = True,
+    code: bool = False,
 ) -> Iterator[Comparison]:
     """Compare two sides for a gate, in an MLflow run that stays open for the decision.
 
@@ -132,9 +134,11 @@ def comparison_run(
         baseline: See ``compare``.
         candidate: See ``compare``.
         suite: See ``compare``.
-        config: The recipe's ``compare`` section.
-        policy: The recipe's ``gate`` section, whose requirements are the questions to decide.
+        config: The ``compare`` section of a recipe or policy.
+        policy: Its ``gate`` section. Requirements on the difference are the questions to decide; where
+            there are others, only a failed one ends the comparison before every prompt was asked.
         cache: See ``compare``.
+        code: Whether scorers may import modules.
 
     Yields:
         The comparison, with the ids of its run and of the run of each side.
@@ -154,7 +158,13 @@ def comparison_run(
             decision = gate(comparison, recipe.gate)
             record(comparison, decision)
     """
-    options = Options(questions=policy.require, min_prompts=policy.min_prompts, cache=cache)
+    options = Options(
+        scorers=config.scorers if code else None,
+        questions=policy.questions,
+        min_prompts=policy.min_prompts,
+        cache=cache,
+        whole=len(policy.questions) < len(policy.require),
+    )
     with _measured(baseline, [candidate], suite, config, options) as (comparison,):
         yield comparison
 
@@ -186,9 +196,9 @@ def _measured(
     measured = _measure(setup)
     seconds = time.monotonic() - begun
     comparisons = [replace(comparison, seconds=seconds) for comparison in measured]
-    with comparison_runs(
-        comparisons, setup.suite, _parameters(setup), traces=config.traces
-    ) as logged:
+    pace = round(seconds / max(1, len(measured[0].rows)), 4)
+    parameters = {**_parameters(setup), tags.SECONDS_PER_PROMPT: pace}
+    with comparison_runs(comparisons, setup.suite, parameters, traces=config.traces) as logged:
         yield logged
 
 

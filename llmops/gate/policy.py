@@ -105,7 +105,7 @@ def decide(
         *(
             _check(results, requirement, policy, figures, same_bytes=same_bytes)
             for requirement in policy.require
-            if requirement.must == AT_LEAST or not _floors_alone(policy, figures)
+            if requirement.must == AT_LEAST or not policy.floors_alone(first=figures.first)
         ),
         *costs.checks(policy.budgets, figures.spent),
         *judges.checks(policy, figures.judges),
@@ -134,11 +134,6 @@ def _require_confidence(comparison: Comparison, policy: Gate) -> None:
             f" {needed:.4g}",
             next_command=f"compare(…, config=Compare(confidence={needed:.4g}))",
         )
-
-
-def _floors_alone(policy: Gate, figures: Figures) -> bool:
-    """Return whether floors and budgets decide alone: there is no champion to compare with."""
-    return figures.first and policy.first_version == "floors" and bool(policy.floors)
 
 
 def _check(

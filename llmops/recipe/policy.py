@@ -137,6 +137,14 @@ class Gate(Section):
         """The requirements on the candidate's own mean."""
         return tuple(r for r in self.require if r.must == AT_LEAST)
 
+    def floors_alone(self, *, first: bool) -> bool:
+        """Return whether floors and budgets decide alone.
+
+        Args:
+            first: Whether there is no champion to compare with.
+        """
+        return first and self.first_version == "floors" and bool(self.floors)
+
 
 class Policy(Section):
     """A policy file: what judging a version needs, without any recipe.
@@ -174,14 +182,18 @@ class Policy(Section):
         require_scorers(self.gate, self.compare, code=allows_code(info))
         return self
 
-    def settings(self, alpha: float | None = None) -> Compare:
+    def settings(self, *, alpha: float | None = None, first: bool = False) -> Compare:
         """Return how the sides are compared: with intervals of confidence 1 - alpha.
 
         Args:
             alpha: Two-sided error; default: that of the gate.
+            first: Whether there is no champion. Where no difference decides, every prompt is asked.
         """
         level = self.gate.alpha if alpha is None else alpha
-        return self.compare.model_copy(update={"confidence": 1 - level})
+        changes: dict[str, Any] = {"confidence": 1 - level}
+        if not self.gate.questions or self.gate.floors_alone(first=first):
+            changes["method"] = "fixed"
+        return self.compare.model_copy(update=changes)
 
     def digest(self) -> str:
         """Return the SHA-256 of the resolved policy, as 64 hexadecimal digits."""

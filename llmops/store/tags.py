@@ -20,6 +20,8 @@ RESUMED_AT_STEP = "llmops.resumed_at_step"
 UNFINISHED = "llmops.unfinished"
 GIT_COMMIT = "llmops.git_commit"
 
+SECONDS_PER_PROMPT = "seconds_per_prompt"
+"""Parameter of a comparison's run: wall time of a prompt, all sides and scorers included."""
 NOTE = "mlflow.note.content"
 """MLflow's own tag that holds the description of a run and of a logged model."""
 
