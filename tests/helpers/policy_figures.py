@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from report_records import comparison, metric
+from report_records import comparison, metric, side
 
 from llmops.recipe.schema import Gate
 from llmops.records import Answer, Comparison, Example, Row
@@ -48,10 +48,16 @@ def compared(
     n = len(rows)
     metrics = [
         replace(
-            metric(name, low, low + 0.02, low + 0.04, n=n, clusters=n, confidence=0.95),
+            metric(name, low, low + 0.05, low + 0.1, n=n, clusters=n, confidence=0.95),
             baseline=0.5,
             candidate=0.52,
         )
         for name in NAMES
     ]
-    return comparison(metrics, rows, available=n if available is None else available, **changes)
+    return comparison(
+        metrics,
+        rows,
+        candidate=replace(side("v3"), adapter_digest="12" * 32),
+        available=n if available is None else available,
+        **changes,
+    )
