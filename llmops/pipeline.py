@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llmops import errors, records
 from llmops.compare import comparison_run, load_suite
-from llmops.compare.baseline import baseline, remembered_baseline
+from llmops.compare.baseline import baseline, is_first, remembered_baseline
 from llmops.compare.scorers import load_scorers
 from llmops.data import prepare
 from llmops.files import digest
@@ -22,9 +22,10 @@ from llmops.gate import gate, promote, record, reuse
 from llmops.gate.freeze import Case, freeze
 from llmops.gate.lines import line_name
 from llmops.gate.signature import SigningKey
+from llmops.gate.slices import refuse_unknown
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Recipe
+from llmops.recipe import Policy, Recipe
 from llmops.records import ModelFiles, Sampling, Suite
 from llmops.serve import smoke_test
 from llmops.store import connection, registry
@@ -81,7 +82,7 @@ def run(recipe: Recipe) -> Outcome:
     begun = time.monotonic()
     with workspace_of(recipe) as work:
         data, trained, version = fine_tune(recipe, work)
-        against = resolve(remembered_baseline(work, recipe, version))
+        against = resolve(remembered_baseline(work, recipe.policy(), version))
         suite = load_suite(data.test.path, name=f"{recipe.name}-test")
         comparison: records.Comparison | None = None
         decision: records.Decision | None = None
@@ -89,7 +90,7 @@ def run(recipe: Recipe) -> Outcome:
         if version.digest == against.digest:
             say(f"compare: {version.uri} has the same bytes as {against.uri}: nothing to compare")
         else:
-            comparison, decision = judge(recipe, version.uri, suite, against)
+            comparison, decision = judge(recipe.policy(), version.uri, suite, against)
         if decision is not None and decision.passed:
             promote(version.uri, alias=recipe.gate.on_pass)
             say(f"gate: {version.uri} is @{recipe.gate.on_pass} now")
@@ -149,7 +150,7 @@ def fine_tune(
 
 
 def judge(
-    recipe: Recipe,
+    policy: Policy,
     candidate: str | ModelFiles,
     suite: Suite,
     against: str | ModelFiles | None = None,
@@ -158,38 +159,44 @@ def judge(
     line: str | None = None,
     fresh: bool = False,
     key: SigningKey | None = None,
+    code: bool = False,
 ) -> tuple[records.Comparison | None, records.Decision]:
     """Compare a version with its baseline, decide, and record both; no alias moves.
 
     Args:
-        recipe: The recipe, with scorers and policy.
+        policy: The policy, from ``load_policy`` or ``recipe.policy()``.
         candidate: A registered version.
         suite: Held-out prompts.
-        against: The baseline; default: the recipe's ``compare.baseline``.
+        against: The baseline; default: the policy's ``compare.baseline``.
         cache: Whether cached answers are used and new ones are cached.
         line: Candidate line that pays; default: the git branch, else ``local``.
         fresh: Whether to ask a question again that was decided before, as the next push of its line.
         key: Key that signs the evidence; ``None`` for no signature.
+        code: Whether scorers that the policy names may import modules.
 
     Returns:
         The comparison and the gate's decision. The comparison is ``None`` if the same question was
         decided before: then that decision is returned, and nothing is asked or spent.
 
     Raises:
-        UsageError: The candidate is not a registered version, or has the same bytes as the baseline.
+        UsageError: The candidate is not a registered version, or has the same bytes as the baseline;
+            or the suite lacks a slice that the policy protects.
         IntegrityError: The earlier decision on the question was changed.
         LlmopsError: See ``comparison_run``.
 
     Example:
-        comparison, decision = judge(recipe, "models:/bot/4", load_suite("test.jsonl"))
+        comparison, decision = judge(policy, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
     name, _ = registry.parse(files.uri)  # only a registered version can have a verdict
-    against = against or baseline(recipe, files.base)
+    against = against or baseline(policy, files.base)
     other = resolve(against) if isinstance(against, str) else against
+    refuse_unknown(policy.gate, suite.examples)
+    first = is_first(policy, other, files)
+    settings = policy.settings(first=first)
     line = line or line_name(os.environ, Path.cwd())
-    scorers = tuple(scorer.record for scorer in load_scorers(recipe.compare.scorers, code=False))
-    case = Case(name, line, other, files, suite, recipe.gate, recipe.compare, scorers)
+    scorers = tuple(scorer.record for scorer in load_scorers(settings.scorers, code=code))
+    case = Case(name, line, other, files, suite, policy.gate, settings, scorers)
     earlier = None if fresh else reuse.decided(case)
     if earlier is not None:
         say(f"gate: decided before, in run {reuse.run_of(earlier)}: nothing is asked or spent")
@@ -198,9 +205,9 @@ def judge(
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
     freezing = partial(freeze, case)
     with comparison_run(
-        other, files, suite, recipe.compare, recipe.gate, cache=cache, freeze=freezing
+        other, files, suite, settings, policy.gate, cache=cache, code=code, freeze=freezing
     ) as comparison:
-        decision = gate(comparison, recipe.gate)
+        decision = gate(comparison, policy.gate, first=first)
         record(comparison, decision, key)
     return comparison, decision
 

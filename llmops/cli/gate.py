@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmops.cli.options import emit, output_option, page, read_recipe, recipe_argument, run_page
+from llmops.cli.ci import Outputs, Shown, ci_options, pages
+from llmops.cli.options import emit, output_option, page
+from llmops.cli.task import Task, against, held_out, task
 from llmops.errors import EXIT_OK
 
 if TYPE_CHECKING:
-    from llmops.records import Comparison, Decision
+    from llmops.records import Comparison, Decision, ModelFiles, Suite
+
+FILE = click.Path(path_type=Path)
 
 
 @click.command("gate")
-@recipe_argument
-@click.option("--candidate", help="Version to judge; default: the recipe's model at its alias.")
+@click.argument("given", nargs=-1, metavar="[RECIPE] [KEY=VALUE]...")
+@click.option("--policy", "policy_file", type=FILE, help="Policy file to judge by, without a recipe.")
+@click.option("--candidate", help="Version to judge; default: the model at its alias.")
+@click.option("--baseline", help="Alias, `base`, or version to compare with; default: the policy's.")
 @click.option(
     "--suite",
-    type=click.Path(path_type=Path),
-    help="Held-out prompts; default: the test split that the candidate's training run kept.",
+    type=FILE,
+    help="Held-out prompts; default: the policy's, or the test split that the candidate's training"
+    " run kept.",
+)
+@click.option(
+    "--allow-code",
+    is_flag=True,
+    help="Allow `mlflow:` and `evaluate:` scorers, which import code, where the policy names them.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the prompts, tokens, minutes and dollars to come; generate nothing.",
 )
 @click.option("--no-cache", is_flag=True, help="Use no cached answers, and cache none.")
 @click.option(
     "--line",
     metavar="NAME",
-    help="Candidate line whose error budget pays, such as pr-123; default: the git branch, or local.",
+    help="Candidate line whose error budget pays, such as pr-123; default: the pull request, else the"
+    " git branch, else local.",
 )
 @click.option(
     "--fresh",
@@ -40,65 +60,119 @@ if TYPE_CHECKING:
     metavar="KEY.pem",
     help="Sign the evidence with this Ed25519 private key; default: LLMOPS_SIGNING_KEY.",
 )
+@ci_options
 @output_option
 def command(
-    recipe: str,
-    overrides: tuple[str, ...],
+    given: tuple[str, ...],
+    policy_file: Path | None,
     candidate: str | None,
+    baseline: str | None,
     suite: Path | None,
-    no_cache: bool,
-    line: str | None,
-    fresh: bool,
-    sign_with: Path | None,
+    dry_run: bool,
     output: str,
+    outputs: Outputs,
+    **options: Any,
 ) -> int:
-    """Decide by the policy of RECIPE whether a version may be promoted. No alias moves.
+    """Decide by the policy of RECIPE, or of --policy, whether a version may be promoted.
+
+    No alias moves. KEY=VALUE overrides may tighten the policy, not loosen it.
 
     The same question (bytes, suite, policy, settings) is decided once: asked again, it returns the
     decision that was recorded. Each new question of a line is judged more strictly.
 
     Exit codes: 0 passed, 3 rejected, 4 inconclusive.
+
+    Example: llmops gate --policy gate.yaml --candidate models:/bot/7
     """
-    resolved = read_recipe(recipe, overrides)
+    found = task(given, policy_file, code=options["allow_code"])
+    from llmops.store import connection
+
+    connection.connect()
+    if baseline is not None:
+        found = replace(found, policy=against(found.policy, baseline))
+    with held_out(found, candidate or found.candidate, suite) as (files, prompts):
+        if dry_run:
+            return _forecast(found, files, prompts, output)
+        connection.use_experiment(found.experiment)
+        return _judge(found, files, prompts, output, outputs, **options)
+
+
+def _forecast(task: Task, files: ModelFiles, prompts: Suite, output: str) -> int:
+    from llmops.gate.forecast import forecast
+    from llmops.store import runs
+
+    found = forecast(
+        task.policy,
+        prompts,
+        seconds_per_prompt=runs.measured_pace(task.experiment),
+        usd_per_hour=task.usd_per_hour,
+    )
+    emit(output, f"{files.uri}: nothing was generated\n{found.text}", {"forecast": asdict(found)})
+    return EXIT_OK
+
+
+def _judge(
+    task: Task,
+    files: ModelFiles,
+    prompts: Suite,
+    output: str,
+    outputs: Outputs,
+    *,
+    no_cache: bool,
+    allow_code: bool,
+    line: str | None,
+    fresh: bool,
+    sign_with: Path | None,
+) -> int:
     from llmops import pipeline
-    from llmops.compare import load_suite
-    from llmops.compare.leakage import heldout
-    from llmops.files.staging import staging
-    from llmops.gate.champion import promotion_command
     from llmops.gate.lines import check_line
     from llmops.gate.signature import signing_key
-    from llmops.models.resolve import resolve
-    from llmops.store import connection
+    from llmops.report.ci import next_step
 
     key = signing_key(sign_with, os.environ)
     named = None if line is None else check_line(line, "--line")
-    connection.connect()
-    connection.use_experiment(resolved.name)
-    uri = candidate or f"models:/{resolved.flavor.model}@{resolved.flavor.alias}"
-    with staging() as folder:
-        files = resolve(uri)
-        path = suite or heldout.download_test_split(files, folder)
-        held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
-        how: Any = {"cache": not no_cache, "line": named, "fresh": fresh, "key": key}
-        comparison, decision = pipeline.judge(resolved, files, held_out, **how)
-    text, record = _shown(comparison, decision)
-    if decision.exit_code == EXIT_OK:
-        text += f"\nNext: {promotion_command(files.uri, resolved.gate.on_pass)}"
-    emit(output, text, record)
+    comparison, decision = pipeline.judge(
+        task.policy,
+        files,
+        prompts,
+        cache=not no_cache,
+        code=allow_code,
+        line=named,
+        fresh=fresh,
+        key=key,
+    )
+    if comparison is None:
+        shown, text = _earlier(decision, files.uri)
+    else:
+        shown, text = _new(comparison, decision, files.uri, task.usd_per_hour)
+    outputs.decided(shown)
+    emit(output, f"{text}\nNext: {next_step(decision, files.uri)}", shown.record)
     return decision.exit_code
 
 
-def _shown(comparison: Comparison | None, decision: Decision) -> tuple[str, dict[str, Any]]:
-    """Return text and record of a decision; those that were recorded if it was made before."""
-    if comparison is not None:
-        from llmops.report import comparison_table, to_json
+def _new(
+    comparison: Comparison, decision: Decision, uri: str, price: float | None
+) -> tuple[Shown, str]:
+    """Return what CI gets of a decision that was just made, and what a terminal shows."""
+    from llmops.report import comparison_table, html_report, to_json
+    from llmops.report.ci import summary
 
-        link, where = run_page(comparison)
-        text = comparison_table(comparison, decision)
-        return f"{text}\n\n{where}", {**to_json(comparison, decision), "run": link}
+    links, lines = pages(comparison)
+    record = {**to_json(comparison, decision), "run": links["Run"]}
+    markdown = summary(comparison, decision, links, usd_per_hour=price)
+    report = partial(html_report, comparison, decision)
+    text = f"{comparison_table(comparison, decision)}\n\n{lines}"
+    return Shown(decision, uri, comparison, markdown, record, report), text
+
+
+def _earlier(decision: Decision, uri: str) -> tuple[Shown, str]:
+    """Return the same of a decision that was made before, from what its run keeps."""
     from llmops.gate import reuse
 
     link, where = page(reuse.experiment_of(decision), reuse.run_of(decision))
     record = {**reuse.result(decision), "run": link, "reused": True}
     again = "Decided before: nothing was asked or spent; --fresh asks again."
-    return f"{reuse.shown(decision)}\n\n{again}\n{where}", record
+    shown = Shown(
+        decision, uri, None, reuse.summary(decision), record, partial(reuse.report, decision)
+    )
+    return shown, f"{reuse.shown(decision)}\n\n{again}\n{where}"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from llmops.recipe.catalog import find
-from llmops.recipe.load import load_recipe
-from llmops.recipe.schema import Recipe
+from llmops.recipe.load import load_policy, load_recipe
+from llmops.recipe.schema import Policy, Recipe
 
 if TYPE_CHECKING:
     from llmops.records import Comparison
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SCHEMA_VERSION = 1
+OF_A_POLICY = ("gate", "compare")
+"""Sections that a policy and a recipe share."""
 
 
 def recipe_argument(function: Function) -> Function:
@@ -37,14 +40,51 @@ def output_option(function: Function) -> Function:
     )(function)
 
 
-def read_recipe(reference: str, overrides: tuple[str, ...]) -> Recipe:
+def read_recipe(reference: str, overrides: Sequence[str], *, code: bool = False) -> Recipe:
     """Return the recipe that a user names, with overrides applied.
+
+    Args:
+        reference: See ``llmops.recipe.catalog.find``.
+        overrides: ``KEY=VALUE`` texts, which may tighten the recipe's policy and not loosen it.
+        code: Whether it may name scorers that import modules.
 
     Raises:
         NotFoundError: There is no such recipe.
         ConfigError: The recipe or an override is wrong; all problems are reported.
+        UsageError: An override loosens the policy.
     """
-    return load_recipe(find(reference), overrides)
+    path = find(reference)
+    recipe = load_recipe(path, overrides, code=code)
+    others = _without_policy(overrides)
+    if len(others) < len(overrides):
+        _refuse_looser(load_recipe(path, others, code=code).policy(), recipe.policy())
+    return recipe
+
+
+def read_policy(path: Path, overrides: Sequence[str], *, code: bool = False) -> Policy:
+    """Return a policy file with overrides applied; see ``read_recipe``.
+
+    Raises:
+        NotFoundError: There is no such file.
+        ConfigError: The policy or an override is wrong; all problems are reported.
+        UsageError: An override loosens the policy.
+    """
+    policy = load_policy(path, overrides, code=code)
+    others = _without_policy(overrides)
+    if len(others) < len(overrides):
+        _refuse_looser(load_policy(path, others, code=code), policy)
+    return policy
+
+
+def _without_policy(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides that cannot loosen a policy."""
+    return [each for each in overrides if each.partition("=")[0].split(".")[0] not in OF_A_POLICY]
+
+
+def _refuse_looser(file_policy: Policy, effective: Policy) -> None:
+    from llmops.gate.looser import refuse_looser  # imports MLflow
+
+    refuse_looser(file_policy, effective)
 
 
 def run_page(comparison: Comparison) -> tuple[str, str]:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from llmops.cli.options import emit, output_option, recipe_argument
+from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
 from llmops.recipe import expected
 from llmops.recipe.catalog import find
-from llmops.recipe.load import load_recipe
 
 if TYPE_CHECKING:
     from llmops.pipeline import Outcome
@@ -31,7 +30,7 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     Example: llmops run quickstart train.epochs=2
     """
     path = find(recipe)
-    resolved = load_recipe(path, overrides)
+    resolved = read_recipe(str(path), overrides)
     bounds = expected.tolerances(path, resolved)
     from llmops import pipeline
     from llmops.report import to_json

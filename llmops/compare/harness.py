@@ -17,6 +17,7 @@ from llmops.compare.stopping import ask_until_decided
 from llmops.compare.tracking.runs import log_comparisons, opened_run, publish_reports
 from llmops.recipe.schema import DECIDING, Compare, Gate, Requirement
 from llmops.records import Comparison, Frozen, Side, Suite
+from llmops.store import tags
 
 Freeze = Callable[[str], Frozen]
 """A function that records in the open run with this id what is to be decided, before it is asked."""
@@ -126,6 +127,7 @@ def comparison_run(
     *,
     cache: bool = True,
     freeze: Freeze | None = None,
+    code: bool = False,
 ) -> Iterator[Comparison]:
     """Compare two sides for a gate, in an MLflow run that stays open for the decision.
 
@@ -137,10 +139,12 @@ def comparison_run(
         baseline: See ``compare``.
         candidate: See ``compare``.
         suite: See ``compare``.
-        config: The recipe's ``compare`` section.
-        policy: The recipe's ``gate`` section, whose requirements are the questions to decide.
+        config: The ``compare`` section of a recipe or policy.
+        policy: Its ``gate`` section. Requirements on the difference are the questions to decide; where
+            there are others, only a failed one ends the comparison before every prompt was asked.
         cache: See ``compare``.
         freeze: See ``llmops.gate.freeze``; by default, nothing is recorded before.
+        code: Whether scorers may import modules.
 
     Yields:
         The comparison, with the ids of its run and of the run of each side.
@@ -160,7 +164,13 @@ def comparison_run(
             decision = gate(comparison, recipe.gate)
             record(comparison, decision)
     """
-    options = Options(questions=policy.require, min_prompts=policy.min_prompts, cache=cache)
+    options = Options(
+        scorers=config.scorers if code else None,
+        questions=policy.questions,
+        min_prompts=policy.min_prompts,
+        cache=cache,
+        whole=len(policy.questions) < len(policy.require),
+    )
     with _measured(baseline, [candidate], suite, config, options, freeze) as (comparison,):
         yield comparison
 
@@ -201,7 +211,8 @@ def _measured(
             replace(comparison, seconds=seconds, settings=settings, frozen=frozen)
             for comparison in measured
         ]
-        parameters = _parameters(setup)
+        pace = round(seconds / max(1, len(measured[0].rows)), 4)
+        parameters = {**_parameters(setup), tags.SECONDS_PER_PROMPT: pace}
         yield log_comparisons(run, comparisons, setup.suite, parameters, traces=config.traces)
 
 

@@ -70,6 +70,7 @@ def comparison_of(
         experiment_id="",
         child_run_ids=("", ""),
         slices=_slices(setup, result),
+        judges=judge.controls_of(answers.pairwise[which - 1]),
     )
 
 

@@ -35,6 +35,7 @@ class Options:
     min_prompts: int = 0
     block: int = BLOCK
     cache: bool = True
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def _plan(
         confidence=config.confidence,
         questions=tuple(options.questions) or (default,),
         min_prompts=options.min_prompts,
+        whole=options.whole,
         seed=seed_of(suite.digest, *(side.digest for side in chosen)),
     )
 

@@ -34,6 +34,7 @@ class Plan:
         questions: Requirements that must be decided before it stops; a failed one also stops it.
         min_prompts: Number of prompts that count (see ``comparable``) before which it does not stop.
         seed: Seed of the order of prompts; see ``llmops.stats.plan``.
+        whole: Whether it stops early on a failed question only, as something else needs every prompt.
     """
 
     method: Method
@@ -42,6 +43,7 @@ class Plan:
     questions: tuple[Requirement, ...]
     min_prompts: int = 0
     seed: int = 0
+    whole: bool = False
 
 
 class CandidateResult(NamedTuple):
@@ -131,7 +133,8 @@ class _CandidateTests:
     def decided(self) -> bool:
         answers = [answer for metric in self._metrics for answer in metric.answers]
         enough = self._counting >= self._plan.min_prompts
-        return enough and (False in answers or None not in answers)
+        shown = None not in answers and not self._plan.whole
+        return enough and (False in answers or shown)
 
     def update(self, rows: Sequence[Row]) -> None:
         counting = comparable(rows)

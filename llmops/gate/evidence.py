@@ -15,17 +15,25 @@ from llmops.gate.signature import SigningKey
 from llmops.models.proof.frozen import KEYS, TAMPERED
 from llmops.models.proof.schema import SCHEMA_VERSION, digest_of
 from llmops.recipe.schema import Gate
-from llmops.records import Check, Comparison, Decision, Verdict
+from llmops.records import Check, Comparison, Decision, Figures, Verdict
 from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags
 from llmops.report.lineage import with_card
 from llmops.store import connection, registry, tags
 
+NONE = Figures()
+"""The figures of a policy that asks for nothing but differences."""
 OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS)
 """Tags of a version that a new verdict replaces; without the first, the older evidence is void."""
 
 
 def evidence_of(
-    comparison: Comparison, policy: Gate, checks: tuple[Check, ...], verdict: Verdict, passed: bool
+    comparison: Comparison,
+    policy: Gate,
+    checks: tuple[Check, ...],
+    verdict: Verdict,
+    passed: bool,
+    *,
+    figures: Figures = NONE,
 ) -> dict[str, Any]:
     """Build the evidence: digests of both sides, suite and policy, all statistics, the outcome.
 
@@ -48,6 +56,7 @@ def evidence_of(
         "scorers": [dict(scorer) for scorer in scorers],
         "settings": settings,
         "metrics": [asdict(result) for result in comparison.metrics],
+        "figures": asdict(figures),
         "method": comparison.method,
         "prompts": {"asked": len(comparison.rows), "available": comparison.available},
         "nll": None if comparison.nll is None else list(comparison.nll),

@@ -1,8 +1,8 @@
-"""The policy: requirements on the difference that a version must meet before promotion.
+"""The policy: everything that must hold before a version may be promoted.
 
-Each requirement is checked on the two-sided confidence interval of the paired difference (candidate
-minus baseline). All must hold; a decision that requires all of several tests needs no correction of
-their level (intersection-union test: Berger 1982, Technometrics 24(4)).
+Requirements on the difference, floors, budgets and judge controls are checked one by one. All must
+hold; a decision that requires all of several tests needs no correction of their level
+(intersection-union test: Berger 1982, Technometrics 24(4)).
 """
 
 from __future__ import annotations
@@ -11,18 +11,28 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from llmops.errors import UsageError
-from llmops.gate.evidence import evidence_of, sealed
+from llmops.gate import costs, differences, floors, judges, slices
+from llmops.gate.evidence import NONE, evidence_of, sealed
+from llmops.gate.figures import figures_of
+from llmops.recipe.policy import AT_LEAST
 from llmops.recipe.schema import Gate, Requirement
-from llmops.records import Check, Comparison, Decision, MetricResult, PairedTest, Verdict
-from llmops.report import sentence
+from llmops.records import Check, Comparison, Decision, Figures, MetricResult, Verdict
+from llmops.report import sentence, wording
+
+OF_DIFFERENCES = ("improve", "not_regress")
+"""Requirements that say whether the candidate is better or worse than the baseline."""
+ROUNDING = 1e-9
+"""How far a confidence may be below 1 - alpha."""
 
 
-def gate(comparison: Comparison, policy: Gate) -> Decision:
+def gate(comparison: Comparison, policy: Gate, *, first: bool = False) -> Decision:
     """Decide whether the candidate may be promoted.
 
     Args:
-        comparison: A finished comparison.
-        policy: The recipe's ``gate`` section.
+        comparison: A finished comparison, with intervals of confidence 1 - ``policy.alpha``.
+        policy: The ``gate`` section of a policy or recipe.
+        first: Whether there is no champion yet, so that the baseline is the bare base; see
+            ``Gate.first_version``.
 
     Returns:
         The decision with its evidence: passed if the data show that every requirement holds,
@@ -30,7 +40,8 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
         ``min_prompts`` it is always inconclusive.
 
     Raises:
-        UsageError: A requirement names a metric that was not computed.
+        UsageError: A requirement names a metric that was not computed, or the intervals have less
+            confidence than the policy demands.
         IntegrityError: The policy is not the one that was frozen before the comparison.
 
     Example:
@@ -42,10 +53,16 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
         decision = gate(compare("models:/bot@champion", "models:/bot/4", "test.jsonl"), policy)
         print(decision.verdict, decision.sentence)
     """
+    _require_computed(comparison.metrics, policy)
+    _require_confidence(comparison, policy)
     same = comparison.baseline.digest == comparison.candidate.digest
-    found = decide(comparison.metrics, policy, same_bytes=same)
-    line = sentence(comparison, _leading(found.checks).metric, found.verdict)
-    made = evidence_of(comparison, policy, found.checks, found.verdict, found.passed)
+    figures = figures_of(comparison, policy, first=first)
+    found = decide(comparison.metrics, policy, same_bytes=same, figures=figures)
+    made = evidence_of(
+        comparison, policy, found.checks, found.verdict, found.passed, figures=figures
+    )
+    note = _why_passed(found, policy, figures)
+    line = ": ".join(part for part in (note, _sentence(comparison, found)) if part)
     evidence = sealed({**made, "sentence": line})
     return Decision(
         verdict=found.verdict,
@@ -55,107 +72,147 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
         evidence=evidence,
         evidence_digest=evidence["sha256"],
         budget=comparison.frozen.budget if comparison.frozen else None,
+        note=note,
     )
 
 
 class Outcome(NamedTuple):
-    """What metrics and policy say: each check, the verdict, and whether all requirements hold."""
+    """What figures and policy say: each check, the verdict, and whether the candidate passes."""
 
     checks: tuple[Check, ...]
     verdict: Verdict
     passed: bool
 
 
-def decide(metrics: Sequence[MetricResult], policy: Gate, *, same_bytes: bool) -> Outcome:
+def decide(
+    metrics: Sequence[MetricResult],
+    policy: Gate,
+    *,
+    same_bytes: bool,
+    figures: Figures = NONE,
+) -> Outcome:
     """Decide by a policy, on nothing but the figures; ``promote`` decides again on recorded ones.
 
     Args:
         metrics: Results of the comparison.
         policy: Requirements and the minimum number of prompts.
         same_bytes: Whether the candidate is the baseline.
+        figures: What floors, protected slices, budgets and controls are decided on.
 
     Raises:
         UsageError: A requirement names a metric that was not computed.
     """
+    _require_computed(metrics, policy)
     results = {result.metric: result for result in metrics}
-    checks = tuple(
-        _check(results, requirement, policy, same_bytes=same_bytes)
-        for requirement in policy.require
+    checks = (
+        *(
+            _check(results, requirement, policy, figures, same_bytes=same_bytes)
+            for requirement in policy.require
+            if requirement.must == AT_LEAST or not policy.floors_alone(first=figures.first)
+        ),
+        *costs.checks(policy.budgets, figures.spent),
+        *judges.checks(policy, figures.judges),
     )
-    passed = all(check.passed for check in checks)
-    return Outcome(checks, _overall(checks, passed), passed)
+    verdict = _overall(checks, metrics)
+    enough = all(results[r.metric].test.n >= policy.min_prompts for r in policy.require)
+    return Outcome(checks, verdict, _passes(checks, policy, figures, enough=enough))
+
+
+def _require_computed(metrics: Sequence[MetricResult], policy: Gate) -> None:
+    computed = [result.metric for result in metrics]
+    for requirement in policy.require:
+        if requirement.metric not in computed:
+            raise UsageError(
+                f"gate.require: metric {requirement.metric!r} was not computed; available:"
+                f" {', '.join(computed)}"
+            )
+
+
+def _require_confidence(comparison: Comparison, policy: Gate) -> None:
+    """Refuse intervals that are narrower than the policy allows."""
+    confidence, needed = comparison.metrics[0].test.confidence, 1 - policy.alpha
+    if confidence < needed - ROUNDING:
+        raise UsageError(
+            f"the comparison has {confidence:.4g} intervals; gate.alpha {policy.alpha:g} needs"
+            f" {needed:.4g}",
+            next_command=f"compare(…, config=Compare(confidence={needed:.4g}))",
+        )
 
 
 def _check(
     results: Mapping[str, MetricResult],
     requirement: Requirement,
     policy: Gate,
+    figures: Figures,
     *,
     same_bytes: bool,
 ) -> Check:
-    if requirement.metric not in results:
-        raise UsageError(
-            f"gate.require: metric {requirement.metric!r} was not computed; available:"
-            f" {', '.join(results)}"
-        )
-    result, reason = results[requirement.metric], ""
-    test = result.test
-    if same_bytes:
-        # The same bytes are exactly as good.
-        verdict, passed = Verdict.NOT_WORSE, requirement.must != "improve"
-    elif reason := _no_basis(result, policy):
-        verdict, passed = Verdict.INCONCLUSIVE, None
-    else:
-        verdict, passed = _judge(test, requirement)
-        reason = _why_undecided(test, requirement) if passed is None else ""
-    return Check(requirement.metric, requirement.must, requirement.margin, verdict, passed, reason)
+    if requirement.must == AT_LEAST:
+        return floors.check(requirement, figures, fewest=policy.min_prompts)
+    if requirement.slice:
+        return slices.check(requirement, figures, same_bytes=same_bytes)
+    result = results[requirement.metric]
+    return differences.check(result, requirement, fewest=policy.min_prompts, same_bytes=same_bytes)
 
 
-def _no_basis(result: MetricResult, policy: Gate) -> str:
-    """Return why no requirement on a metric can be decided; empty if one can."""
-    if result.test.n < policy.min_prompts:
-        return f"{result.test.n} prompts count, gate.min_prompts is {policy.min_prompts}"
-    if result.baseline == result.candidate and result.candidate in (0.0, 1.0):
-        return f"every answer of both sides scores {result.candidate:g}, which tells nothing"
-    return ""
+def _passes(checks: Sequence[Check], policy: Gate, figures: Figures, *, enough: bool) -> bool:
+    """Return whether the candidate passes; what is undecided may pass if the policy says so."""
+    if figures.first and policy.first_version == "allow":
+        return True
+    if all(check.passed for check in checks):
+        return True
+    lenient = policy.on_inconclusive == "pass" and enough
+    return lenient and all(check.passed or _may_pass(check) for check in checks)
 
 
-def _why_undecided(test: PairedTest, requirement: Requirement) -> str:
-    if requirement.must == "not_regress" and test.high < 0:
-        return f"a loss is shown, but not whether it is more than {requirement.margin:g}"
-    return f"{test.n} prompts show differences from ±{test.detectable:.2g} on (80% power)"
+def _may_pass(check: Check) -> bool:
+    """Return whether an undecided check can be waived: neither a shown loss nor a missing basis."""
+    demanded = check.must in (*OF_DIFFERENCES, AT_LEAST)
+    return check.passed is None and check.verdict is not Verdict.REGRESSED and demanded
 
 
-def _judge(test: PairedTest, requirement: Requirement) -> tuple[Verdict, bool | None]:
-    """Return the verdict on a requirement, and whether it passed; ``None`` if undecided.
+def _why_passed(found: Outcome, policy: Gate, figures: Figures) -> str:
+    """Return why a candidate passes that does not show what it must; empty if it does."""
+    open_ones = sum(not check.passed for check in found.checks)
+    if not found.passed or not open_ones:
+        return ""
+    allowed = figures.first and policy.first_version == "allow"
+    key = "first_version is allow" if allowed else "on_inconclusive is pass"
+    return f"PASSED WITHOUT PROOF (gate.{key}; {open_ones} of {len(found.checks)} requirements not shown)"
 
-    The same rules as ``SequentialTest.passed``: a loss is tolerated up to the margin, so a shown loss
-    fails ``not_regress`` only if the estimate is beyond the margin.
+
+def _overall(checks: Sequence[Check], metrics: Sequence[MetricResult]) -> Verdict:
+    """Return what is shown about candidate and baseline, by the requirement that decided.
+
+    A requirement that is undecided is a shown loss, or inconclusive. A floor or a budget says nothing
+    about the baseline; where one decided, the first difference is reported.
     """
-    improved = test.low > 0
-    if requirement.must == "improve":
-        if test.low > requirement.margin:
-            return Verdict.IMPROVED, True
-        if 0 <= test.high < requirement.margin:  # the required gain is ruled out
-            return Verdict.IMPROVED if improved else Verdict.INCONCLUSIVE, False
-    elif test.low > -requirement.margin:
-        return Verdict.IMPROVED if improved else Verdict.NOT_WORSE, True
-    if test.high >= 0:
-        return Verdict.INCONCLUSIVE, None
-    tolerated = requirement.must == "not_regress" and test.difference > -requirement.margin
-    return Verdict.REGRESSED, None if tolerated else False
-
-
-def _overall(checks: tuple[Check, ...], passed: bool) -> Verdict:
-    """Return the verdict of the leading requirement; undecided, it is a shown loss or inconclusive."""
     leading = _leading(checks)
-    if passed or leading.passed is False or leading.verdict is Verdict.REGRESSED:
+    if leading.must not in OF_DIFFERENCES:
+        compared = [check for check in checks if check.must in OF_DIFFERENCES]
+        return compared[0].verdict if compared else _by_interval(metrics[0])
+    if leading.passed is not None or leading.verdict is Verdict.REGRESSED:
         return leading.verdict
     return Verdict.INCONCLUSIVE
 
 
-def _leading(checks: tuple[Check, ...]) -> Check:
+def _leading(checks: Sequence[Check]) -> Check:
     """Return the requirement that decided: a failed one, else an undecided one, else the first."""
     failed = [check for check in checks if check.passed is False]
     undecided = [check for check in checks if check.passed is None]
     return [*failed, *undecided, *checks][0]
+
+
+def _sentence(comparison: Comparison, found: Outcome) -> str:
+    """Return the requirement that decided in one line."""
+    leading = _leading(found.checks)
+    if leading.must in OF_DIFFERENCES and leading.slice is None:
+        return sentence(comparison, leading.metric, found.verdict)
+    words = {True: "PASSED", False: "REJECTED", None: "INCONCLUSIVE"}
+    return f"{words[leading.passed]}: {wording.demand(leading)}: {wording.outcome(leading)}"
+
+
+def _by_interval(result: MetricResult) -> Verdict:
+    if result.test.low > 0:
+        return Verdict.IMPROVED
+    return Verdict.REGRESSED if result.test.high < 0 else Verdict.INCONCLUSIVE

@@ -95,7 +95,7 @@ def contradiction(evidence: EvidenceRecord) -> str | None:
         UsageError: The policy names a metric that the evidence lacks.
     """
     same = evidence.baseline.identity == evidence.candidate.identity
-    found = decide(evidence.metrics, evidence.policy, same_bytes=same)
+    found = decide(evidence.metrics, evidence.policy, same_bytes=same, figures=evidence.figures)
     if found == (evidence.checks, evidence.verdict, evidence.passed):
         return None
     return (

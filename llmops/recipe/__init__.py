@@ -1,6 +1,18 @@
-"""The recipe: one YAML file that runs the loop. Read it, check it, and print it in full."""
+"""The recipe: one YAML file that runs the loop. Read it, check it, and print it in full.
 
-from llmops.recipe.load import load_recipe
-from llmops.recipe.schema import Compare, Gate, Recipe, Requirement
+A policy file holds only what judging a version needs.
+"""
 
-__all__ = ["Compare", "Gate", "Recipe", "Requirement", "load_recipe"]
+from llmops.recipe.load import load_policy, load_recipe
+from llmops.recipe.schema import Budgets, Compare, Gate, Policy, Recipe, Requirement
+
+__all__ = [
+    "Budgets",
+    "Compare",
+    "Gate",
+    "Policy",
+    "Recipe",
+    "Requirement",
+    "load_policy",
+    "load_recipe",
+]

@@ -47,19 +47,23 @@ def find(reference: str) -> Path:
     )
 
 
-def read(path: Path) -> str:
-    """Return the text of a recipe.
+def read(path: Path, kind: str = "recipe") -> str:
+    """Return the text of a recipe or of another file like it.
+
+    Args:
+        path: The file.
+        kind: What it is, for an error.
 
     Raises:
         NotFoundError: There is no such file.
         ConfigError: The file is too large, cannot be read, or is not UTF-8.
     """
     if not path.is_file():
-        raise NotFoundError(f"{path}: no such recipe", next_command="llmops recipes ls")
+        raise NotFoundError(f"{path}: no such {kind}", next_command="llmops recipes ls")
     try:
         size = path.stat().st_size
         if size > LARGEST:
-            raise ConfigError([f"{path}: {size:,} bytes; a recipe may have {LARGEST:,}"])
+            raise ConfigError([f"{path}: {size:,} bytes; a {kind} may have {LARGEST:,}"])
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: not UTF-8 (byte {error.start})"]) from error

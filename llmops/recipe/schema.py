@@ -6,61 +6,32 @@ Unknown keys are refused. Components are names from closed lists, so a recipe ex
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
-from llmops.errors import UsageError
 from llmops.files import digest
-from llmops.recipe import engine_names, scorer_names
-from llmops.records.names import ALIAS, MODEL_NAME, RESERVED_ALIAS
+from llmops.recipe.compare import DECIDING, Compare
+from llmops.recipe.policy import Budgets, Gate, Policy, Requirement, require_scorers, with_error
+from llmops.recipe.section import Alias, Fraction, ModelName, Section, allows_code
 
-ModelName = Annotated[str, Field(pattern=rf"^{MODEL_NAME.pattern}$")]
-
-
-def _free_alias(alias: str) -> str:
-    if RESERVED_ALIAS.fullmatch(alias):
-        raise ValueError("`latest` and v1, v2 … are reserved by the registry")
-    return alias
-
-
-Alias = Annotated[str, Field(pattern=rf"^{ALIAS.pattern}$"), AfterValidator(_free_alias)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-
-
-def _scorer(text: str) -> str:
-    """Check that a scorer is known and runs no code: see ``llmops.recipe.scorer_names``."""
-    try:
-        scorer_names.parse(text, code=False)
-    except UsageError as error:
-        raise ValueError(error.message) from error
-    return text
-
-
-Scorer = Annotated[str, AfterValidator(_scorer)]
-
-
-def _engine(name: str) -> str:
-    """Check that an engine loads the files of a version: see ``llmops.recipe.engine_names``."""
-    try:
-        engine_names.check(name)
-    except UsageError as error:
-        raise ValueError(error.message) from error
-    return name
-
-
-EngineName = Annotated[
-    str,
-    AfterValidator(_engine),
-    WithJsonSchema({"type": "string", "enum": engine_names.selectable()}),
+__all__ = [
+    "DECIDING",
+    "Budgets",
+    "Compare",
+    "Cost",
+    "Data",
+    "Flavor",
+    "Gate",
+    "Lora",
+    "Policy",
+    "Recipe",
+    "Requirement",
+    "Section",
+    "Serve",
+    "Train",
 ]
-
-
-class Section(BaseModel):
-    """A part of a recipe: immutable; unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -142,94 +113,6 @@ class Flavor(Section):
     """Alias that moves to the new version when it is registered."""
 
 
-class Compare(Section):
-    """How the candidate is compared with the baseline.
-
-    Example:
-        from llmops.recipe import Compare
-        Compare(scorers=("exact", "chrf"), max_tokens=128)
-    """
-
-    baseline: str = "champion"
-    """An alias (the bare base while no version has it), ``base``, or a ``models:/`` URI."""
-    scorers: tuple[Scorer, ...] = Field(
-        default=("token_f1", "rouge_l", "one_line", "likelihood"), min_length=1
-    )
-    """Scorers to compute and test; see [metrics](metrics.md)."""
-    method: Literal["spend", "hybrid", "fixed", "obf", "anytime"] = "spend"
-    """``fixed`` asks every prompt; the others stop once the gate's requirements are decided; see
-    [operating characteristics](../explanation/operating-characteristics.md)."""
-    engine: EngineName = "local"
-    """What generates: this process, or a vLLM server that is started and stopped; see
-    [compare with vLLM](../how-to/compare-with-vllm.md)."""
-    max_tokens: int = Field(default=64, ge=1, le=4096)
-    """Most tokens in an answer."""
-    temperature: float = Field(default=0.0, ge=0, le=2)
-    """Sampling temperature; 0 is greedy."""
-    repeats: int = Field(default=1, ge=1, le=100)
-    """Answers to each prompt; they form one cluster. More than 1 needs a temperature above 0."""
-    batch_size: int = Field(default=128, ge=1)
-    """Answers generated at once, over all sides."""
-    traces: bool = True
-    """Whether to write a trace for each answer, so that MLflow shows both sides row by row."""
-    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
-    """Confidence level of the two-sided intervals; the gate's own follows from ``gate.alpha``."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Compare:
-        if self.repeats > 1 and self.temperature == 0:
-            raise ValueError("repeats need a temperature above 0: greedy answers do not vary")
-        try:
-            scorer_names.parse_all(self.scorers, code=False)
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return self
-
-
-DECIDING = ("method", "engine", "max_tokens", "temperature", "repeats")
-"""Keys of ``compare`` that decide an answer or a verdict, besides baseline, scorers and confidence."""
-
-
-class Requirement(Section):
-    """One requirement of the policy.
-
-    Example:
-        from llmops.recipe import Requirement
-        Requirement(metric="token_f1", must="not_regress", margin=0.05)
-    """
-
-    metric: str
-    """Label of one of ``compare.scorers``."""
-    must: Literal["improve", "not_regress"] = "not_regress"
-    """What the interval must show."""
-    margin: float = Field(default=0.0, ge=0, lt=1)
-    """``not_regress``: the non-inferiority margin; ``improve``: the gain to exceed."""
-
-    @model_validator(mode="after")
-    def _possible(self) -> Requirement:
-        if self.must == "not_regress" and self.margin == 0:
-            raise ValueError("not_regress needs a margin above 0: no suite proves a loss of 0")
-        return self
-
-
-class Gate(Section):
-    """The policy: the requirements for moving an alias to the candidate.
-
-    Example:
-        from llmops.recipe import Gate, Requirement
-        Gate(require=(Requirement(metric="likelihood", must="improve"),), min_prompts=100)
-    """
-
-    require: tuple[Requirement, ...] = Field(min_length=1)
-    """The requirements; all of them must hold."""
-    min_prompts: int = Field(default=50, ge=2)
-    """Fewest prompts; with fewer, the verdict is INCONCLUSIVE."""
-    alpha: float = Field(default=0.05, gt=0, le=0.5)
-    """Two-sided error probability of a candidate line: all pushes of a pull request together."""
-    on_pass: Alias = "champion"
-    """Alias that moves to the candidate."""
-
-
 class Serve(Section):
     """The smoke test after promotion: a server is started and asked one question."""
 
@@ -270,6 +153,12 @@ class Recipe(Section):
     serve: Serve | None = None
     cost: Cost = Cost()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resolved(cls, given: Any) -> Any:
+        """Fill in the gate's error and the price of the machine, which other sections imply."""
+        return _with_price(with_error(given))
+
     @model_validator(mode="after")
     def _only_the_gate_promotes(self) -> Recipe:
         guarded = {self.gate.on_pass.lower(), self.compare.baseline.lower()}
@@ -281,15 +170,19 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
-    def _gate_reads_what_compare_writes(self) -> Recipe:
-        labels = [name.label for name in scorer_names.parse_all(self.compare.scorers, code=False)]
-        missing = sorted({r.metric for r in self.gate.require} - set(labels))
-        if missing:
-            raise ValueError(
-                f"gate.require names {', '.join(missing)}, which compare.scorers does not produce"
-                f" (it produces {', '.join(labels)})"
-            )
+    def _gate_reads_what_compare_writes(self, info: ValidationInfo) -> Recipe:
+        require_scorers(self.gate, self.compare, code=allows_code(info))
         return self
+
+    def policy(self) -> Policy:
+        """Return what judging a version needs; without the recipe, it is a policy file."""
+        return Policy.model_construct(
+            schema_version=1,
+            model=self.flavor.model,
+            suite=None,
+            compare=self.compare,
+            gate=self.gate,
+        )
 
     def digest(self) -> str:
         """Return the SHA-256 of the resolved recipe, as 64 hexadecimal digits."""
@@ -298,3 +191,18 @@ class Recipe(Section):
     def to_yaml(self) -> str:
         """Return the resolved recipe as YAML, defaults included."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _with_price(given: Any) -> Any:
+    """Return a recipe's content with the price of the machine in the budgets that need it."""
+    if not isinstance(given, dict):
+        return given
+    gate = given.get("gate")
+    budgets = gate.get("budgets") if isinstance(gate, dict) else None
+    if not isinstance(gate, dict) or not isinstance(budgets, dict):
+        return given
+    if "usd_per_1000_answers" not in budgets:
+        return given
+    cost = given.get("cost", {})
+    price = cost.get("usd_per_hour", Cost().usd_per_hour) if isinstance(cost, dict) else None
+    return {**given, "gate": {**gate, "budgets": {"usd_per_hour": price, **budgets}}}

@@ -1,7 +1,7 @@
 """Names of scorers, ``[LABEL=]KIND[:ARGUMENT]``, and which of them a recipe may contain.
 
 A recipe executes no code, so it may name every built-in scorer except those that import a module;
-these can be named only on the command line and in Python.
+these can be named on the command line and in Python, or where the command allows code.
 """
 
 from __future__ import annotations
@@ -62,14 +62,15 @@ def parse(text: str, *, code: bool = True) -> ScorerName:
         check_no_credentials(argument)
     scorer = BY_NAME.get(kind)
     if scorer is None:
-        near = get_close_matches(kind.lower(), BY_NAME, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        near = closest(kind, BY_NAME)
+        meant = f"; did you mean {near}?" if near else ""
         raise UsageError(
             f"scorer {text!r}: unknown; allowed: {', '.join(allowed(code=code))}{meant}"
         )
     if scorer.runs_code and not code:
         raise UsageError(
-            f"scorer {text!r}: a recipe executes no code; allowed: {', '.join(allowed(code=False))}",
+            f"scorer {text!r}: a recipe executes no code; allowed: {', '.join(allowed(code=False))};"
+            " a command may allow code: llmops gate … --allow-code",
             next_command=f"llmops compare BASELINE CANDIDATE --suite FILE --scorer {text}",
         )
     if colon and not scorer.argument:
@@ -96,6 +97,12 @@ def parse_all(texts: Iterable[str], *, code: bool = True) -> tuple[ScorerName, .
                 next_command=f"give it another label: LABEL={name.spec}",
             )
     return names
+
+
+def closest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that a user may have meant; ``None`` if none is close."""
+    near = get_close_matches(name.lower(), list(names), n=1)
+    return near[0] if near else None
 
 
 def allowed(*, code: bool = True) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from llmops.records.answers import (
 from llmops.records.comparison import (
     Comparison,
     IntervalPoint,
+    JudgeControls,
     MetricResult,
     PairedTest,
     Row,
@@ -33,6 +34,7 @@ from llmops.records.decision import (
     Verdict,
 )
 from llmops.records.frozen import Budget, Frozen
+from llmops.records.figures import Figures, OwnMean, SliceTest, Spent
 from llmops.records.labels import HumanLabels
 from llmops.records.lineage import Lineage
 from llmops.records.models import (
@@ -56,9 +58,11 @@ __all__ = [
     "Decision",
     "Deployment",
     "Example",
+    "Figures",
     "Frozen",
     "HumanLabels",
     "IntervalPoint",
+    "JudgeControls",
     "Likelihood",
     "Lineage",
     "LoadOptions",
@@ -66,6 +70,7 @@ __all__ = [
     "MetricResult",
     "ModelFiles",
     "ModelVersion",
+    "OwnMean",
     "PairedTest",
     "PreparedData",
     "Proof",
@@ -74,7 +79,9 @@ __all__ = [
     "Sampling",
     "Side",
     "SliceResult",
+    "SliceTest",
     "SmallSlice",
+    "Spent",
     "Standing",
     "Suite",
     "TrainResult",

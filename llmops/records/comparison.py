@@ -170,6 +170,19 @@ class SmallSlice:
 
 
 @dataclass(frozen=True)
+class JudgeControls:
+    """The controls of a judge: questions whose right answer is known.
+
+    Attributes:
+        metric: Name of the metric that the judge computes.
+        failures: Why its verdicts may be worth nothing, one sentence each; empty if it passed.
+    """
+
+    metric: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A finished comparison of two sides on one suite.
 
@@ -199,6 +212,7 @@ class Comparison:
         settings: Name → value of everything that decides a result but sides and suite, such as
             ``max_tokens``; ``scorers`` is a list with name, specification and digest of each.
         frozen: What a gate recorded before the first answer; ``None`` without a gate.
+        judges: The controls of each judge among the scorers.
     """
 
     baseline: Side
@@ -222,6 +236,7 @@ class Comparison:
     human_labels: HumanLabels | None = None
     settings: Mapping[str, object] = field(default_factory=dict)
     frozen: Frozen | None = None
+    judges: tuple[JudgeControls, ...] = ()
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.

@@ -29,11 +29,15 @@ class Check:
 
     Attributes:
         metric: Name of the metric.
-        must: ``improve`` or ``not_regress``.
-        margin: Gain that must be exceeded, or loss that is tolerated, in [0, 1].
+        must: ``improve`` or ``not_regress`` (the difference), ``at_least`` (a floor under the
+            candidate's own mean), ``at_most`` (a budget), or ``hold`` (the controls of a judge).
+        margin: Gain that must be exceeded, or loss that is tolerated, in [0, 1]; else 0.
         verdict: What the comparison shows.
         passed: Whether the requirement holds; ``None`` if the data do not decide.
         reason: Why it is undecided; empty otherwise.
+        slice: Key and value of the slice that it reads; ``None`` for the whole suite.
+        value: Limit of a floor or budget; ``None`` for the others.
+        observed: The candidate's own mean that is held against the limit; ``None`` without one.
     """
 
     metric: str
@@ -42,6 +46,9 @@ class Check:
     verdict: Verdict
     passed: bool | None
     reason: str = field(default="", compare=False)  # wording, which evidence must not depend on
+    slice: tuple[str, str] | None = None
+    value: float | None = None
+    observed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,8 @@ class Decision:
         evidence_digest: SHA-256 of the canonical JSON of all of ``evidence`` but its key ``sha256``.
         budget: Push and level of a gated comparison; ``None`` if nothing was frozen before it.
         reused: Whether it was decided earlier: the question is the same, so nothing was asked.
+        note: Why a candidate passed that does not show what it must, as the policy allows; empty
+            otherwise. The sentence begins with it.
     """
 
     verdict: Verdict
@@ -67,6 +76,7 @@ class Decision:
     evidence_digest: str = ""
     budget: Budget | None = None
     reused: bool = False
+    note: str = ""
 
     @property
     def exit_code(self) -> int:

@@ -149,11 +149,15 @@ def _decision(decision: Decision) -> dict[str, object]:
         "passed": decision.passed,
         "exit_code": decision.exit_code,
         "sentence": decision.sentence,
+        "note": decision.note or None,
         "checks": [
             {
                 "metric": check.metric,
+                "slice": check.slice and "=".join(check.slice),
                 "must": check.must,
                 "margin": check.margin,
+                "value": check.value,
+                "observed": check.observed,
                 "verdict": str(check.verdict),
                 "passed": check.passed,
                 "reason": check.reason or None,

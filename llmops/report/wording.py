@@ -23,6 +23,12 @@ from llmops.records import (
 TITLES = {scorer.name: scorer.title for scorer in BUILT_IN if scorer.title}
 NOTHING, SMALL = 1e-12, 1e-4
 """Size up to which a number is a rounded zero, and below which it is written with an exponent."""
+BUDGETS = {
+    "mean_tokens": "mean tokens of an answer",
+    "mean_seconds": "mean seconds of an answer",
+    "usd_per_1000_answers": "US dollars for 1,000 answers",
+}
+"""Names of budgets in a sentence."""
 BARE_BASE = "base"
 """Label of a base model as a side."""
 MINUS = "\N{MINUS SIGN}"
@@ -83,8 +89,13 @@ def _not_shown(test: PairedTest, check: Check | None) -> str:
 
 
 def _check_of(metric: str, decision: Decision | None) -> Check | None:
+    return next((c for c in differences_of(decision) if c.metric == metric), None)
+
+
+def differences_of(decision: Decision | None) -> tuple[Check, ...]:
+    """Return the checks that read the difference over the whole suite."""
     checks = decision.checks if decision else ()
-    return next((check for check in checks if check.metric == metric), None)
+    return tuple(c for c in checks if c.must in ("improve", "not_regress") and c.slice is None)
 
 
 def verdict(result: MetricResult, decision: Decision | None = None) -> Verdict:
@@ -116,15 +127,26 @@ def status(decision: Decision) -> str:
 
 def demand(check: Check) -> str:
     """Return a requirement as text: ``token F1 must improve by more than 0.02``."""
-    name = metric_name(check.metric)
+    name = BUDGETS.get(check.metric) or metric_name(check.metric)
+    if check.slice:
+        name += f" on {clean('='.join(check.slice), 40)}"
     if check.must == "improve":
         return f"{name} must improve" + (f" by more than {check.margin:g}" if check.margin else "")
-    return f"{name} must not lose more than {check.margin:g}"
+    if check.must == "not_regress":
+        return f"{name} must not lose more than {check.margin:g}"
+    if check.must == "hold":
+        return f"the judge of {name} must pass its controls"
+    return f"{name} must be {check.must.replace('_', ' ')} {check.value:g}"
 
 
 def outcome(check: Check) -> str:
-    """Return the verdict on a requirement, with the reason where it is undecided."""
-    return f"{check.verdict} ({check.reason})" if check.reason else str(check.verdict)
+    """Return the verdict on a requirement, or what was observed, with the reason if there is one."""
+    found = str(check.verdict)
+    if check.value is not None:
+        found = "unknown" if check.observed is None else f"{check.observed:.4g}"
+    elif check.must == "hold":
+        found = "held" if check.passed else "not held"
+    return f"{found} ({check.reason})" if check.reason else found
 
 
 def metric_name(metric: str) -> str:

@@ -9,6 +9,7 @@ from llmops.stats.eprocess import EProcess, confidence_sequence, log_e_values
 from llmops.stats.exact import exact_test
 from llmops.stats.length import LengthAdjusted, length_adjusted
 from llmops.stats.multiple import benjamini_hochberg, e_holm, holm
+from llmops.stats.own_mean import mean_interval
 from llmops.stats.paired import paired_test
 from llmops.stats.plan import blocks, seed_of, spread_blocks
 from llmops.stats.power import OutOfReachError, Planned, detectable, prompts_needed, simulated_power
@@ -37,6 +38,7 @@ __all__ = [
     "holm",
     "length_adjusted",
     "log_e_values",
+    "mean_interval",
     "paired_test",
     "powered_mean",
     "prompts_needed",

@@ -57,7 +57,7 @@ def interval(
     """
     if units.sums.size < 2:
         return -1.0, 1.0
-    low, high = _ends(units, alpha)
+    low, high = ends(units, alpha)
     if low > 0 and _alike(units, "greater", alpha, draws, seed):
         low = 0.0
     if high < 0 and _alike(units, "less", alpha, draws, seed):
@@ -80,11 +80,11 @@ def p_above(units: Units, bound: float, *, draws: int = DRAWS, seed: int = 0) ->
         A number from 1e-9 to 1; 1 if an interval of almost no confidence includes the bound.
     """
     low, high = math.log(SMALLEST_P), math.log(LARGEST_ALPHA)
-    if units.sums.size < 2 or _ends(units, LARGEST_ALPHA)[0] <= bound:
+    if units.sums.size < 2 or ends(units, LARGEST_ALPHA)[0] <= bound:
         return 1.0
     for _ in range(STEPS):
         middle = (low + high) / 2
-        excluded = _ends(units, math.exp(middle))[0] > bound
+        excluded = ends(units, math.exp(middle))[0] > bound
         low, high = (low, middle) if excluded else (middle, high)
     p = math.exp(high)
     return p if bound < 0 else max(p, p_alike(units, "greater", draws=draws, seed=seed))
@@ -98,7 +98,8 @@ def _alike(units: Units, alternative: Alternative, alpha: float, draws: int, see
     return p_alike(units, alternative, draws=draws, seed=seed) > alpha
 
 
-def _ends(units: Units, alpha: float) -> tuple[float, float]:
+def ends(units: Units, alpha: float) -> tuple[float, float]:
+    """Return both ends without the exact test of "no difference", which only concerns 0."""
     return _score_ends(units, alpha) if units.are_ternary else _skewed_ends(units, alpha)
 
 

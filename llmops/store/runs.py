@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from llmops.store.connection import client, store_errors
-from llmops.store.tags import EVIDENCE
+from llmops.store.tags import EVIDENCE, KIND, SECONDS_PER_PROMPT
 
+RECENT = 5
+"""Comparisons from which the speed of the next one is estimated."""
 EVIDENCE_PREFIX = re.compile(r"[0-9a-f]{12,64}")
 """Tag ``llmops.evidence`` of a version: the first digits of its evidence's digest."""
 
@@ -53,6 +55,30 @@ def run_of_evidence(prefix: str) -> str | None:
             experiments, f"tags.`{EVIDENCE}` LIKE '{prefix}%'", max_results=1
         )
     return str(runs[0].info.run_id) if runs else None
+
+
+def measured_pace(experiment: str) -> float | None:
+    """Return the seconds for a prompt in the slowest of an experiment's newest comparisons.
+
+    The slowest one, because cached answers make the others look fast.
+
+    Args:
+        experiment: Name of the experiment, which may not exist yet.
+
+    Returns:
+        Wall time of a prompt, all sides included; ``None`` without a finished comparison.
+    """
+    with store_errors(f"experiment {experiment}"):
+        found = client().get_experiment_by_name(experiment)
+        if found is None:
+            return None
+        runs = client().search_runs(
+            [found.experiment_id],
+            f"tags.`{KIND}` = 'ab' AND attributes.status = 'FINISHED'",
+            max_results=RECENT,
+        )
+    paces = [run.data.params.get(SECONDS_PER_PROMPT) for run in runs]
+    return max((float(pace) for pace in paces if pace is not None), default=None)
 
 
 def find_logged_model(model_id: str) -> Any | None:

@@ -31,6 +31,8 @@ BOUND_SUITE = "llmops.suite"
 PROOF = "proof"
 """Without a prefix: MLflow's list of versions shows the first 20 characters of a tag."""
 
+SECONDS_PER_PROMPT = "seconds_per_prompt"
+"""Parameter of a comparison's run: wall time of a prompt, all sides and scorers included."""
 NOTE = "mlflow.note.content"
 """MLflow's own tag that holds the description of a run and of a logged model."""
 

@@ -111,7 +111,7 @@ def test_promotion_needs_evidence_about_these_bytes_and_this_champion(
         suite = load_suite(data.test.path)
         with pytest.raises(UsageError, match="has no evidence"):
             promote(version.uri)
-        comparison, decision = pipeline.judge(recipe, version.uri, suite)
+        comparison, decision = pipeline.judge(recipe.policy(), version.uri, suite)
     assert decision.passed
     assert registry.version_of_alias("own", "champion") is None, "judging moves nothing"
 

@@ -90,7 +90,7 @@ def test_the_report_is_written_before_its_run_is_finished(
     monkeypatch.setattr(mlflow.MlflowClient, "set_terminated", noting)
     chosen, suite = recipe(tmp_path), load_suite(suite_file(tmp_path / "suite.jsonl"))
     if gated:
-        pipeline.judge(chosen, candidate.uri, suite)
+        pipeline.judge(chosen.policy(), candidate.uri, suite)
     else:
         compare("tiny", candidate.uri, suite, chosen.compare)
     assert ended == [("FINISHED", True)]
@@ -107,11 +107,11 @@ def test_a_run_that_ends_before_its_decision_is_recorded_is_not_finished(
     with monkeypatch.context() as patched:
         patched.setattr(pipeline, step, interrupt)
         with pytest.raises(KeyboardInterrupt):
-            pipeline.judge(recipe(tmp_path), candidate.uri, suite)
+            pipeline.judge(recipe(tmp_path).policy(), candidate.uri, suite)
     (run,) = comparison_runs()
     assert run.info.status == "FAILED"
     assert mlflow.active_run() is None
-    _, decision = pipeline.judge(recipe(tmp_path), candidate.uri, suite)
+    _, decision = pipeline.judge(recipe(tmp_path).policy(), candidate.uri, suite)
     assert decision.passed, "the same command again succeeds"
 
 
@@ -130,7 +130,7 @@ def test_a_store_that_fails_at_the_evidence_leaves_no_verdict(
     monkeypatch.setattr(mlflow.MlflowClient, "log_text", refusing)
     suite = load_suite(suite_file(tmp_path / "suite.jsonl"))
     with pytest.raises(StoreError, match="writing the evidence: MLflow refused: no room"):
-        pipeline.judge(recipe(tmp_path), candidate.uri, suite)
+        pipeline.judge(recipe(tmp_path).policy(), candidate.uri, suite)
     assert [run.info.status for run in comparison_runs()] == ["FAILED"]
     tags = connection.client().get_model_version("bot", "2").tags
     assert "llmops.verdict" not in tags
@@ -145,7 +145,9 @@ def test_a_suite_with_too_many_training_prompts_is_refused_before_anything_is_ge
     monkeypatch.setattr(LocalEngine, "__init__", refuse)
     path = suite_file(tmp_path / "suite.jsonl", [*HELD_OUT, f" {TRAINED[2]}\n"])
     with pytest.raises(DataError) as caught:
-        pipeline.judge(recipe(tmp_path, "gate.min_prompts=13"), candidate.uri, load_suite(path))
+        pipeline.judge(
+            recipe(tmp_path, "gate.min_prompts=13").policy(), candidate.uri, load_suite(path)
+        )
     assert str(caught.value).startswith(
         f"suite {path}: 1 of 13 prompts are in the training data of models:/bot/2"
     )
@@ -162,7 +164,7 @@ def test_the_same_bytes_are_refused_before_anything_is_generated(
     suite = load_suite(suite_file(tmp_path / "suite.jsonl"))
     for against in (candidate.uri, "models:/copy/1"):
         with pytest.raises(UsageError, match="there is nothing to compare"):
-            pipeline.judge(recipe(tmp_path), candidate.uri, suite, against)
+            pipeline.judge(recipe(tmp_path).policy(), candidate.uri, suite, against)
     assert comparison_runs() == []
 
 
@@ -171,14 +173,16 @@ def test_training_prompts_in_any_words_and_those_of_the_baseline_are_set_aside(
 ) -> None:
     for known in (TRAINED[2], TRAINED[2].upper()):
         path = suite_file(tmp_path / "suite.jsonl", [*HELD_OUT, known])
-        comparison, decision = pipeline.judge(recipe(tmp_path), candidate.uri, load_suite(path))
+        comparison, decision = pipeline.judge(
+            recipe(tmp_path).policy(), candidate.uri, load_suite(path)
+        )
         assert [row.example.id for row in comparison.trained] == ["q12"]
         assert "12 of 13 prompts count for the verdict" in comparison.notes
         assert decision.passed
     third = log_trained(another_adapter(tiny_model, tmp_path, seed=6), splits={})
     path = suite_file(tmp_path / "other.jsonl", [*HELD_OUT, TRAINED[2]])
     comparison, _ = pipeline.judge(
-        recipe(tmp_path), third.uri, load_suite(path), against=candidate.uri
+        recipe(tmp_path).policy(), third.uri, load_suite(path), against=candidate.uri
     )
     assert [row.example.id for row in comparison.trained] == ["q12"]
 
@@ -188,7 +192,7 @@ def test_what_is_no_registered_version_is_refused_before_anything_is_generated(
 ) -> None:
     suite = load_suite(suite_file(tmp_path / "suite.jsonl"))
     with pytest.raises(UsageError, match="a version or an alias is missing"):
-        pipeline.judge(recipe(tmp_path), f"models:/{candidate.model_id}", suite)
+        pipeline.judge(recipe(tmp_path).policy(), f"models:/{candidate.model_id}", suite)
     assert comparison_runs() == []
 
 
@@ -196,7 +200,7 @@ def test_the_report_of_a_gate_leads_with_the_metric_that_the_policy_names(
     candidate: ModelVersion, tmp_path: Path
 ) -> None:
     suite = load_suite(suite_file(tmp_path / "suite.jsonl"))
-    comparison, decision = pipeline.judge(recipe(tmp_path), candidate.uri, suite)
+    comparison, decision = pipeline.judge(recipe(tmp_path).policy(), candidate.uri, suite)
     assert [one.metric for one in comparison.trajectories] == ["token_f1", "likelihood"]
     page = mlflow.artifacts.load_text(f"runs:/{comparison.run_id}/{REPORT}")
     assert "the difference of likelihood and its" in page

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.recipe.schema import Gate
-from llmops.records import Budget, Check, MetricResult, Verdict
+from llmops.records import Budget, Check, Figures, MetricResult, Verdict
 from llmops.records.models import identity
 
 SCHEMA_VERSION = 2
@@ -63,6 +63,7 @@ class EvidenceRecord(BaseModel):
     suite: SuiteRecord
     policy: Policy
     metrics: tuple[MetricResult, ...] = Field(min_length=1)
+    figures: Figures = Figures()
     checks: tuple[Check, ...] = Field(min_length=1)
     verdict: Verdict
     passed: bool

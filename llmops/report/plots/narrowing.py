@@ -58,7 +58,7 @@ def narrowing_svg(
 
 def _margins(result: MetricResult, decision: Decision | None) -> list[float]:
     """Return the differences that the gate requires to be exceeded, zero excluded."""
-    checks = [c for c in (decision.checks if decision else ()) if c.metric == result.metric]
+    checks = [c for c in wording.differences_of(decision) if c.metric == result.metric]
     asked = {c.margin if c.must == "improve" else -c.margin for c in checks if c.margin}
     return sorted(asked or ({-result.margin} if result.margin else set()))
 

@@ -16,17 +16,19 @@ def test_the_champion_and_the_bare_base_until_there_is_one(
     base: BaseModel, tiny_adapter: Path, tmp_path: Path
 ) -> None:
     found = bases.fetch(base.digest)
-    assert baseline(recipe(tmp_path), found) == "models:/tiny/1"
+    assert baseline(recipe(tmp_path).policy(), found) == "models:/tiny/1"
     version = log_trained(tiny_adapter)
-    assert baseline(recipe(tmp_path), found) == "models:/tiny/1", "a challenger is no champion"
+    assert baseline(recipe(tmp_path).policy(), found) == "models:/tiny/1", (
+        "a challenger is no champion"
+    )
     registry.set_alias("bot", "champion", version.version)
-    assert baseline(recipe(tmp_path), found) == "models:/bot/1"
+    assert baseline(recipe(tmp_path).policy(), found) == "models:/bot/1"
 
 
 def test_the_base_or_any_version_by_name(version: ModelVersion, tmp_path: Path) -> None:
     found = bases.fetch(version.base_digest)
-    assert baseline(recipe(tmp_path, "compare.baseline=base"), found) == "models:/tiny/1"
-    named = recipe(tmp_path, "compare.baseline=models:/other/7")
+    assert baseline(recipe(tmp_path, "compare.baseline=base").policy(), found) == "models:/tiny/1"
+    named = recipe(tmp_path, "compare.baseline=models:/other/7").policy()
     assert baseline(named, found) == "models:/other/7"
 
 
@@ -34,7 +36,7 @@ def test_a_run_that_is_resumed_after_its_promotion_does_not_meet_itself(
     version: ModelVersion, tiny_model: Path, tmp_path: Path
 ) -> None:
     candidate = log_trained(another_adapter(tiny_model, tmp_path))
-    chosen = recipe(tmp_path)
+    chosen = recipe(tmp_path).policy()
     assert remembered_baseline(tmp_path, chosen, candidate) == "models:/bot/1"
     registry.set_alias("bot", "champion", candidate.version)
     assert remembered_baseline(tmp_path, chosen, candidate) == "models:/bot/1"
@@ -46,7 +48,7 @@ def test_a_champion_that_moved_on_is_the_baseline_of_a_resumed_run(
     version: ModelVersion, tiny_model: Path, tmp_path: Path
 ) -> None:
     candidate = log_trained(another_adapter(tiny_model, tmp_path))
-    assert remembered_baseline(tmp_path, recipe(tmp_path), candidate) == "models:/bot/1"
+    assert remembered_baseline(tmp_path, recipe(tmp_path).policy(), candidate) == "models:/bot/1"
     other = log_trained(another_adapter(tiny_model, tmp_path, seed=6))
     registry.set_alias("bot", "champion", other.version)
-    assert remembered_baseline(tmp_path, recipe(tmp_path), candidate) == other.uri
+    assert remembered_baseline(tmp_path, recipe(tmp_path).policy(), candidate) == other.uri

@@ -19,6 +19,7 @@ from llmops.store import connection
 
 KEYS = {
     *("schema_version", "code_version", "candidate", "baseline", "suite", "policy", "metrics"),
+    "figures",
     *("method", "prompts", "nll", "trained_on", "notes", "checks", "verdict", "passed", "run_id"),
     *("sentence", "scorers", "settings", "tools", "sha256"),
     *("question", "line", "push", "alpha", "next_alpha", "data", "code"),

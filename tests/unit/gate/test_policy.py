@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from policy_figures import BILLING, FLOOR, NO_LOSS
+from policy_figures import compared as figured
+from policy_figures import policy as figured_policy
 
 from llmops.errors import UsageError
 from llmops.gate import gate
 from llmops.gate.evidence import links_of
+from llmops.gate.policy import decide
+from llmops.models.proof import schema
 from llmops.recipe.schema import Gate
 from llmops.records import (
     BaseModel,
     Comparison,
+    JudgeControls,
     MetricResult,
     ModelFiles,
     PairedTest,
@@ -186,3 +193,112 @@ def test_the_link_to_the_rows_leads_somewhere_without_traces_too() -> None:
     assert links_of(compared)["Row by row"].endswith("/runs/y/traces?compareToRunUuid=x")
     untraced = links_of(replace(compared, traced=False))
     assert untraced["Row by row"] == "#/experiments/1/runs/r/artifacts/rows.json"
+
+
+LENIENT = {"on_inconclusive": "pass"}
+TOO_MUCH = {"budgets": {"mean_tokens": 10}}
+
+
+@pytest.mark.parametrize(
+    ("low", "n", "keys", "passed", "code"),
+    [
+        (-0.06, 60, {}, False, 4),
+        (-0.06, 60, LENIENT, True, 0),
+        (-0.01, 60, LENIENT, True, 0),
+        (-0.06, 49, LENIENT, False, 4),  # too few prompts stay too few
+        (-0.2, 60, LENIENT, False, 3),  # a shown regression
+        (-0.07, 60, {**LENIENT, **TOO_MUCH}, False, 3),
+    ],
+)
+def test_what_is_not_shown_passes_only_where_the_policy_says_so(
+    low: float, n: int, keys: dict[str, object], passed: bool, code: int
+) -> None:
+    decision = gate(figured([(0.5, 0.5)] * n, low=low), figured_policy(**keys))
+    assert (decision.passed, decision.exit_code) == (passed, code)
+    assert bool(decision.note) is (passed and low == -0.06)
+    if decision.note:
+        assert decision.sentence.startswith(
+            "PASSED WITHOUT PROOF (gate.on_inconclusive is pass; 1 of 1 requirements not shown): INC"
+        )
+
+
+def test_a_tolerated_loss_that_is_shown_does_not_pass_as_undecided() -> None:
+    test = replace(comparison(("token_f1", -0.06, -0.01)).metrics[0].test, difference=-0.03)
+    made = comparison(("token_f1", -0.06, -0.01))
+    shown = replace(made, metrics=(replace(made.metrics[0], test=test),))
+    assert gate(shown, figured_policy(**LENIENT)).exit_code == 4
+
+
+def test_floors_budgets_and_slices_must_all_hold() -> None:
+    good = figured([(0.4, 0.95)] * 80, topics=("billing", "other"), low=0.01)
+    demands = (NO_LOSS, FLOOR, BILLING)
+    assert gate(good, figured_policy(*demands)).passed
+    low = gate(figured([(0.4, 0.6)] * 80, topics=("billing",), low=0.01), figured_policy(*demands))
+    assert (low.exit_code, low.verdict) == (3, Verdict.IMPROVED)
+    assert low.sentence.startswith("REJECTED: one line must be at least 0.8: 0.6 (0.95 CI ")
+    mixed = [(0.9, 0.1), (0.1, 0.9)] * 40
+    sliced = gate(figured(mixed, topics=("billing", "other"), low=0.01), figured_policy(*demands[::2]))
+    assert (sliced.exit_code, sliced.verdict) == (3, Verdict.REGRESSED)
+    assert sliced.sentence.startswith("REJECTED: token F1 on topic=billing must not lose more than")
+    dear = gate(good, figured_policy(*demands, **TOO_MUCH))
+    assert dear.exit_code == 3
+    assert dear.sentence == "REJECTED: mean tokens of an answer must be at most 10: 20"
+
+
+def test_a_budget_that_was_not_measured_is_never_waived() -> None:
+    made = figured([(0.5, 0.5)] * 60, low=0.01)
+    rows = tuple(replace(row, candidate=replace(row.candidate, seconds=None)) for row in made.rows)
+    decision = gate(
+        replace(made, rows=rows), figured_policy(**LENIENT, budgets={"mean_seconds": 5})
+    )
+    assert decision.exit_code == 4
+    assert "unknown (not measured" in decision.sentence
+
+
+def test_a_judge_that_fails_its_controls_proves_nothing() -> None:
+    unreliable = (JudgeControls("token_f1", ("it prefers the first answer",)),)
+    made = figured([(0.5, 0.9)] * 60, low=0.01, judges=unreliable)
+    for keys in ({}, LENIENT):
+        decision = gate(made, figured_policy(**keys))
+        assert decision.exit_code == 4
+        assert decision.sentence == (
+            "INCONCLUSIVE: the judge of token F1 must pass its controls: not held (it prefers the"
+            " first answer)"
+        )
+    assert gate(made, figured_policy(judge_controls=False)).passed
+
+
+def test_the_first_version_is_decided_by_floors() -> None:
+    worse = figured([(1.0, 0.95)] * 80, low=-0.2)
+    demands = (NO_LOSS, FLOOR)
+    first = gate(worse, figured_policy(*demands), first=True)
+    assert first.passed
+    assert [check.must for check in first.checks] == ["at_least"]
+    assert gate(worse, figured_policy(*demands)).exit_code == 3, "there is a champion"
+    assert gate(worse, figured_policy(NO_LOSS), first=True).exit_code == 3, "no floor: the base"
+    low = figured([(1.0, 0.3)] * 80, low=-0.2)
+    assert gate(low, figured_policy(*demands), first=True).exit_code == 3
+    allowed = gate(low, figured_policy(*demands, first_version="allow"), first=True)
+    assert (allowed.passed, allowed.exit_code) == (True, 0)
+    assert allowed.sentence.startswith(
+        "PASSED WITHOUT PROOF (gate.first_version is allow; 2 of 2 requirements not shown): "
+    )
+    assert gate(low, figured_policy(*demands, first_version="allow")).exit_code == 3
+
+
+def test_intervals_with_less_confidence_than_the_policy_demands_are_refused() -> None:
+    made = figured([(0.5, 0.9)] * 60, low=0.01)
+    with pytest.raises(UsageError, match=r"has 0.95 intervals; gate.alpha 0.01 needs 0.99"):
+        gate(made, figured_policy(alpha=0.01))
+    assert gate(made, figured_policy(alpha=0.1)).passed
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_recorded_figures_decide_as_the_first_ones_did(first: bool) -> None:
+    made = figured([(0.4, 0.95), (0.5, 0.6)] * 40, topics=("billing", "other"), low=-0.06)
+    keys: dict[str, Any] = {"budgets": {"mean_tokens": 25}, **LENIENT}
+    decision = gate(made, figured_policy(NO_LOSS, FLOOR, BILLING, **keys), first=first)
+    evidence = schema.read(json.loads(json.dumps(decision.evidence)), "here")
+    again = decide(evidence.metrics, evidence.policy, same_bytes=False, figures=evidence.figures)
+    assert again == (decision.checks, decision.verdict, decision.passed)
+    assert again == (evidence.checks, evidence.verdict, evidence.passed)

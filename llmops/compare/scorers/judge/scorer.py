@@ -11,7 +11,7 @@ from llmops.compare.scorers.judge.controls import controls
 from llmops.compare.scorers.judge.pairs import Judged, Kind, Outcome, compare_pairs
 from llmops.compare.scorers.scorer import Scorer
 from llmops.errors import UsageError
-from llmops.records import Answer, Example, ModelFiles, RemoteModel, Side
+from llmops.records import Answer, Example, JudgeControls, ModelFiles, RemoteModel, Side
 from llmops.stats.length import LEAST_RAW, MOST_RAW, length_adjusted
 
 SAMPLE = 20
@@ -28,12 +28,17 @@ class Pairwise:
         scorer: Scorer that names the judge.
         asker: Model that judges.
         cache: Cache of replies.
+
+    Attributes:
+        name: Name of the scorer.
+        failures: Which controls the judge failed, one sentence each; known once ``notes`` were read.
     """
 
     def __init__(self, scorer: Scorer, asker: Asker, cache: ResultCache) -> None:
         self.name, self._asker, self._cache = scorer.name, asker, cache
         self._seen: list[tuple[Example, Answer, Answer]] = []
         self._outcomes: list[Outcome] = []
+        self.failures: tuple[str, ...] = ()
 
     def is_kin(self, side: Side) -> bool:
         """Return whether the judge is the side itself, or has the same base model."""
@@ -98,6 +103,7 @@ class Pairwise:
         checked = controls(
             self._asker, examples, answers, self._cache, judged=judged, sample=SAMPLE
         )
+        self.failures = checked.warnings
         return tuple(f"{self.name}: {warning}" for warning in checked.warnings)
 
 
@@ -130,3 +136,8 @@ def kinship(judges: Sequence[Pairwise], sides: Sequence[Side]) -> tuple[str, ...
 def notes(judges: Sequence[Pairwise]) -> tuple[str, ...]:
     """Return the notes of all judges of a candidate; see ``Pairwise.notes``."""
     return tuple(chain.from_iterable(judge.notes() for judge in judges))
+
+
+def controls_of(judges: Sequence[Pairwise]) -> tuple[JudgeControls, ...]:
+    """Return the controls of all judges of a candidate, whose notes were read."""
+    return tuple(JudgeControls(judge.name, judge.failures) for judge in judges)
