@@ -12,6 +12,7 @@ from llmops.records.answers import (
     Sampling,
     Suite,
 )
+from llmops.records.ci import CiContext
 from llmops.records.comparison import (
     Comparison,
     IntervalPoint,
@@ -49,6 +50,7 @@ __all__ = [
     "Answer",
     "BaseModel",
     "Check",
+    "CiContext",
     "Comparison",
     "DataSplit",
     "Decision",
