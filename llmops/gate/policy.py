@@ -13,6 +13,7 @@ from typing import NamedTuple
 from llmops.errors import UsageError
 from llmops.files import digest
 from llmops.gate.evidence import evidence_of
+from llmops.gate.outlook import outlook
 from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Check, Comparison, Decision, MetricResult, PairedTest, Verdict
 from llmops.report import sentence
@@ -53,6 +54,7 @@ def gate(comparison: Comparison, policy: Gate) -> Decision:
         sentence=line,
         evidence=evidence,
         evidence_digest=digest.of_record(evidence),
+        outlook=outlook(comparison, found.checks),
     )
 
 

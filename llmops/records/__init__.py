@@ -44,6 +44,7 @@ from llmops.records.models import (
     Side,
     TrainResult,
 )
+from llmops.records.outlook import Outlook
 from llmops.records.serving import Deployment, Proof
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "MetricResult",
     "ModelFiles",
     "ModelVersion",
+    "Outlook",
     "PairedTest",
     "PreparedData",
     "Proof",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from llmops import errors
+from llmops.records.outlook import Outlook
 
 
 class Verdict(StrEnum):
@@ -54,6 +55,7 @@ class Decision:
         sentence: The decision in one line: verdict, versions, metric, difference.
         evidence: The record that binds the verdict to exact bytes.
         evidence_digest: SHA-256 of the canonical JSON of ``evidence``.
+        outlook: What this suite can decide; ``None`` if it was not computed.
     """
 
     verdict: Verdict
@@ -62,6 +64,7 @@ class Decision:
     sentence: str
     evidence: Mapping[str, object] = field(repr=False)
     evidence_digest: str = ""
+    outlook: Outlook | None = field(default=None, compare=False)
 
     @property
     def exit_code(self) -> int:
