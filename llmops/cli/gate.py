@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from llmops.cli.options import emit, output_option, read_recipe, recipe_argument, run_page
-from llmops.errors import EXIT_OK
+from llmops.cli.ci import Outputs, Shown, ci_options, pages
+from llmops.cli.options import emit, output_option, read_recipe, recipe_argument
 
 
 @click.command("gate")
@@ -19,6 +20,7 @@ from llmops.errors import EXIT_OK
     help="Held-out prompts; default: the test split that the candidate's training run kept.",
 )
 @click.option("--no-cache", is_flag=True, help="Use no cached answers, and cache none.")
+@ci_options
 @output_option
 def command(
     recipe: str,
@@ -27,6 +29,7 @@ def command(
     suite: Path | None,
     no_cache: bool,
     output: str,
+    outputs: Outputs,
 ) -> int:
     """Decide by the policy of RECIPE whether a version may be promoted. No alias moves.
 
@@ -38,7 +41,8 @@ def command(
     from llmops.compare.leakage import heldout
     from llmops.files.staging import staging
     from llmops.models.resolve import resolve
-    from llmops.report import comparison_table, to_json
+    from llmops.report import comparison_table, html_report, to_json
+    from llmops.report.ci import next_step, summary
     from llmops.store import connection
 
     connection.connect()
@@ -49,14 +53,12 @@ def command(
         path = suite or heldout.download_test_split(files, folder)
         held_out = load_suite(path, name=None if suite else f"{resolved.name}-test")
         comparison, decision = pipeline.judge(resolved, files, held_out, cache=not no_cache)
-    link, page = run_page(comparison)
-    text = f"{comparison_table(comparison, decision)}\n\n{page}"
-    if decision.exit_code == EXIT_OK:
-        text += f"\nNext: {_promotion(comparison.candidate.uri, resolved.gate.on_pass)}"
-    emit(output, text, {**to_json(comparison, decision), "run": link})
+    links, lines = pages(comparison)
+    record = {**to_json(comparison, decision), "run": links["Run"]}
+    price = resolved.cost.usd_per_hour
+    markdown = summary(comparison, decision, links, usd_per_hour=price)
+    report = partial(html_report, comparison, decision)
+    outputs.decided(Shown(decision, files.uri, comparison, markdown, record, report))
+    step = f"Next: {next_step(decision, files.uri)}"
+    emit(output, f"{comparison_table(comparison, decision)}\n\n{lines}\n{step}", record)
     return decision.exit_code
-
-
-def _promotion(uri: str, alias: str) -> str:
-    """Return the command that moves the policy's alias to the version."""
-    return f"llmops promote {uri}" + ("" if alias == "champion" else f" --alias {alias}")

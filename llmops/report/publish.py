@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from llmops.records import Comparison, Decision
+from llmops.report.ci.summary import summary
 from llmops.report.html.page import html_report
 from llmops.report.plots.forest import forest_svg
 from llmops.store import connection
-from llmops.store.tags import FOREST_FILE, REPORT_FILE
+from llmops.store.tags import FOREST_FILE, REPORT_FILE, SUMMARY_FILE
 
 SIDE_BY_SIDE = "rows.json"
 """Artifact with the answers of both sides to each prompt."""
 
 
 def publish(run_id: str, comparison: Comparison, decision: Decision | None = None) -> None:
-    """Write report and forest plot as artifacts of a run, replacing earlier ones.
+    """Write report and forest plot as artifacts of a run, and the summary of a decision.
 
     Args:
         run_id: Id of the MLflow run.
@@ -32,3 +33,5 @@ def publish(run_id: str, comparison: Comparison, decision: Decision | None = Non
         client = connection.client()
         client.log_text(run_id, html_report(comparison, decision), REPORT_FILE)
         client.log_text(run_id, forest_svg(comparison, decision), FOREST_FILE)
+        if decision is not None:
+            client.log_text(run_id, summary(comparison, decision, {}), SUMMARY_FILE)

@@ -6,6 +6,7 @@ The first lines say verdict, reason and next step; below are table, answers and 
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 
 from llmops.records import Check, Comparison, Decision, MetricResult
@@ -13,11 +14,12 @@ from llmops.report import wording
 from llmops.report.ci import steps
 from llmops.report.ci.escape import inline
 from llmops.report.ci.losses import largest_losses
-from llmops.report.markdown import address, code
-from llmops.report.wording import clean, points, signed, typeset
+from llmops.report.markdown import LINK_LIMIT, address, code
+from llmops.report.wording import clean, points, signed, typeset, visible
 
 SHAPES = {"PASSED": "✅", "REJECTED": "❌", "INCONCLUSIVE": "❔"}
-MOST_CHECKS, MOST_METRICS, MOST_NOTES = 20, 12, 5
+MOST_CHECKS, MOST_METRICS, MOST_NOTES, MOST_LINKS = 20, 12, 5, 6
+WEB = ("https://", "http://")
 
 
 def summary(
@@ -32,7 +34,8 @@ def summary(
     Args:
         comparison: Result of the comparison.
         decision: Decision of the gate.
-        links: Link text → address of a page, such as ``{"Report": "https://…"}``.
+        links: Link text → address of a page, such as ``{"Report": "https://…"}``; an address that is
+            not http(s) is omitted.
         usd_per_hour: Price of the machine in US dollars; ``None`` if it is unknown.
 
     Example:
@@ -68,6 +71,15 @@ def no_verdict_summary(message: str, code: int) -> str:
     )
 
 
+def no_verdict_page(message: str) -> str:
+    """Return HTML that says that no verdict was reached."""
+    text = html.escape(visible(message[:4_000]))
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>No verdict</title>'
+        f"<h1>No verdict was reached</h1><pre>{text}</pre></html>\n"
+    )
+
+
 def _head(comparison: Comparison, decision: Decision, links: Mapping[str, str]) -> list[str]:
     """Return verdict, reason, place and next step, each a block of one line."""
     status, check = wording.status(decision), steps.deciding(decision)
@@ -87,7 +99,9 @@ def _head(comparison: Comparison, decision: Decision, links: Mapping[str, str]) 
     step = steps.next_step(decision, uri)
     command = f"`{code(clean(step.command, 250))}` " if step.command else ""
     blocks.append(f"**Next:** {command}{inline(step.note)}".rstrip())
-    shown = [f"[{inline(text, 30)}]({address(url)})" for text, url in links.items()]
+    pages = {text: address(url) for text, url in links.items() if url.startswith(WEB)}
+    short = {text: url for text, url in pages.items() if len(url) <= LINK_LIMIT}
+    shown = [f"[{inline(text, 30)}]({url})" for text, url in list(short.items())[:MOST_LINKS]]
     blocks.append(" · ".join([*shown, f"version `{code(clean(uri, 150))}`"]))
     return blocks
 

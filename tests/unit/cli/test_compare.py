@@ -53,7 +53,7 @@ def test_greedy_answers_are_not_repeated(folder: Path) -> None:
 
 def test_a_report_that_could_not_be_written_is_refused_first(folder: Path) -> None:
     assert "its folder does not exist" in refused("--report", "no/such/report.html")
-    assert "is the suite itself" in refused("--report", SUITE)
+    assert "is a file that this command reads" in refused("--report", SUITE)
     assert "its name is longer than 200 bytes" in refused("--report", "x" * 201)
     (folder / "round").symlink_to("round")
     assert "is a symbolic link that leads to itself" in refused("--report", "round")

@@ -58,10 +58,13 @@ def test_candidate_and_suite_can_be_named(candidate: ModelVersion, tmp_path: Pat
     done = gate("--candidate", candidate.uri, "--suite", str(suite))
     assert done.return_value == 0, done.output
     assert "8 paired prompts of mine" in done.stdout
-    page, needs, then = done.stdout.splitlines()[-3:]
+    page, needs, version, report, then = done.stdout.splitlines()[-5:]
     assert page.startswith("Run: http://127.0.0.1:5000/#/experiments/")
     assert needs.startswith("     needs: mlflow server --backend-store-uri sqlite:///")
+    assert version == "Version: http://127.0.0.1:5000/#/models/bot/versions/2"
+    assert report == f"Report: {page.removeprefix('Run: ')}/artifacts/report/report.html"
     assert then == f"Next: llmops promote {candidate.uri}"
+    assert "gate: PASSED: " in done.stderr, "where stdout went to a file, the log has the verdict"
 
 
 def test_the_next_command_names_the_alias_of_the_policy(candidate: ModelVersion) -> None:
