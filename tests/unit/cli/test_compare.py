@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from llmops.cli.compare import command
 from llmops.cli.main import cli
+from llmops.errors import UsageError
 from llmops.recipe.schema import Compare
 from llmops.recipe.scorer_names import allowed
 
@@ -27,6 +28,8 @@ def refused(*arguments: str) -> str:
     done = CliRunner().invoke(
         cli, ["compare", "base", "models:/own/1", "--suite", SUITE, *arguments]
     )
+    if isinstance(done.exception, UsageError):  # which the console script reports
+        return str(done.exception)
     assert done.exit_code == 2, done.output
     return " ".join(done.output.split())
 
