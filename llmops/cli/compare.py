@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmops.cli.options import emit, output_option, run_page
+from llmops.files.output import check_output, write_output
 from llmops.recipe import engine_names, scorer_names
 from llmops.recipe.schema import Compare, Requirement
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from llmops.records import Comparison
 
-LONGEST_NAME = 200
-"""Bytes that a report's file name may have: file systems allow 255, and a longer temporary name is
-used while the file is written."""
 SCORER_HELP = (
     f"Scorer to use instead of the defaults ({', '.join(Compare().scorers)}). Repeatable."
     f" One of: {', '.join(scorer_names.allowed())}."
@@ -206,43 +203,17 @@ def _check_report(report: Path, suite: Path, candidates: Sequence[str]) -> None:
             f"--report takes one candidate, received {len(candidates)}; MLflow has the report of"
             " each in its run"
         )
-    try:
-        problem = _problem(report, suite)
-    except OSError as error:
-        problem = error.strerror or str(error)
-    except RuntimeError:
-        problem = "is a symbolic link that leads to itself"
-    if problem:
-        raise click.UsageError(f"--report {report}: {problem}")
-
-
-def _problem(report: Path, suite: Path) -> str:
-    """Return why a report cannot be written there; empty if it can."""
-    place = report.resolve()
-    if place.exists() and not place.is_file():
-        return "is not a regular file"
-    if place.exists() and suite.exists() and place.samefile(suite):
-        return "is the suite itself"
-    if len(os.fsencode(report.name)) > LONGEST_NAME:
-        return f"its name is longer than {LONGEST_NAME} bytes"
-    if not (place.parent.is_dir() and os.access(place.parent, os.W_OK)):
-        return "its folder does not exist or is not writable"
-    return ""
+    check_output("--report", report, [suite])
 
 
 def _write(file: Path, comparison: Comparison) -> None:
-    from llmops.errors import LlmopsError
-    from llmops.files import home
     from llmops.report import html_report
 
-    try:
-        home.write_whole(file.resolve(), html_report(comparison), shared=True)  # through a link
-    except OSError as error:
-        raise LlmopsError(
-            f"--report {file}: cannot be written: {error.strerror}",
-            next_command="mlflow artifacts download"
-            f" -r {comparison.run_id} -a report/report.html  (the run has the report)",
-        ) from error
+    elsewhere = (
+        f"mlflow artifacts download -r {comparison.run_id} -a report/report.html"
+        "  (the run has the report)"
+    )
+    write_output("--report", file, html_report(comparison), otherwise=elsewhere)
 
 
 def _questions(scorers: Sequence[str], margin: float | None) -> tuple[Requirement, ...]:

@@ -15,6 +15,7 @@ from llmops.gate import costs, differences, floors, judges, slices
 from llmops.gate.evidence import NONE, evidence_of, sealed
 from llmops.gate.figures import figures_of
 from llmops.recipe.policy import AT_LEAST
+from llmops.gate.outlook import outlook
 from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Check, Comparison, Decision, Figures, MetricResult, Verdict
 from llmops.report import sentence, wording
@@ -73,6 +74,7 @@ def gate(comparison: Comparison, policy: Gate, *, first: bool = False) -> Decisi
         evidence_digest=evidence["sha256"],
         budget=comparison.frozen.budget if comparison.frozen else None,
         note=note,
+        outlook=outlook(comparison, found.checks),
     )
 
 

@@ -87,9 +87,25 @@ def shown(decision: Decision) -> str:
     Raises:
         StoreError: The store does not answer.
     """
-    if tags.TABLE_FILE not in artifacts.files_in(run_of(decision), "report"):
-        return decision.sentence
-    return artifacts.read_text(run_of(decision), tags.TABLE_FILE).rstrip("\n")
+    return _text(decision, tags.TABLE_FILE).rstrip("\n") or decision.sentence
+
+
+def summary(decision: Decision) -> str:
+    """Return the Markdown summary of a decision that was recorded before; its sentence without one.
+
+    Raises:
+        StoreError: The store does not answer.
+    """
+    return _text(decision, tags.SUMMARY_FILE) or decision.sentence
+
+
+def report(decision: Decision) -> str:
+    """Return the HTML report of a decision that was recorded before.
+
+    Raises:
+        StoreError: It is absent, or the store does not answer.
+    """
+    return artifacts.read_text(run_of(decision), tags.REPORT_FILE)
 
 
 def result(decision: Decision) -> dict[str, object]:
@@ -115,3 +131,11 @@ def _decision(evidence: EvidenceRecord, record: dict[str, object]) -> Decision:
         budget=evidence.budget,
         reused=True,
     )
+
+
+def _text(decision: Decision, path: str) -> str:
+    """Return a text that the run of a decision keeps, empty if it keeps none."""
+    folder = path.rpartition("/")[0]
+    if path not in artifacts.files_in(run_of(decision), folder):
+        return ""
+    return artifacts.read_text(run_of(decision), path)

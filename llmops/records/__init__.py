@@ -12,6 +12,7 @@ from llmops.records.answers import (
     Sampling,
     Suite,
 )
+from llmops.records.ci import CiContext
 from llmops.records.comparison import (
     Comparison,
     IntervalPoint,
@@ -46,6 +47,7 @@ from llmops.records.models import (
     Side,
     TrainResult,
 )
+from llmops.records.outlook import Outlook
 from llmops.records.serving import Deployment, Proof
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "BaseModel",
     "Budget",
     "Check",
+    "CiContext",
     "Comparison",
     "DataSplit",
     "Decision",
@@ -70,6 +73,7 @@ __all__ = [
     "MetricResult",
     "ModelFiles",
     "ModelVersion",
+    "Outlook",
     "OwnMean",
     "PairedTest",
     "PreparedData",

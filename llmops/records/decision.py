@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from llmops import errors
 from llmops.records.frozen import Budget
+from llmops.records.outlook import Outlook
 
 
 class Verdict(StrEnum):
@@ -66,6 +67,7 @@ class Decision:
         reused: Whether it was decided earlier: the question is the same, so nothing was asked.
         note: Why a candidate passed that does not show what it must, as the policy allows; empty
             otherwise. The sentence begins with it.
+        outlook: What this suite can decide; ``None`` if it was not computed.
     """
 
     verdict: Verdict
@@ -77,6 +79,7 @@ class Decision:
     budget: Budget | None = None
     reused: bool = False
     note: str = ""
+    outlook: Outlook | None = field(default=None, compare=False)
 
     @property
     def exit_code(self) -> int:

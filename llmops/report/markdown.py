@@ -30,7 +30,7 @@ def code(text: str) -> str:
 
 def address(url: str) -> str:
     """Quote an address so that it ends neither its parentheses nor its table cell."""
-    return quote(url, safe="%/#?=&:,;@+!$")
+    return quote(url, safe="%/#?=&:,;@+!$", errors="replace")
 
 
 def row(cells: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import mlflow
 import pytest
 from click.testing import CliRunner, Result
 from trained import HELD_OUT, TRAINED, another_adapter, log_trained, recipe_file, suite_file
@@ -58,10 +59,13 @@ def test_candidate_and_suite_can_be_named(candidate: ModelVersion, tmp_path: Pat
     done = gate("--candidate", candidate.uri, "--suite", str(suite))
     assert done.return_value == 0, done.output
     assert "8 paired prompts of mine" in done.stdout
-    page, needs, then = done.stdout.splitlines()[-3:]
+    page, needs, version, report, then = done.stdout.splitlines()[-5:]
     assert page.startswith("Run: http://127.0.0.1:5000/#/experiments/")
     assert needs.startswith("     needs: mlflow server --backend-store-uri sqlite:///")
+    assert version == "Version: http://127.0.0.1:5000/#/models/bot/versions/2"
+    assert report == f"Report: {page.removeprefix('Run: ')}/artifacts/report/report.html"
     assert then == f"Next: llmops promote {candidate.uri}"
+    assert "gate: PASSED: " in done.stderr, "where stdout went to a file, the log has the verdict"
 
 
 def test_the_next_command_names_the_alias_of_the_policy(candidate: ModelVersion) -> None:
@@ -131,3 +135,29 @@ def test_a_gate_without_the_cache_reads_and_writes_none(candidate: ModelVersion)
     done = gate("--no-cache")
     assert done.return_value in (0, 3, 4), done.output
     assert not (home.folder("cache") / "results.sqlite").exists()
+
+
+def test_what_ci_and_a_reviewer_see(
+    candidate: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "step.md"))
+    demand = "gate.require=[{metric: likelihood, must: improve, margin: 0.9}]"
+    names = {"junit": "g.xml", "summary": "g.md", "json": "g.json", "report": "g.html"}
+    files = [part for name, file in names.items() for part in (f"--{name}", file)]
+    done = gate(demand, *files, "--output", "json")
+    assert done.return_value == 3, done.output
+    summary = (tmp_path / "g.md").read_text()
+    assert summary.startswith("## ❌ REJECTED: ")
+    assert (tmp_path / "step.md").read_text() == f"{summary}\n"
+    head = "\n".join(summary.splitlines()[:20])
+    assert "**Why:** likelihood must improve by more than 0.9: " in head
+    assert f"**Next:** `llmops show {candidate.uri}`" in head
+    assert "[Report](http://127.0.0.1:5000/#/experiments/" in head
+    assert "- **A/A flip rate:** " in summary
+    assert "which demands a gain" in summary
+    assert (tmp_path / "g.json").read_text() == done.stdout
+    assert 'type="rejected"' in (tmp_path / "g.xml").read_text()
+    assert "<!doctype html>" in (tmp_path / "g.html").read_text().lower()
+    run = json.loads(done.stdout)["run_id"]
+    stored = mlflow.artifacts.load_text(f"runs:/{run}/report/summary.md")
+    assert stored.splitlines()[0] == summary.splitlines()[0]
