@@ -71,4 +71,12 @@ def _is_stale(lineage: Lineage) -> bool:
     name = lineage.uri.removeprefix("models:/").partition("/")[0]
     champion = registry.version_of_alias(name, "champion")
     versus = lineage.evidence.versus if lineage.evidence else None
-    return champion is not None and versus is not None and versus != f"v{champion}"
+    return (
+        champion is not None
+        and versus is not None
+        and versus
+        not in (
+            f"v{champion}",
+            f"{name}/{champion}",
+        )
+    )

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from llmops.compare.answers.blocks import SuiteAnswers, repeated
+from llmops.compare.arguments import ScorerLike, Settings, SuiteLike, with_settings
 from llmops.compare.cache import MEMORY, ResultCache
 from llmops.compare.destinations import announce
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
@@ -22,14 +24,15 @@ from llmops.records import Comparison, Side, Suite
 def compare(
     baseline: str | Side,
     candidate: str | Side,
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare | None = None,
     *,
-    scorers: Sequence[str] | None = None,
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None,
     questions: Sequence[Requirement] = (),
     min_prompts: int = 0,
     block: int = BLOCK,
     cache: bool = True,
+    **settings: Unpack[Settings],
 ) -> Comparison:
     """Compare two sides on held-out prompts and log the result to MLflow.
 
@@ -37,20 +40,24 @@ def compare(
         baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, the
             name of a registered base, or ``openai:URL#MODEL``.
         candidate: The side that should be better; named likewise.
-        suite: Held-out prompts: a file (see ``load_suite``) or a suite.
+        suite: Held-out prompts: a file, a list of dictionaries, a DataFrame or an MLflow dataset (see
+            ``load_suite``), or a suite.
         config: The recipe's ``compare`` section: scorers, method, answer length, confidence.
-        scorers: Scorers to use instead of those of ``config``; may name modules, which are imported.
+        scorers: Scorers to use instead of those of ``config``, one or several: names, which may name
+            modules; functions of ``answer``, or of ``answer`` and ``expected``, that return a number
+            from 0 to 1; or scorers of MLflow.
         questions: Requirements that early stopping waits for; default: the first scorer improves.
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks, by default 32.
         cache: Whether cached answers are used and new ones are cached.
+        **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
 
     Returns:
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: The sides are the same bytes, a scorer cannot judge what they answer, or a
-            question has no scorer.
+        UsageError: The sides are the same bytes, a scorer cannot judge what they answer, a question
+            has no scorer, or an argument is of the wrong type.
         NotFoundError: A side does not exist.
         DataError: The suite cannot be used, or without the prompts that a side was trained on, fewer
             than two are left, or fewer than ``min_prompts``.
@@ -66,20 +73,21 @@ def compare(
         print(comparison.metric("token_f1").test)
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    return _published(baseline, [candidate], suite, config, options)[0]
+    return _published(baseline, [candidate], suite, with_settings(config, settings), options)[0]
 
 
 def compare_all(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare | None = None,
     *,
-    scorers: Sequence[str] | None = None,
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None,
     questions: Sequence[Requirement] = (),
     min_prompts: int = 0,
     block: int = BLOCK,
     cache: bool = True,
+    **settings: Unpack[Settings],
 ) -> tuple[Comparison, ...]:
     """Compare several candidates with the same baseline on the same prompts.
 
@@ -95,6 +103,7 @@ def compare_all(
         min_prompts: See ``compare``.
         block: See ``compare``.
         cache: See ``compare``.
+        **settings: See ``compare``.
 
     Returns:
         A comparison for each candidate, in their order.
@@ -110,7 +119,7 @@ def compare_all(
         best = standings(comparisons)[0]
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    return _published(baseline, candidates, suite, config, options)
+    return _published(baseline, candidates, suite, with_settings(config, settings), options)
 
 
 @contextmanager
@@ -162,12 +171,12 @@ def comparison_run(
 def _published(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
-    config: Compare | None,
+    suite: SuiteLike,
+    config: Compare,
     options: Options,
 ) -> tuple[Comparison, ...]:
     """Measure every candidate, and publish the reports."""
-    with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
+    with _measured(baseline, candidates, suite, config, options) as comparisons:
         publish_reports(comparisons)
     return comparisons
 
@@ -176,7 +185,7 @@ def _published(
 def _measured(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare,
     options: Options,
 ) -> Iterator[tuple[Comparison, ...]]:
@@ -186,9 +195,7 @@ def _measured(
     measured = _measure(setup)
     seconds = time.monotonic() - begun
     comparisons = [replace(comparison, seconds=seconds) for comparison in measured]
-    with comparison_runs(
-        comparisons, setup.suite, _parameters(setup), traces=config.traces
-    ) as logged:
+    with comparison_runs(comparisons, setup.suite, setup.settings, traces=config.traces) as logged:
         yield logged
 
 
@@ -216,12 +223,3 @@ def _measure(setup: Setup) -> list[Comparison]:
             comparisons = list(map(with_trained, comparisons, rows))
     question = setup.plan.questions[0].metric
     return [with_trajectories(comparison, question) for comparison in comparisons]
-
-
-def _parameters(setup: Setup) -> dict[str, object]:
-    """Return the parameters of the run: everything that decides a result but sides and suite."""
-    names = ("method", "confidence", "engine", "max_tokens", "temperature", "repeats")
-    return {
-        **{name: getattr(setup.config, name) for name in names},
-        "scorers": " ".join(scorer.spec for scorer in setup.scorers),
-    }

@@ -16,7 +16,7 @@ from llmops.report import SIDE_BY_SIDE, evidence_card, publish, version_tags
 from llmops.report.lineage import with_card
 from llmops.store import connection, registry, tags
 
-OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS)
+OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS, *tags.EARLIER.values())
 """Tags of a version that a new verdict replaces; without the first, the older evidence is void."""
 
 

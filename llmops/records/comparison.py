@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmops.records.answers import Answer, Example
 from llmops.records.labels import HumanLabels
@@ -193,6 +193,11 @@ class Comparison:
         traced: Whether each answer is also a trace in MLflow.
         trajectories: Trajectories of the metrics that a report may lead with: the first one, and
             that of the first question. Not part of the evidence.
+        settings: What else decides the result: scorers, method, engine, answer length, temperature,
+            confidence.
+        when: Time at which the measurement ended, UTC, ISO 8601; empty if unknown.
+        further_slices: Metric → its results by slice, for the metrics after the first. Not part of
+            the evidence.
         human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
             evidence.
     """
@@ -216,6 +221,14 @@ class Comparison:
     traced: bool = True
     trajectories: tuple[Trajectory, ...] = ()
     human_labels: HumanLabels | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
+    when: str = ""
+    further_slices: Mapping[str, tuple[SliceResult | SmallSlice, ...]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Which model against which, such as ``bot/2 vs bot/1``."""
+        return f"{self.candidate.name} vs {self.baseline.name}"
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.

@@ -19,12 +19,11 @@ from llmops.records import (
     Side,
     Verdict,
 )
+from llmops.records.models import BARE_BASE
 
 TITLES = {scorer.name: scorer.title for scorer in BUILT_IN if scorer.title}
 NOTHING, SMALL = 1e-12, 1e-4
 """Size up to which a number is a rounded zero, and below which it is written with an exponent."""
-BARE_BASE = "base"
-"""Label of a base model as a side."""
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "…"
 

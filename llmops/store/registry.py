@@ -11,7 +11,7 @@ from typing import Any
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.records.names import MODEL_NAME
 from llmops.store.connection import client, store_errors
-from llmops.store.tags import BASE_DIGEST, KIND, NOTE
+from llmops.store.tags import BASE_DIGEST, EARLIER, KIND, NOTE
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """Error codes with which MLflow says that a model, version or alias does not exist."""
@@ -177,9 +177,11 @@ def remove_version_tags(name: str, version: str, keys: Sequence[str]) -> None:
 
 
 def annotate_model(name: str, key: str, value: str) -> None:
-    """Write a tag of the registered model itself, where it can be searched."""
+    """Write a tag of the registered model itself, where it can be searched; remove its earlier name."""
     with store_errors(f"tag of {name}"):
         client().set_registered_model_tag(name, key, value)
+        if (earlier := EARLIER.get(key)) in client().get_registered_model(name).tags:
+            client().delete_registered_model_tag(name, earlier)
 
 
 def version_tag(name: str, version: str, key: str) -> str | None:

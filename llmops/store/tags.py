@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 KIND = "llmops.kind"
 BASE_DIGEST = "llmops.base_digest"
 ADAPTER_DIGEST = "llmops.adapter_digest"
 SERVABLE = "llmops.servable_vllm"
 RECIPE_DIGEST = "llmops.recipe_digest"
 DATA_DIGEST = "llmops.data_digest"
-VERDICT = "llmops.verdict"
-DELTA = "llmops.delta"
-VERSUS = "llmops.versus"
+VERDICT = "verdict"
+DELTA = "delta"
+VERSUS = "versus"
 EVIDENCE = "llmops.evidence"
 EXAMPLE = "llmops.example"
 RECEIPT = "llmops.receipt"
@@ -19,6 +21,9 @@ DEPLOYMENT = "llmops.deployment"
 RESUMED_AT_STEP = "llmops.resumed_at_step"
 UNFINISHED = "llmops.unfinished"
 GIT_COMMIT = "llmops.git_commit"
+
+EARLIER = {VERDICT: "llmops.verdict", DELTA: "llmops.delta", VERSUS: "llmops.versus"}
+"""Tag → its earlier name, which MLflow's list of versions cuts; it is still read."""
 
 NOTE = "mlflow.note.content"
 """MLflow's own tag that holds the description of a run and of a logged model."""
@@ -31,3 +36,8 @@ EVIDENCE_FILE = "report/evidence.json"
 REPORT_FILE = "report/report.html"
 FOREST_FILE = "report/forest.svg"
 LABELS_FOLDER = "labels"
+
+
+def value(found: Mapping[str, str], tag: str) -> str | None:
+    """Return the value of a tag, also under its earlier name; ``None`` without one."""
+    return found.get(tag, found.get(EARLIER.get(tag, tag)))

@@ -12,7 +12,8 @@ from llmops.compare.tracking.traces import log_traces
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, Side, Suite
 from llmops.report import SIDE_BY_SIDE, publish
-from llmops.store import connection, open_runs, tags
+from llmops.store import artifacts, connection, open_runs, tags
+from llmops.texts.beginnings import distinct
 
 ANSWERS = "answers.json"
 """File of the table of a side's answers and scores, in each child run."""
@@ -48,8 +49,8 @@ def comparison_runs(
         StoreError: The MLflow store refuses, or holds fewer rows than were written.
     """
     first = comparisons[0]
-    candidates = ", ".join(comparison.candidate.label for comparison in comparisons)
-    title = f"{candidates} vs {first.baseline.label}"
+    candidates = ", ".join(comparison.candidate.name for comparison in comparisons)
+    title = f"{candidates} vs {first.baseline.name}"
     with open_runs.open_run(title[:TITLE], {tags.KIND: "ab"}) as parent:
         with connection.store_errors("logging the comparison"):
             children = _log(comparisons, suite, parameters, parent.run_id, traces=traces)
@@ -127,7 +128,7 @@ def _log_side(comparison: Comparison, which: str, dataset: Any, *, traces: bool)
     means = {result.metric: round(getattr(result, which), 4) for result in comparison.metrics}
     if comparison.nll is not None:
         means["nll"] = round(comparison.nll[which == "candidate"], 4)
-    with mlflow.start_run(run_name=side.label, nested=True) as child:
+    with mlflow.start_run(run_name=side.name, nested=True) as child:
         mlflow.log_input(dataset, context="evaluation")
         mlflow.log_metrics(means, dataset=dataset, model_id=side.model_id)
         mlflow.log_params({"model": side.uri, "digest": side.digest})
@@ -168,7 +169,7 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
     table: dict[str, list[Any]] = {
         "id": [row.example.id for row in shown],
         f"{metric} change": [round(change[i], 4) for i in order],
-        "prompt": [row.example.messages[-1]["content"] for row in shown],
+        "prompt": distinct([row.example.messages[-1]["content"] for row in shown]),
         "expected": [row.example.expected for row in shown],
         first.baseline.label: [row.baseline.text for row in shown],
     }
@@ -220,6 +221,7 @@ def _verify_rows(run_id: str, table: str, expected: int) -> None:
     """Check the number of rows in a table: MLflow may lose rows without an error."""
     import mlflow
 
-    stored = len(mlflow.load_table(table, run_ids=[run_id]))
+    with artifacts.quietly(f"reading {table} of run {run_id}"):
+        stored = len(mlflow.load_table(table, run_ids=[run_id]))
     if stored != expected:
         raise StoreError(f"run {run_id}: {table} holds {stored} rows, {expected} were written")
