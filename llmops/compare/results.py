@@ -74,7 +74,7 @@ def comparison_of(
         child_run_ids=("", ""),
         slices=first,
         further_slices=dict(zip(names[1:], further, strict=True)),
-        settings=setup.settings,
+        settings={**setup.settings, "scorers": {s.name: s.spec for s in setup.scorers}},
         when=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -27,6 +27,7 @@ NOTHING, SMALL = 1e-12, 1e-4
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "…"
 
+_NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9.])")
 _ANSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are spelled with them
 _NOT_IN_XML = "\ufffe\uffff"
@@ -158,6 +159,11 @@ def typeset(number: str) -> str:
     return number.replace("-", MINUS)
 
 
+def typeset_within(sentence: str) -> str:
+    """Return a sentence with true minus signs in its numbers; a hyphen in a name stays."""
+    return _NEGATIVE.sub(MINUS, sentence)
+
+
 def p_value(p: float) -> str:
     """Format a p-value as ``0.011``, as ``<0.001`` below that, and NaN as ``-``."""
     if math.isnan(p):
@@ -175,6 +181,24 @@ def p_equals(p: float) -> str:
 def percent(share: float) -> str:
     """Format a share in percent, such as ``95%`` or ``99.9%``."""
     return f"{round(100 * share, 6):g}%"
+
+
+def outside(comparison: Comparison) -> str:
+    """Return a note on the metrics whose difference lies outside their interval; mostly empty.
+
+    ``spend`` and ``obf`` report what all looks allow together, which may exclude the last estimate.
+    """
+    found = [
+        metric_name(result.metric)
+        for result, test in ((result, result.test) for result in comparison.metrics)
+        if test.difference < test.low - NOTHING or test.difference > test.high + NOTHING
+    ]
+    if not found:
+        return ""
+    return (
+        f"{', '.join(found)}: the difference lies outside its interval. The interval holds what every"
+        f" look of the method {clean(comparison.method, 16)} allows; the difference is that of the last."
+    )
 
 
 def prompts(result: MetricResult) -> str:

@@ -10,9 +10,9 @@ from llmops.report.wording import clean, finding, metric_name
 
 WIDTH = 784
 """Width in pixels: MLflow's description column has 789 on a first visit, beside a scroll bar."""
-PLOT = (316.0, 594.0)
+PLOT = (176.0, 654.0)
 """Left and right pixel of the axis."""
-TOP, ROW, BOTTOM = 48, 46, 50
+TOP, ROW, BOTTOM = 48, 36, 50
 """Heights in pixels."""
 LABEL_LIMIT = 9
 MARK = 6.5
@@ -20,7 +20,7 @@ MARK = 6.5
 
 
 def forest_svg(comparison: Comparison, decision: Decision | None = None) -> str:
-    """Draw the difference and interval of every metric.
+    """Draw the difference and interval of every metric; the figures stand in the table beside it.
 
     Args:
         comparison: Result of the comparison.
@@ -70,8 +70,6 @@ def _row(
         "y": y,
         "bold": bold,
         "metric": clean(metric_name(result.metric), 18),
-        "baseline": f"{result.baseline:.3f}",
-        "candidate": f"{result.candidate:.3f}",
         "low": axis(test.low),
         "high": axis(test.high),
         "mark": mark(outcome.shape, axis(test.difference), y),
