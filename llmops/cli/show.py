@@ -34,9 +34,17 @@ def command(uri: str, output: str) -> None:
     step = next_command(origin)
     emit(
         output,
-        f"{lineage_table(origin)}\n\nNext: {step}",
+        f"{lineage_table(origin)}{_needs(origin)}\n\nNext: {step}",
         {**asdict(origin), "next_command": step},
     )
+
+
+def _needs(lineage: Lineage) -> str:
+    """Return a line with the command that serves the links; empty if there are none, or a server."""
+    from llmops.store import connection
+
+    hint = connection.ui_hint() if lineage.link else None
+    return f"\n     needs: {hint}" if hint else ""
 
 
 def next_command(lineage: Lineage) -> str:

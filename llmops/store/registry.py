@@ -11,6 +11,7 @@ from typing import Any
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.records.names import MODEL_NAME
 from llmops.store.connection import client, store_errors
+from llmops.store.missing import missing
 from llmops.store.tags import BASE_DIGEST, EARLIER, KIND, NOTE
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -37,10 +38,7 @@ def parse(uri: str) -> tuple[str, str]:
         name, _, alias = rest.partition("@")
         version = version_of_alias(name, alias)
         if version is None:
-            raise NotFoundError(
-                f"{uri}: no version has the alias {alias!r}",
-                next_command=f"name a version, such as models:/{name}/1, or let `llmops run` promote a @champion",
-            )
+            raise missing(f"{uri}: no version has the alias {alias!r}", name)
         return name, version
     name, _, version = rest.partition("/")
     if not version:
@@ -59,7 +57,7 @@ def latest_version(name: str) -> str:
     with store_errors(f"versions of {name}"):
         versions = client().search_model_versions(f"name = '{name}'")
     if not versions:
-        raise NotFoundError(f"models:/{name}/latest: no such model", next_command="llmops doctor")
+        raise missing(f"models:/{name}/latest: no such model", name)
     return max((str(version.version) for version in versions), key=int)
 
 
@@ -113,10 +111,8 @@ def version_record(name: str, version: str) -> Any:
         return client().get_model_version(name, version)
     except MlflowException as error:
         if error.error_code in ABSENT:
-            raise NotFoundError(
-                f"models:/{name}/{version}: no such version in {client().tracking_uri}",
-                next_command="llmops doctor",
-            ) from error
+            what = f"models:/{name}/{version}: no such version in {client().tracking_uri}"
+            raise missing(what, name) from error
         raise StoreError(f"models:/{name}/{version}: {error.message}") from error
 
 
