@@ -11,27 +11,29 @@ from pathlib import Path
 
 from llmops import errors, records
 from llmops.compare import comparison_run, load_suite
-from llmops.compare.baseline import baseline, is_first, remembered_baseline
+from llmops.compare.baseline import baseline as default_baseline
+from llmops.compare.baseline import is_first, remembered_baseline
 from llmops.compare.scorers import load_scorers
 from llmops.data import prepare
 from llmops.files import digest
 from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base
 from llmops.flavor.trained import register
-from llmops.gate import gate, promote, record, reuse
+from llmops.gate import gate as decide
+from llmops.gate import promote, record, reuse
 from llmops.gate.freeze import Case, freeze
 from llmops.gate.lines import line_name
 from llmops.gate.signature import SigningKey
 from llmops.gate.slices import refuse_unknown
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Policy, Recipe
+from llmops.recipe import Gate, Policy, Recipe
 from llmops.records import ModelFiles, Sampling, Suite
 from llmops.serve import smoke_test
 from llmops.store import connection, registry
 from llmops.train import train
 
-__all__ = ["Outcome", "fine_tune", "judge", "run"]
+__all__ = ["Outcome", "fine_tune", "gate", "judge", "run"]
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def judge(
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
     name, _ = registry.parse(files.uri)  # only a registered version can have a verdict
-    against = against or baseline(policy, files.base)
+    against = against or default_baseline(policy, files.base)
     other = resolve(against) if isinstance(against, str) else against
     refuse_unknown(policy.gate, suite.examples)
     first = is_first(policy, other, files)
@@ -207,9 +209,59 @@ def judge(
     with comparison_run(
         other, files, suite, settings, policy.gate, cache=cache, code=code, freeze=freezing
     ) as comparison:
-        decision = gate(comparison, policy.gate, first=first)
+        decision = decide(comparison, policy.gate, first=first)
         record(comparison, decision, key)
     return comparison, decision
+
+
+def gate(
+    candidate: str | records.Comparison,
+    policy: Recipe | Policy | Gate,
+    *,
+    suite: str | Path | Suite | None = None,
+    baseline: str | None = None,
+    cache: bool = True,
+) -> records.Decision:
+    """Decide whether a version may be promoted, and write the evidence; no alias moves.
+
+    Args:
+        candidate: A finished comparison, or a registered version, which is then compared first.
+        policy: What it must show: a policy, a recipe, or for a comparison also its ``gate`` section
+            alone.
+        suite: Held-out prompts for a version; see ``load_suite``. Default: the policy's.
+        baseline: The side to compare a version with; default: the policy's ``compare.baseline``.
+        cache: Whether cached answers are used and new ones are cached.
+
+    Returns:
+        The decision with its evidence, which ``promote`` reads.
+
+    Raises:
+        UsageError: The candidate is not a registered version, or an argument is of the wrong type.
+        LlmopsError: See ``compare``.
+
+    Example:
+        import llmops
+        from llmops.recipe import Gate, Requirement
+
+        found = llmops.compare("smollm2-135m-instruct", "models:/bot/2", "held-out.jsonl")
+        better = Requirement(metric="token_f1", must="improve")
+        decision = llmops.gate(found, Gate(require=(better,)))
+        if decision.passed:
+            llmops.promote("models:/bot/2")
+    """
+    if isinstance(candidate, records.Comparison):
+        decision = decide(candidate, policy if isinstance(policy, Gate) else policy.gate)
+        record(candidate, decision)
+        return decision
+    whole = policy.policy() if isinstance(policy, Recipe) else policy
+    suite = suite or getattr(whole, "suite", None)
+    if isinstance(whole, Gate) or suite is None:
+        raise errors.UsageError(
+            f"gate: {candidate} is not compared yet, which takes a suite and a whole policy or recipe",
+            next_command=f'llmops.gate(llmops.compare("BASELINE", "{candidate}", SUITE), policy)',
+        )
+    held_out = suite if isinstance(suite, Suite) else load_suite(suite)
+    return judge(whole, candidate, held_out, baseline, cache=cache)[1]
 
 
 def serve(recipe: Recipe, uri: str, suite: Suite) -> str | None:

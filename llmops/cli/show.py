@@ -37,7 +37,7 @@ def command(uri: str, output: str) -> None:
     lines = [f"@{finding.alias} is {finding.problem}" for finding in broken]
     emit(
         output,
-        "\n\n".join([lineage_table(origin), *lines, f"Next: {step}"]),
+        "\n\n".join([lineage_table(origin) + _needs(origin), *lines, f"Next: {step}"]),
         {**asdict(origin), "next_command": step, "half_done": [asdict(one) for one in broken]},
     )
 
@@ -49,6 +49,14 @@ def _half_done(lineage: Lineage) -> tuple[Finding, ...]:
     if lineage.link is None:  # a logged model, which is no version
         return ()
     return half_done([lineage.uri.removeprefix("models:/").partition("/")[0]])
+
+
+def _needs(lineage: Lineage) -> str:
+    """Return a line with the command that serves the links; empty if there are none, or a server."""
+    from llmops.store import connection
+
+    hint = connection.ui_hint() if lineage.link else None
+    return f"\n     needs: {hint}" if hint else ""
 
 
 def next_command(lineage: Lineage) -> str:
@@ -83,4 +91,12 @@ def _is_stale(lineage: Lineage) -> bool:
     name = lineage.uri.removeprefix("models:/").partition("/")[0]
     champion = registry.version_of_alias(name, "champion")
     versus = lineage.evidence.versus if lineage.evidence else None
-    return champion is not None and versus is not None and versus != f"v{champion}"
+    return (
+        champion is not None
+        and versus is not None
+        and versus
+        not in (
+            f"v{champion}",
+            f"{name}/{champion}",
+        )
+    )

@@ -4,6 +4,7 @@
 that a gate can decide before the report is written.
 """
 
+from llmops import make_callable
 from llmops.compare.harness import compare, compare_all, comparison_run
 from llmops.compare.labels.step import with_human_labels, write_label_sample
 from llmops.compare.standings import standings
@@ -18,3 +19,5 @@ __all__ = [
     "with_human_labels",
     "write_label_sample",
 ]
+
+make_callable(__name__)

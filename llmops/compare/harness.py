@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 from llmops.compare.answers.blocks import SuiteAnswers, repeated
+from llmops.compare.arguments import ScorerLike, Settings, SuiteLike, with_settings
 from llmops.compare.cache import MEMORY, ResultCache
 from llmops.compare.destinations import announce
 from llmops.compare.results import comparison_of, with_trained, with_trajectories
 from llmops.compare.setup import BLOCK, Options, Setup, set_up
 from llmops.compare.stopping import ask_until_decided
 from llmops.compare.tracking.runs import log_comparisons, opened_run, publish_reports
-from llmops.recipe.schema import DECIDING, Compare, Gate, Requirement
+from llmops.recipe.schema import Compare, Gate, Requirement
 from llmops.records import Comparison, Frozen, Side, Suite
 from llmops.store import tags
 
@@ -26,14 +28,15 @@ Freeze = Callable[[str], Frozen]
 def compare(
     baseline: str | Side,
     candidate: str | Side,
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare | None = None,
     *,
-    scorers: Sequence[str] | None = None,
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None,
     questions: Sequence[Requirement] = (),
     min_prompts: int = 0,
     block: int = BLOCK,
     cache: bool = True,
+    **settings: Unpack[Settings],
 ) -> Comparison:
     """Compare two sides on held-out prompts and log the result to MLflow.
 
@@ -41,20 +44,24 @@ def compare(
         baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, the
             name of a registered base, or ``openai:URL#MODEL``.
         candidate: The side that should be better; named likewise.
-        suite: Held-out prompts: a file (see ``load_suite``) or a suite.
+        suite: Held-out prompts: a file, a list of dictionaries, a DataFrame or an MLflow dataset (see
+            ``load_suite``), or a suite.
         config: The recipe's ``compare`` section: scorers, method, answer length, confidence.
-        scorers: Scorers to use instead of those of ``config``; may name modules, which are imported.
+        scorers: Scorers to use instead of those of ``config``, one or several: names, which may name
+            modules; functions of ``answer``, or of ``answer`` and ``expected``, that return a number
+            from 0 to 1; or scorers of MLflow.
         questions: Requirements that early stopping waits for; default: the first scorer improves.
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks, by default 32.
         cache: Whether cached answers are used and new ones are cached.
+        **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
 
     Returns:
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: The sides are the same bytes, a scorer cannot judge what they answer, or a
-            question has no scorer.
+        UsageError: The sides are the same bytes, a scorer cannot judge what they answer, a question
+            has no scorer, or an argument is of the wrong type.
         NotFoundError: A side does not exist.
         DataError: The suite cannot be used, or without the prompts that a side was trained on, fewer
             than two are left, or fewer than ``min_prompts``.
@@ -70,20 +77,21 @@ def compare(
         print(comparison.metric("token_f1").test)
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    return _published(baseline, [candidate], suite, config, options)[0]
+    return _published(baseline, [candidate], suite, with_settings(config, settings), options)[0]
 
 
 def compare_all(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare | None = None,
     *,
-    scorers: Sequence[str] | None = None,
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None,
     questions: Sequence[Requirement] = (),
     min_prompts: int = 0,
     block: int = BLOCK,
     cache: bool = True,
+    **settings: Unpack[Settings],
 ) -> tuple[Comparison, ...]:
     """Compare several candidates with the same baseline on the same prompts.
 
@@ -99,6 +107,7 @@ def compare_all(
         min_prompts: See ``compare``.
         block: See ``compare``.
         cache: See ``compare``.
+        **settings: See ``compare``.
 
     Returns:
         A comparison for each candidate, in their order.
@@ -114,7 +123,7 @@ def compare_all(
         best = standings(comparisons)[0]
     """
     options = Options(scorers, questions, min_prompts, block, cache)
-    return _published(baseline, candidates, suite, config, options)
+    return _published(baseline, candidates, suite, with_settings(config, settings), options)
 
 
 @contextmanager
@@ -178,12 +187,12 @@ def comparison_run(
 def _published(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
-    config: Compare | None,
+    suite: SuiteLike,
+    config: Compare,
     options: Options,
 ) -> tuple[Comparison, ...]:
     """Measure every candidate, and publish the reports."""
-    with _measured(baseline, candidates, suite, config or Compare(), options) as comparisons:
+    with _measured(baseline, candidates, suite, config, options) as comparisons:
         publish_reports(comparisons)
     return comparisons
 
@@ -192,7 +201,7 @@ def _published(
 def _measured(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare,
     options: Options,
     freeze: Freeze | None = None,
@@ -206,7 +215,7 @@ def _measured(
             level = replace(setup.plan, confidence=1 - frozen.budget.alpha_k)
             setup = replace(setup, plan=level)
         measured = _measure(setup)
-        seconds, settings = time.monotonic() - begun, _settings(setup)
+        seconds, settings = time.monotonic() - begun, setup.settings
         comparisons = [
             replace(comparison, seconds=seconds, settings=settings, frozen=frozen)
             for comparison in measured
@@ -242,14 +251,7 @@ def _measure(setup: Setup) -> list[Comparison]:
     return [with_trajectories(comparison, question) for comparison in comparisons]
 
 
-def _settings(setup: Setup) -> dict[str, object]:
-    """Return everything that decides a result but sides, suite and confidence."""
-    scorers = [scorer.record for scorer in setup.scorers]
-    return {**{name: getattr(setup.config, name) for name in DECIDING}, "scorers": scorers}
-
-
 def _parameters(setup: Setup) -> dict[str, object]:
     """Return the parameters of the run."""
-    settings = _settings(setup)
     scorers = " ".join(scorer.spec for scorer in setup.scorers)
-    return {**settings, "confidence": setup.plan.confidence, "scorers": scorers}
+    return {**setup.settings, "confidence": setup.plan.confidence, "scorers": scorers}

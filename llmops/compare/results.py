@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from llmops.compare import sides
 from llmops.compare.answers import cut
@@ -54,6 +55,8 @@ def comparison_of(
         *setup.exclusion.notes,
         _several(len(result.metrics)),
     )
+    names = [metric.metric for metric in result.metrics]
+    first, *further = (_slices(setup, result, name) for name in names)
     return Comparison(
         baseline=baseline,
         candidate=candidate,
@@ -69,8 +72,10 @@ def comparison_of(
         run_id="",
         experiment_id="",
         child_run_ids=("", ""),
-        slices=_slices(setup, result),
         judges=judge.controls_of(answers.pairwise[which - 1]),
+        slices=first,
+        further_slices=dict(zip(names[1:], further, strict=True)),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 
@@ -81,11 +86,13 @@ def _several(metrics: int) -> str:
     return f"{metrics} metrics, each tested on its own: p and CI are not adjusted for one another"
 
 
-def _slices(setup: Setup, result: CandidateResult) -> tuple[SliceResult | SmallSlice, ...]:
-    """Return the first metric by slice; after an early stop, with an allowance for the looks."""
+def _slices(
+    setup: Setup, result: CandidateResult, metric: str
+) -> tuple[SliceResult | SmallSlice, ...]:
+    """Return a metric by slice; after an early stop, with an allowance for the looks."""
     found = slice_results(
         comparable(result.rows),
-        result.metrics[0].metric,
+        metric,
         confidence=setup.plan.confidence,
         looks=looks_to_pay(len(result.rows), result.available, setup.plan.block),
     )

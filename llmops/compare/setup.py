@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from llmops.compare import sides
+from llmops.compare.arguments import ScorerLike, SuiteLike, require_side
 from llmops.compare.leakage.exclude import Exclusion, exclude_trained
 from llmops.compare.leakage.trained_on import check_sides
 from llmops.compare.scorers.load import load_scorers
@@ -16,7 +16,7 @@ from llmops.compare.stopping import Plan
 from llmops.compare.suite.load import load_suite
 from llmops.errors import UsageError
 from llmops.recipe.engine_names import ENGINES
-from llmops.recipe.schema import Compare, Requirement
+from llmops.recipe.schema import DECIDING, Compare, Requirement
 from llmops.records import ModelFiles, Side, Suite
 from llmops.stats.plan import seed_of
 
@@ -30,7 +30,7 @@ MOST_SIDES = 26
 class Options:
     """Options of a caller besides the recipe's ``compare`` section; see ``compare``."""
 
-    scorers: Sequence[str] | None = None
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None
     questions: Sequence[Requirement] = ()
     min_prompts: int = 0
     block: int = BLOCK
@@ -57,11 +57,17 @@ class Setup:
     config: Compare
     cache: bool
 
+    @property
+    def settings(self) -> dict[str, object]:
+        """Everything that decides a result but sides, suite and confidence."""
+        scorers = [scorer.record for scorer in self.scorers]
+        return {**{name: getattr(self.config, name) for name in DECIDING}, "scorers": scorers}
+
 
 def set_up(
     baseline: str | Side,
     candidates: Sequence[str | Side],
-    suite: str | Path | Suite,
+    suite: SuiteLike,
     config: Compare,
     options: Options,
 ) -> Setup:
@@ -75,7 +81,7 @@ def set_up(
         raise UsageError(f"{len(candidates)} candidates; allowed: 1 to {MOST_SIDES - 1}")
     scorers = load_scorers(options.scorers or config.scorers, code=options.scorers is not None)
     _require_scored(options.questions, scorers)
-    named = (baseline, *candidates)
+    named = tuple(map(require_side, (baseline, *candidates)))
     chosen = sides.with_distinct_labels([sides.resolve_side(name) for name in named])
     sides.require_different(chosen, named)
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)

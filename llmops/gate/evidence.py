@@ -22,7 +22,7 @@ from llmops.store import connection, registry, tags
 
 NONE = Figures()
 """The figures of a policy that asks for nothing but differences."""
-OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS)
+OF_A_VERDICT = (tags.EVIDENCE, tags.VERDICT, tags.DELTA, tags.VERSUS, *tags.EARLIER.values())
 """Tags of a version that a new verdict replaces; without the first, the older evidence is void."""
 
 

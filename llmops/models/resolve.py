@@ -9,6 +9,7 @@ from llmops.files import home
 from llmops.models import adapters, bases, pin, safety, stored, versions
 from llmops.models.pin import Pin
 from llmops.records import BaseModel, LoadOptions, ModelFiles
+from llmops.records.models import BARE_BASE
 from llmops.records.names import MODEL_NAME
 from llmops.store import registry
 
@@ -59,7 +60,12 @@ def resolve(uri: str, options: LoadOptions = NO_OPTIONS) -> ModelFiles:
 def of_base(base: BaseModel) -> ModelFiles:
     """Return the bare base as the files of a model."""
     return ModelFiles(
-        label="base", uri=base.uri, base=base, adapter_dir=None, adapter_digest=None, model_id=None
+        label=BARE_BASE,
+        uri=base.uri,
+        base=base,
+        adapter_dir=None,
+        adapter_digest=None,
+        model_id=None,
     )
 
 

@@ -24,6 +24,7 @@ from llmops.store.tags import (
     RECIPE_FILE,
     VERDICT,
     VERSUS,
+    value,
 )
 
 PARAMS = ("method", "epochs", "max_steps", "batch_size", "learning_rate", "max_length", "seed")
@@ -69,15 +70,16 @@ def evidence(tags: Mapping[str, str], pin: Pin) -> Evidence | None:
         tags: Tags of the version.
         pin: The version's pin, with the bytes that it has now.
     """
-    if VERDICT not in tags:
+    verdict = value(tags, VERDICT)
+    if verdict is None:
         return None
     short = tags.get(EVIDENCE, "")
     run_id = runs.run_of_evidence(short)
     run = runs.find_run(run_id) if run_id else None
     return Evidence(
-        verdict=tags[VERDICT],
-        delta=tags.get(DELTA),
-        versus=tags.get(VERSUS),
+        verdict=verdict,
+        delta=value(tags, DELTA),
+        versus=value(tags, VERSUS),
         digest=run.data.tags[EVIDENCE] if run else short or None,
         run_id=run_id,
         link=_page(run) if run else None,

@@ -124,9 +124,10 @@ BUILT_IN = (
     ),
     BuiltIn(
         "chrf",
-        "chrF: F-score of character n-grams up to 6, recall weighted twice as much as precision,"
+        "F-score of character n-grams up to 6, recall weighted twice as much as precision,"
         " white space ignored; the sentence score of `sacrebleu`, divided by 100. 1 if both are"
         " empty, 0 if only one is",
+        title="chrF",
     ),
     BuiltIn(
         "one_line",

@@ -80,7 +80,8 @@ class Answer:
         prompt_tokens: Number of tokens of the prompt in the chat template.
         finish_reason: ``stop``, ``length`` (token limit), or ``error`` if it failed.
         error: Reason of the failure; ``None`` if there is an answer.
-        seconds: Wall time of this answer; ``None`` if it was generated in a batch with others.
+        seconds: Wall time of this answer; of answers that were generated together, its share by
+            tokens. ``None`` if unknown.
     """
 
     text: str

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from llmops.records.answers import Answer, Example
 from llmops.records.frozen import Frozen
 from llmops.records.labels import HumanLabels
 from llmops.records.models import Side
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -207,6 +213,9 @@ class Comparison:
         traced: Whether each answer is also a trace in MLflow.
         trajectories: Trajectories of the metrics that a report may lead with: the first one, and
             that of the first question. Not part of the evidence.
+        when: Time at which the measurement ended, UTC, ISO 8601; empty if unknown.
+        further_slices: Metric → its results by slice, for the metrics after the first. Not part of
+            the evidence.
         human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
             evidence.
         settings: Name → value of everything that decides a result but sides and suite, such as
@@ -237,6 +246,13 @@ class Comparison:
     settings: Mapping[str, object] = field(default_factory=dict)
     frozen: Frozen | None = None
     judges: tuple[JudgeControls, ...] = ()
+    when: str = ""
+    further_slices: Mapping[str, tuple[SliceResult | SmallSlice, ...]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Which model against which, such as ``bot/2 vs bot/1``."""
+        return f"{self.candidate.name} vs {self.baseline.name}"
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.
@@ -254,6 +270,42 @@ class Comparison:
         """Return the trajectory of one metric; it has no points if it was not computed."""
         matches = (each for each in self.trajectories if each.metric == metric)
         return next(matches, Trajectory(metric, ()))
+
+    def to_df(self) -> pd.DataFrame:
+        """Return one row for each prompt that was asked.
+
+        Returns:
+            Columns ``id``, ``prompt``, ``expected``, ``baseline`` and ``candidate`` (the answers);
+            for each metric ``METRIC baseline``, ``METRIC candidate`` and ``METRIC difference``; and
+            ``slice.NAME``.
+        """
+        frame: pd.DataFrame = _shown("frame", self)
+        return frame
+
+    def report(self, path: str | Path) -> Path:
+        """Write the HTML report to a file.
+
+        Args:
+            path: The file; an existing one is replaced.
+
+        Returns:
+            Its absolute path.
+
+        Raises:
+            UsageError: The file cannot be written.
+        """
+        place: Path = _shown("save", self, path)
+        return place
+
+    def _repr_html_(self) -> str:
+        """Return the report's first screen, which a notebook shows for a last line."""
+        page: str = _shown("notebook", self)
+        return page
+
+
+def _shown(name: str, *given: object) -> Any:
+    """Call a function of the report, a layer above: records know it by name only, on first use."""
+    return getattr(import_module("llmops.report.python"), name)(*given)
 
 
 @dataclass(frozen=True)

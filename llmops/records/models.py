@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+BARE_BASE = "base"
+"""Label of a base model as a side."""
+
+_REGISTERED = re.compile(r"models:/([^/@]+/[0-9]+)")
 
 
 def identity(base_digest: str, adapter_digest: str | None) -> str:
@@ -132,6 +138,14 @@ class ModelFiles:
         """Digest that identifies the side: of base and adapter together."""
         return identity(self.base.digest, self.adapter_digest)
 
+    @property
+    def name(self) -> str:
+        """Name that says which model: ``bot/3``, the name of a base, or else the label."""
+        if self.label == BARE_BASE:
+            return self.base.name
+        registered = _REGISTERED.fullmatch(self.uri)
+        return registered[1] if registered else self.label
+
 
 @dataclass(frozen=True)
 class RemoteModel:
@@ -153,6 +167,11 @@ class RemoteModel:
     base: ClassVar[None] = None
     adapter_digest: ClassVar[None] = None
     model_id: ClassVar[None] = None
+
+    @property
+    def name(self) -> str:
+        """Name that says which model: the server's."""
+        return self.label
 
 
 Side = ModelFiles | RemoteModel

@@ -5,7 +5,7 @@ verdicts are those in the records.
 """
 
 from llmops.report.card import evidence_card, version_tags
-from llmops.report.html.page import html_report
+from llmops.report.html.page import first_screen, html_report
 from llmops.report.json import standings_json, to_json
 from llmops.report.labels import labels_text
 from llmops.report.lineage import lineage_table
@@ -18,6 +18,7 @@ __all__ = [
     "SIDE_BY_SIDE",
     "comparison_table",
     "evidence_card",
+    "first_screen",
     "forest_svg",
     "html_report",
     "labels_text",

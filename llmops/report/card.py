@@ -19,8 +19,8 @@ MOST_METRICS = 8
 """Rows of the table."""
 MOST_NOTES = 2
 MOST_LINKS = 6
-DELTA_LIMIT = 18
-"""Most characters of the tag ``llmops.delta``: MLflow shortens name and value beyond 30 together."""
+VERSUS_LIMIT = 24
+"""Most characters of the tag ``versus``: MLflow shortens name and value beyond 30 together."""
 
 _LINK = re.compile(r"(?:#/|get-artifact\?|https?://)")
 
@@ -69,12 +69,12 @@ def version_tags(comparison: Comparison, decision: Decision) -> dict[str, str]:
     Example:
         from llmops.report import version_tags
 
-        tags = version_tags(comparison, decision)  # {"llmops.verdict": "IMPROVED", …}
+        tags = version_tags(comparison, decision)  # {"verdict": "IMPROVED", …}
     """
     return {
         VERDICT: str(decision.verdict),
         DELTA: _delta(wording.primary(comparison, decision)),
-        VERSUS: clean(comparison.baseline.label, 17),
+        VERSUS: _versus(comparison),
         EVIDENCE: decision.evidence_digest[:12],
     }
 
@@ -82,8 +82,14 @@ def version_tags(comparison: Comparison, decision: Decision) -> dict[str, str]:
 def _delta(result: MetricResult) -> str:
     test = result.test
     difference, low, high = (round(x, 2) + 0.0 for x in (test.difference, test.low, test.high))
-    text = f"{difference:+.2f} [{low:.2f}, {high:.2f}]"
-    return text if len(text) <= DELTA_LIMIT else text.replace("0.", ".")
+    return f"{difference:+.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _versus(comparison: Comparison) -> str:
+    """Return the baseline: ``v2`` of the same registered model, else with the name of its model."""
+    old, new = comparison.baseline, comparison.candidate
+    same = old.name.rpartition("/")[0] == new.name.rpartition("/")[0] != ""
+    return clean(f"v{old.name.rpartition('/')[2]}" if same else old.name, VERSUS_LIMIT)
 
 
 def _interval(comparison: Comparison, decision: Decision) -> str:

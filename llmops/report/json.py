@@ -51,6 +51,8 @@ def to_json(comparison: Comparison, decision: Decision | None = None) -> dict[st
         },
         "metrics": [_metric(result, decision) for result in comparison.metrics],
         "method": comparison.method,
+        "settings": dict(comparison.settings),
+        "when": comparison.when or None,
         "nll_per_token": None
         if comparison.nll is None
         else dict(zip(("baseline", "candidate"), map(_number, comparison.nll), strict=True)),

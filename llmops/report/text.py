@@ -138,7 +138,8 @@ def _footer(comparison: Comparison) -> list[str]:
             f" {new} {nll['candidate']}"
         )
     lines += [_slice(item) for item in outstanding(comparison)]
-    return lines + [f"Note: {clean(note)}" for note in comparison.notes]
+    notes = [*filter(None, [wording.outside(comparison)]), *comparison.notes]
+    return lines + [f"Note: {clean(note, 400)}" for note in notes]
 
 
 def _slice(item: SliceResult) -> str:

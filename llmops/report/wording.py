@@ -19,6 +19,7 @@ from llmops.records import (
     Side,
     Verdict,
 )
+from llmops.records.models import BARE_BASE
 
 TITLES = {scorer.name: scorer.title for scorer in BUILT_IN if scorer.title}
 NOTHING, SMALL = 1e-12, 1e-4
@@ -29,11 +30,10 @@ BUDGETS = {
     "usd_per_1000_answers": "US dollars for 1,000 answers",
 }
 """Names of budgets in a sentence."""
-BARE_BASE = "base"
-"""Label of a base model as a side."""
 MINUS = "\N{MINUS SIGN}"
 ELLIPSIS = "…"
 
+_NEGATIVE = re.compile(r"(?<![\w-])-(?=[0-9.])")
 _ANSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are spelled with them
 _NOT_IN_XML = "\ufffe\uffff"
@@ -181,6 +181,11 @@ def typeset(number: str) -> str:
     return number.replace("-", MINUS)
 
 
+def typeset_within(sentence: str) -> str:
+    """Return a sentence with true minus signs in its numbers; a hyphen in a name stays."""
+    return _NEGATIVE.sub(MINUS, sentence)
+
+
 def p_value(p: float) -> str:
     """Format a p-value as ``0.011``, as ``<0.001`` below that, and NaN as ``-``."""
     if math.isnan(p):
@@ -203,6 +208,24 @@ def percent(share: float) -> str:
     rest = 100 * (1 - share)
     digits = 6 if not 0 < rest < 100 else max(2, 1 - math.floor(math.log10(rest)))
     return f"{round(100 * share, digits):.15g}%"
+
+
+def outside(comparison: Comparison) -> str:
+    """Return a note on the metrics whose difference lies outside their interval; mostly empty.
+
+    ``spend`` and ``obf`` report what all looks allow together, which may exclude the last estimate.
+    """
+    found = [
+        metric_name(result.metric)
+        for result, test in ((result, result.test) for result in comparison.metrics)
+        if test.difference < test.low - NOTHING or test.difference > test.high + NOTHING
+    ]
+    if not found:
+        return ""
+    return (
+        f"{', '.join(found)}: the difference lies outside its interval. The interval holds what every"
+        f" look of the method {clean(comparison.method, 16)} allows; the difference is that of the last."
+    )
 
 
 def prompts(result: MetricResult) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from llmops.errors import NotFoundError, StoreError, UsageError
 from llmops.records.names import MODEL_NAME
 from llmops.store.connection import client, store_errors
-from llmops.store.tags import BASE_DIGEST, KIND, NOTE
+from llmops.store.missing import missing
+from llmops.store.tags import BASE_DIGEST, EARLIER, KIND, NOTE
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """Error codes with which MLflow says that a model, version or alias does not exist."""
@@ -37,10 +38,7 @@ def parse(uri: str) -> tuple[str, str]:
         name, _, alias = rest.partition("@")
         version = version_of_alias(name, alias)
         if version is None:
-            raise NotFoundError(
-                f"{uri}: no version has the alias {alias!r}",
-                next_command=f"name a version, such as models:/{name}/1, or let `llmops run` promote a @champion",
-            )
+            raise missing(f"{uri}: no version has the alias {alias!r}", name)
         return name, version
     name, _, version = rest.partition("/")
     if not version:
@@ -59,7 +57,7 @@ def latest_version(name: str) -> str:
     with store_errors(f"versions of {name}"):
         versions = client().search_model_versions(f"name = '{name}'")
     if not versions:
-        raise NotFoundError(f"models:/{name}/latest: no such model", next_command="llmops doctor")
+        raise missing(f"models:/{name}/latest: no such model", name)
     return max((str(version.version) for version in versions), key=int)
 
 
@@ -138,10 +136,8 @@ def version_record(name: str, version: str) -> Any:
         return client().get_model_version(name, version)
     except MlflowException as error:
         if error.error_code in ABSENT:
-            raise NotFoundError(
-                f"models:/{name}/{version}: no such version in {client().tracking_uri}",
-                next_command="llmops doctor",
-            ) from error
+            what = f"models:/{name}/{version}: no such version in {client().tracking_uri}"
+            raise missing(what, name) from error
         raise StoreError(f"models:/{name}/{version}: {error.message}") from error
 
 
@@ -211,9 +207,11 @@ def remove_version_tags(name: str, version: str, keys: Sequence[str]) -> None:
 
 
 def annotate_model(name: str, key: str, value: str) -> None:
-    """Write a tag of the registered model itself, where it can be searched."""
+    """Write a tag of the registered model itself, where it can be searched; remove its earlier name."""
     with store_errors(f"tag of {name}"):
         client().set_registered_model_tag(name, key, value)
+        if (earlier := EARLIER.get(key)) in client().get_registered_model(name).tags:
+            client().delete_registered_model_tag(name, earlier)
 
 
 def remove_model_tag(name: str, key: str) -> None:

@@ -31,6 +31,24 @@ def resumed_run(run_id: str) -> Iterator[None]:
         mlflow.end_run(status)
 
 
+def mark_as_training(run_id: str) -> None:
+    """Keep a run off MLflow's page of evaluation runs, where every run without a model stands.
+
+    A training that fails, or is not finished yet, has no model. Its output here is a logged model that is
+    deleted at once, so no page lists it. A run that has an output already stays as it is.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    with store_errors(f"run {run_id}"):
+        run = client().get_run(run_id)
+        if run.outputs is not None and run.outputs.model_outputs:
+            return
+        model = client().create_logged_model(run.info.experiment_id, source_run_id=run_id)
+        client().log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        client().finalize_logged_model(model.model_id, "FAILED")
+        client().delete_logged_model(model.model_id)
+
+
 def rename_run(run_id: str, name: str) -> None:
     """Set the name of a run that the UI shows."""
     with store_errors(f"run {run_id}"):

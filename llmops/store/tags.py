@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 KIND = "llmops.kind"
 BASE_DIGEST = "llmops.base_digest"
 ADAPTER_DIGEST = "llmops.adapter_digest"
 SERVABLE = "llmops.servable_vllm"
 RECIPE_DIGEST = "llmops.recipe_digest"
 DATA_DIGEST = "llmops.data_digest"
-VERDICT = "llmops.verdict"
-DELTA = "llmops.delta"
-VERSUS = "llmops.versus"
+VERDICT = "verdict"
+DELTA = "delta"
+VERSUS = "versus"
 EVIDENCE = "llmops.evidence"
 EXAMPLE = "llmops.example"
 RECEIPT = "llmops.receipt"
@@ -36,6 +38,9 @@ JOB_URL = "llmops.job_url"
 
 SECONDS_PER_PROMPT = "seconds_per_prompt"
 """Parameter of a comparison's run: wall time of a prompt, all sides and scorers included."""
+EARLIER = {VERDICT: "llmops.verdict", DELTA: "llmops.delta", VERSUS: "llmops.versus"}
+"""Tag → its earlier name, which MLflow's list of versions cuts; it is still read."""
+
 NOTE = "mlflow.note.content"
 """MLflow's own tag that holds the description of a run and of a logged model."""
 
@@ -53,3 +58,8 @@ FROZEN_FILE = "frozen/frozen.json"
 SUMMARY_FILE = "report/summary.md"
 FOREST_FILE = "report/forest.svg"
 LABELS_FOLDER = "labels"
+
+
+def value(found: Mapping[str, str], tag: str) -> str | None:
+    """Return the value of a tag, also under its earlier name; ``None`` without one."""
+    return found.get(tag, found.get(EARLIER.get(tag, tag)))

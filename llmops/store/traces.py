@@ -43,6 +43,7 @@ class TraceRecord:
         failed: Whether there is no whole answer.
         prompt: Text of the prompt in a table of traces; it is cut to ``PREVIEW``.
         answer: Text of the answer there, likewise.
+        tokens: Number of tokens of prompt and answer; ``None`` if unknown.
         inputs: The request, JSON types.
         outputs: The answer, JSON types.
         metadata: Facts that cannot change, such as ``mlflow.modelId``.
@@ -60,10 +61,19 @@ class TraceRecord:
     answer: str
     inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
+    tokens: tuple[int, int] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     attributes: Mapping[str, Any] = field(default_factory=dict)
     assessments: Sequence[Any] = ()
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """Token counts under MLflow's names; empty if unknown."""
+        if self.tokens is None:
+            return {}
+        names = ("input_tokens", "output_tokens", "total_tokens")
+        return dict(zip(names, (*self.tokens, sum(self.tokens)), strict=True))
 
 
 def new_id() -> str:
@@ -149,10 +159,14 @@ def _info(record: TraceRecord, experiment_id: str) -> Any:
         execution_duration=round(1000 * record.seconds),
         request_preview=record.prompt[:PREVIEW],
         response_preview=record.answer[:PREVIEW],
-        trace_metadata={**SCHEMA, **record.metadata},
+        trace_metadata={**SCHEMA, **_usage(record, "mlflow.trace.tokenUsage"), **record.metadata},
         tags={"mlflow.traceName": record.name, **record.tags},
         assessments=list(record.assessments),
     )
+
+
+def _usage(record: TraceRecord, name: str) -> dict[str, str]:
+    return {name: json.dumps(record.usage)} if record.usage else {}
 
 
 def _span(record: TraceRecord) -> Any:
@@ -166,6 +180,7 @@ def _span(record: TraceRecord) -> Any:
         "mlflow.spanType": "CHAT_MODEL",
         "mlflow.spanInputs": record.inputs,
         "mlflow.spanOutputs": record.outputs,
+        **({"mlflow.chat.tokenUsage": record.usage} if record.usage else {}),
         **record.attributes,
     }
     number = int(record.trace_id.removeprefix("tr-"), 16)

@@ -60,6 +60,7 @@ def train(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path) -> Tr
     with _training_run(state.get("run_id") or given) as run_id:
         _write(work / STATE, {**state, "run_id": run_id})
         if not state.get("inputs_logged"):
+            runs.mark_as_training(run_id)
             _log_inputs(recipe, data, base)
             state = {"run_id": run_id, "inputs_logged": True}
             _write(work / STATE, state)

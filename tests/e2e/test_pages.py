@@ -184,7 +184,7 @@ def test_the_parent_run_shows_the_differences(
 ) -> None:
     run = f"{server}/#/experiments/{compared.experiment_id}/runs/{compared.run_id}"
     page = Text(dom(run, folder))
-    assert says(page, "v1 vs base", "delta/token_f1", "lo/token_f1", "hi/likelihood") == []
+    assert says(page, "bot/1 vs tiny", "delta/token_f1", "lo/token_f1", "hi/likelihood") == []
     table = dom(f"{run}/artifacts/rows.json", folder)
     assert says(Text(table), "Split 3.", "token_f1 change") == []
     assert "<script>document.title='owned'" not in table

@@ -81,7 +81,7 @@ def _assert_recorded(outcome: pipeline.Outcome) -> None:
         assert len(client.get_metric_history(outcome.trained.run_id, metric)) == 6, metric
     version = client.get_model_version("own", "1")
     assert version.description.startswith(outcome.decision.sentence)
-    assert version.tags["llmops.verdict"] == outcome.decision.verdict
+    assert version.tags["verdict"] == outcome.decision.verdict
     assert outcome.decision.evidence_digest.startswith(version.tags["llmops.evidence"])
     run = outcome.comparison.run_id
     evidence = mlflow.artifacts.load_dict(f"runs:/{run}/report/evidence.json")
@@ -169,7 +169,7 @@ def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
     outcome = pipeline.run(recipe)
     assert outcome.decision.passed
     assert outcome.comparison.baseline.label == "base"
-    assert connection.client().get_model_version("own", "1").tags["llmops.verdict"] == "IMPROVED"
+    assert connection.client().get_model_version("own", "1").tags["verdict"] == "IMPROVED"
 
 
 def test_a_run_killed_before_the_alias_was_set_sets_it(store: str, own_recipe: Path) -> None:

@@ -162,7 +162,7 @@ def test_the_version_page_shows_why_it_is_champion(
     decision = outcome["comparison"]["decision"]
     assert decision["sentence"] in page.replace("&amp;", "&")
     assert "champion" in dom(f"{server}/#/models/quickstart-smoke", folder)
-    assert "llmops.verdict" in page
+    assert "verdict" in page
     assert decision["evidence_digest"] in page
     assert re.search(r'<img[^>]+src="get-artifact\?path=report/forest\.svg', page)
     links = re.findall(r'href="(get-artifact\?[^"]+|#/experiments/[^"]+)"', page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-VOID = ("meta", "br", "hr")
+VOID = ("meta", "br", "hr", "input")
 
 
 class _Builder(HTMLParser):
@@ -47,20 +47,31 @@ def text_of(element: ElementTree.Element | None) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def headings(page: ElementTree.Element) -> list[str]:
-    return [text_of(heading) for heading in page.iter("h2")]
+def headings(page: ElementTree.Element, kind: str = "h2") -> list[str]:
+    return [text_of(heading) for heading in page.iter(kind)]
 
 
 def section(page: ElementTree.Element, heading: str) -> ElementTree.Element:
-    """What stands between one heading and the next, as one element."""
-    found, inside = ElementTree.Element("section"), False
-    for child in page.find("body"):
-        if child.tag == "h2":
-            inside = text_of(child) == heading
-        elif inside:
-            found.append(child)
-    assert len(found), f"no section {heading!r}"
-    return found
+    """What stands between the first such heading and the next of its kind, as one element."""
+    found, kind = ElementTree.Element("section"), None
+    for parent in page.iter():
+        for child in parent:
+            if child.tag in ("h2", "h3") and kind is None and text_of(child) == heading:
+                kind = child.tag
+            elif kind is not None and child.tag in ("h2", kind):
+                return found
+            elif kind is not None:
+                found.append(child)
+        if kind is not None:
+            return found
+    raise AssertionError(f"no section {heading!r}")
+
+
+def panes(page: ElementTree.Element) -> dict[str, ElementTree.Element]:
+    """Metric of the switch → what it shows."""
+    found = next(each for each in page.iter("div") if each.get("class") == "metrics")
+    names = [text_of(label) for label in found.iter("label")]
+    return dict(zip(names, found.findall("section"), strict=True))
 
 
 def table(within: ElementTree.Element) -> list[list[str]]:

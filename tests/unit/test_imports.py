@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -33,16 +34,36 @@ def test_what_every_process_imports_is_light(module: str) -> None:
     assert not loaded & set(HEAVY)
 
 
+CALLED = ("compare", "gate")
+"""Names that are those of a package too."""
+
+
 @pytest.mark.parametrize(("name", "module"), sorted(llmops._HOME.items()))
 def test_every_public_name_is_loaded_from_its_stage(name: str, module: str) -> None:
-    assert getattr(llmops, name) is getattr(importlib.import_module(module), name)
+    if name not in CALLED:
+        assert getattr(llmops, name) is getattr(importlib.import_module(module), name)
 
 
-@pytest.mark.parametrize("stage", ["compare", "gate"])
-def test_a_stage_and_its_function_share_a_name_without_magic(stage: str) -> None:
-    module = importlib.import_module(f"llmops.{stage}")
-    assert type(module) is ModuleType
-    assert callable(getattr(module, stage))
+@pytest.mark.parametrize("stage", CALLED)
+def test_a_stage_is_called_like_its_function_and_stays_a_package(stage: str) -> None:
+    package = importlib.import_module(f"llmops.{stage}")
+    function = getattr(importlib.import_module(llmops._HOME[stage]), stage)
+    assert getattr(llmops, stage) is package
+    assert isinstance(package, ModuleType)
+    assert inspect.signature(package) == inspect.signature(function)
+    with pytest.raises(
+        TypeError,
+        match="missing 2 required positional arguments" if stage == "gate" else "missing 3",
+    ):
+        package()
+    assert inspect.isfunction(getattr(package, stage)), "`from llmops.STAGE import STAGE` stays"
+
+
+@pytest.mark.parametrize("stage", CALLED)
+def test_a_stage_is_the_same_object_before_and_after_its_first_use(stage: str) -> None:
+    script = f"import llmops; first = llmops.{stage}; import llmops.pipeline; assert first is llmops.{stage}"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_public_names_are_those_that_type_checkers_see() -> None:

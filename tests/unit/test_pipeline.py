@@ -133,7 +133,7 @@ def test_a_store_that_fails_at_the_evidence_leaves_no_verdict(
         pipeline.judge(recipe(tmp_path).policy(), candidate.uri, suite)
     assert [run.info.status for run in comparison_runs()] == ["FAILED"]
     tags = connection.client().get_model_version("bot", "2").tags
-    assert "llmops.verdict" not in tags
+    assert "verdict" not in tags
 
 
 def test_a_suite_with_too_many_training_prompts_is_refused_before_anything_is_generated(

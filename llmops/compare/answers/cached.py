@@ -36,15 +36,43 @@ def answers(
     Returns:
         Answers in the order of the requests.
     """
-    return through_cache(
+    made: dict[Key, Answer] = {}
+
+    def compute(todo: Mapping[Key, Request]) -> Generator[tuple[Key, Answer]]:
+        for done, answer in engines.answer(_keyed(todo)):
+            made[done] = answer
+            yield done, answer
+
+    keys, begun = [_key(r, kind, asdict(r.sampling)) for r in requests], engines.seconds
+    found = through_cache(
         requests,
-        [_key(r, kind, asdict(r.sampling)) for r in requests],
+        keys,
         cache,
         title="generate",
         read=read_answer,
-        compute=lambda todo: engines.answer(_keyed(todo)),
+        compute=compute,
         is_kept=lambda request, answer: answer.error is None or engines.is_final(request.side),
     )
+    timed = with_seconds(made, engines.seconds - begun)
+    cache.put({str(k): _plain(answer) for k, answer in timed.items()})
+    return [timed.get(k, answer) for k, answer in zip(keys, found, strict=True)]
+
+
+def with_seconds(made: Mapping[Key, Answer], seconds: float) -> dict[Key, Answer]:
+    """Return the answers that were generated together, each with its share of the time.
+
+    Args:
+        made: Answers as their engine returned them; those that it timed, and those that failed, are
+            left out.
+        seconds: Wall time of all of them, which is shared out by tokens.
+    """
+    together = {k: a for k, a in made.items() if a.seconds is None and a.error is None}
+    tokens = sum(answer.tokens for answer in together.values())
+    return {
+        k: replace(answer, seconds=round(seconds * answer.tokens / tokens, 4))
+        for k, answer in together.items()
+        if tokens
+    }
 
 
 def likelihoods(

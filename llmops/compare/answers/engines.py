@@ -5,6 +5,7 @@ A side that changes its base, such as a PiSSA adapter, has an engine and a copy 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import TypeGuard, TypeVar
@@ -31,6 +32,9 @@ class Engines:
         sides: The sides to answer for.
         batch_size: Number of requests computed together, at most.
         engine: Name of the engine for sides whose files are on this machine; see ``engine_names``.
+
+    Attributes:
+        seconds: Wall time of all answers so far, without the time to load models.
     """
 
     def __init__(self, sides: Sequence[Side], batch_size: int, engine: str = "local") -> None:
@@ -42,6 +46,7 @@ class Engines:
             _identity(side): group for group, same in self._groups.items() for side in same
         }
         self._open: dict[str, Engine] = {}
+        self.seconds = 0.0
 
     def computes(self, side: Side) -> TypeGuard[ModelFiles]:
         """Return whether the side's engine computes the likelihood of a given answer."""
@@ -59,8 +64,10 @@ class Engines:
                 even alone.
         """
         for engine, mine in self._shares(requests):
+            begun = time.monotonic()
             with closing(engine.answer(mine, batch_size=self._batch_size)) as answers:
                 yield from answers
+            self.seconds += time.monotonic() - begun
 
     def likelihood(self, turns: Sequence[Turn]) -> Generator[tuple[Key, Likelihood | None]]:
         """Compute log-likelihoods of given answers; see ``Engine.likelihood``.

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+from llmops.compare.scorers import function
 from llmops.compare.scorers.scorer import Scorer, named_scorer
+from llmops.errors import UsageError
 from llmops.recipe import scorer_names
 from llmops.recipe.built_in_scorers import BY_NAME
 from llmops.recipe.scorer_names import ScorerName
 
 
 def load_scorers(
-    names: Iterable[str], *, code: bool = True, folder: Path = Path()
+    names: str | Callable[..., Any] | Iterable[str | Callable[..., Any]],
+    *,
+    code: bool = True,
+    folder: Path = Path(),
 ) -> tuple[Scorer, ...]:
     """Load scorers by name.
 
     Args:
         names: Names of the form ``[LABEL=]KIND[:ARGUMENT]``, such as ``token_f1`` or
-            ``ends=regex:[.]$``.
+            ``ends=regex:[.]$``; or functions and scorers of MLflow. One need not be in a list.
         code: Whether ``evaluate:`` and ``mlflow:``, which import modules, are allowed.
         folder: Folder for relative paths of schemas and modules.
 
@@ -36,7 +42,25 @@ def load_scorers(
 
         exact, ends = load_scorers(["exact", "ends=regex:[.]$"])
     """
-    return tuple(_load(name, folder) for name in scorer_names.parse_all(names, code=code))
+    # MLflow's scorers can be iterated over, as every object of pydantic can.
+    single = isinstance(names, str) or callable(names) or not hasattr(names, "__iter__")
+    given: Iterable[Any] = (names,) if single else tuple(names)  # type: ignore[arg-type]
+    parsed = iter(scorer_names.parse_all([n for n in given if isinstance(n, str)], code=code))
+    loaded = [
+        _load(next(parsed), folder) if isinstance(one, str) else function.load(one) for one in given
+    ]
+    _refuse_twins(loaded)
+    return tuple(loaded)
+
+
+def _refuse_twins(loaded: Sequence[Scorer]) -> None:
+    """Refuse two scorers of one name, of which at least one is a function."""
+    labels = [scorer.name for scorer in loaded]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(
+                f"two scorers have the name {label!r}", next_command="rename the function"
+            )
 
 
 def implementation(name: str) -> ModuleType:

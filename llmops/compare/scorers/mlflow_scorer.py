@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from llmops.compare.scorers.scorer import Scorer, Unscored, named_scorer
+from llmops.compare.scorers.scorer import Judge, Scorer, Unscored, named_scorer
 from llmops.errors import NotFoundError, UsageError
 from llmops.recipe.scorer_names import ScorerName
 from llmops.records import Example
@@ -44,17 +44,22 @@ def load(name: ScorerName, folder: Path) -> Scorer:
     if not hasattr(module, attribute):
         raise NotFoundError(f"scorer {name.spec!r}: {module_name} has no {attribute!r}")
     scorer = getattr(module, attribute)
-    needs_expected = _check(name, scorer)
+    needs_expected = check(name.spec, scorer)
+    source = inspect.getsource(module) if getattr(module, "__file__", None) else ""
+    return named_scorer(
+        name, judge_of(scorer), needs_expected=needs_expected, source=f"{attribute} of {source}"
+    )
+
+
+def judge_of(scorer: Any) -> Judge:
+    """Return the function that calls a scorer of MLflow with an example and an answer."""
 
     def judge(example: Example, answer: str) -> float:
         wanted = {} if example.expected is None else {"expected_response": example.expected}
         inputs = {"messages": [dict(message) for message in example.messages]}
-        return _number(scorer.run(inputs=inputs, outputs=answer, expectations=wanted))
+        return number(scorer.run(inputs=inputs, outputs=answer, expectations=wanted))
 
-    source = inspect.getsource(module) if getattr(module, "__file__", None) else ""
-    return named_scorer(
-        name, judge, needs_expected=needs_expected, source=f"{attribute} of {source}"
-    )
+    return judge
 
 
 def _import(name: ScorerName, module_name: str, folder: Path) -> ModuleType:
@@ -88,27 +93,35 @@ def _import_file(name: ScorerName, path: Path) -> ModuleType:
     return module
 
 
-def _check(name: ScorerName, scorer: Any) -> bool:
-    """Return whether a scorer needs the expected answer; refuse one that cannot be called here."""
+def check(spec: str, scorer: Any) -> bool:
+    """Return whether a scorer needs the expected answer; refuse one that cannot be called here.
+
+    Raises:
+        UsageError: It is no scorer of MLflow, or needs traces.
+    """
     from mlflow.genai.scorers import Scorer as MlflowScorer
 
     if not isinstance(scorer, MlflowScorer):
         raise UsageError(
-            f"scorer {name.spec!r}: expected a scorer of MLflow, received {type(scorer).__name__}",
+            f"scorer {spec!r}: expected a scorer of MLflow, received {type(scorer).__name__}",
             next_command="decorate the function with @mlflow.genai.scorer, or give an instance of a scorer class",
         )
     parameters = inspect.signature(scorer.__call__).parameters
     needed = {key for key, p in parameters.items() if p.default is inspect.Parameter.empty}
     if traced := sorted(needed & set(TRACED)):
         raise UsageError(
-            f"scorer {name.spec!r}: needs {traced[0]!r},"
+            f"scorer {spec!r}: needs {traced[0]!r},"
             " but a scorer has only inputs, outputs and expectations"
         )
     return "expectations" in needed
 
 
-def _number(result: Any) -> float:
-    """Return the result of a scorer as a number; NaN or ``Unscored`` if it is not a judgement."""
+def number(result: Any) -> float:
+    """Return the result of a scorer as a number; NaN if it is ``None``.
+
+    Raises:
+        Unscored: It is an error, or a word that is no rating.
+    """
     error = getattr(result, "error", None)
     if error is not None:
         raise Unscored(str(getattr(error, "error_message", None) or error))

@@ -96,7 +96,7 @@ def _in_memory(source: Any) -> tuple[str, Places]:
     """Return name and rows of a DataFrame, a list or an MLflow dataset."""
     import pandas as pd
 
-    if isinstance(source, list) and all(isinstance(row, Mapping) for row in source):
+    if isinstance(source, (list, tuple)) and all(isinstance(row, Mapping) for row in source):
         return "suite", _numbered("suite", source)
     if isinstance(source, pd.DataFrame):
         return "suite", _numbered("suite", _records(source))

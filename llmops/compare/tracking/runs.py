@@ -12,7 +12,8 @@ from llmops.compare.tracking.traces import log_traces
 from llmops.errors import StoreError
 from llmops.records import Answer, Comparison, Side, Suite
 from llmops.report import SIDE_BY_SIDE, publish
-from llmops.store import connection, open_runs, tags
+from llmops.store import artifacts, connection, open_runs, tags
+from llmops.texts.beginnings import distinct
 
 ANSWERS = "answers.json"
 """File of the table of a side's answers and scores, in each child run."""
@@ -38,7 +39,7 @@ def opened_run(sides: Sequence[Side]) -> Iterator[Any]:
         StoreError: The MLflow store refuses or does not answer.
     """
     baseline, *candidates = sides
-    title = f"{', '.join(side.label for side in candidates)} vs {baseline.label}"
+    title = f"{', '.join(side.name for side in candidates)} vs {baseline.name}"
     with open_runs.open_run(title[:TITLE], {tags.KIND: "ab"}) as parent:
         yield parent
 
@@ -142,7 +143,7 @@ def _log_side(comparison: Comparison, which: str, dataset: Any, *, traces: bool)
     means = {result.metric: round(getattr(result, which), 4) for result in comparison.metrics}
     if comparison.nll is not None:
         means["nll"] = round(comparison.nll[which == "candidate"], 4)
-    with mlflow.start_run(run_name=side.label, nested=True) as child:
+    with mlflow.start_run(run_name=side.name, nested=True) as child:
         mlflow.log_input(dataset, context="evaluation")
         mlflow.log_metrics(means, dataset=dataset, model_id=side.model_id)
         mlflow.log_params({"model": side.uri, "digest": side.digest})
@@ -183,7 +184,7 @@ def _side_by_side(comparisons: Sequence[Comparison]) -> dict[str, list[Any]]:
     table: dict[str, list[Any]] = {
         "id": [row.example.id for row in shown],
         f"{metric} change": [round(change[i], 4) for i in order],
-        "prompt": [row.example.messages[-1]["content"] for row in shown],
+        "prompt": distinct([row.example.messages[-1]["content"] for row in shown]),
         "expected": [row.example.expected for row in shown],
         first.baseline.label: [row.baseline.text for row in shown],
     }
@@ -235,6 +236,7 @@ def _verify_rows(run_id: str, table: str, expected: int) -> None:
     """Check the number of rows in a table: MLflow may lose rows without an error."""
     import mlflow
 
-    stored = len(mlflow.load_table(table, run_ids=[run_id]))
+    with artifacts.quietly(f"reading {table} of run {run_id}"):
+        stored = len(mlflow.load_table(table, run_ids=[run_id]))
     if stored != expected:
         raise StoreError(f"run {run_id}: {table} holds {stored} rows, {expected} were written")

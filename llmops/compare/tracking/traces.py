@@ -12,6 +12,7 @@ from llmops.records import Answer, Example, Side
 from llmops.store import traces
 from llmops.store.tags import EXAMPLE
 from llmops.store.traces import TraceRecord
+from llmops.texts.beginnings import distinct
 
 TEXT_LIMIT = 100_000
 """Characters of an answer that are kept: servers refuse requests of several megabytes."""
@@ -32,29 +33,32 @@ def log_traces(run_id: str, experiment_id: str, side: Side, rows: Sequence[Score
     Raises:
         StoreError: The store refuses, or holds another number of traces than were written.
     """
-    with progress(len(rows), f"trace {side.label}") as shown:
+    titles = distinct([example.messages[-1]["content"] for example, *_ in rows])
+    titled = list(zip(titles, rows, strict=True))
+    with progress(len(rows), f"trace {side.name}") as shown:
         for start in range(0, len(rows), traces.BATCH):
-            made = [_trace(run_id, side, row) for row in rows[start:][: traces.BATCH]]
+            made = [_trace(run_id, side, *row) for row in titled[start:][: traces.BATCH]]
             traces.write(experiment_id, made, written=shown.advance)
     stored = traces.count(run_id, experiment_id)
     if stored != len(rows):
         raise StoreError(f"run {run_id}: MLflow holds {stored} traces, {len(rows)} were written")
 
 
-def _trace(run_id: str, side: Side, row: ScoredAnswer) -> TraceRecord:
+def _trace(run_id: str, side: Side, title: str, row: ScoredAnswer) -> TraceRecord:
     example, answer, scores = row
     trace_id = traces.new_id()
     owner = {"mlflow.modelId": side.model_id} if side.model_id else {}
     return TraceRecord(
         trace_id=trace_id,
-        name=side.label,
+        name=side.name,
         began=time.time_ns(),
         seconds=answer.seconds or 0,
         failed=answer.error is not None,
-        prompt=example.messages[-1]["content"],
+        prompt=title,
         answer=_text(answer),
         inputs={"messages": [dict(message) for message in example.messages]},
         outputs=_outputs(answer),
+        tokens=(answer.prompt_tokens, answer.tokens) if answer.error is None else None,
         metadata={"mlflow.sourceRun": run_id, **owner},
         tags={EXAMPLE: example.id[:250]},
         assessments=_assessments(trace_id, example, scores),

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from llmops.records import Answer, Comparison, Row
 from llmops.report import wording
 from llmops.report.wording import clean, metric_name, signed, typeset, visible
+from llmops.texts.beginnings import distinct
 
 TEXT_LIMIT = 800
 """Most characters of a prompt or answer; with ``MOST``, this keeps any report below 2 MB."""
 CONTEXT_LIMIT = 400
 """Most characters of the messages before the last one, mostly a repeated system prompt."""
 MOST = {"losses": 30, "wins": 20, "ties": 10}
-"""Most examples of each outcome."""
+"""Most examples of each outcome in the metric that leads."""
+FEW = {"losses": 5, "wins": 3, "ties": 0}
+"""Most examples of each outcome in every other metric."""
 DIGITS = 12
 """Decimals of a difference, as in the paired test: 0.3 - 0.2 and 0.9 - 0.8 are equal."""
 MOST_SCORES = 24
@@ -60,8 +63,17 @@ class Shelf:
     cards: tuple[Mapping[str, object], ...]
 
 
-def shelves(comparison: Comparison, metric: str) -> tuple[Shelf, ...]:
-    """Return losses, wins and ties of the candidate on a metric, the largest first."""
+def shelves(
+    comparison: Comparison, metric: str, most: Mapping[str, int] = MOST
+) -> tuple[Shelf, ...]:
+    """Return losses, wins and ties of the candidate on a metric, the largest first.
+
+    Args:
+        comparison: Result of the comparison.
+        metric: Name of a score of its rows.
+        most: Most examples of each outcome.
+    """
+    titles = dict(zip(map(id, comparison.rows), _titles(comparison.rows), strict=True))
     pairs = [(_difference(row, metric), row) for row in comparison.rows]
     pairs.sort(key=lambda pair: pair[0])
     losses = [pair for pair in pairs if pair[0] < 0]
@@ -69,9 +81,22 @@ def shelves(comparison: Comparison, metric: str) -> tuple[Shelf, ...]:
     ties = [pair for pair in pairs if pair[0] == 0]
     named = {"losses": losses, "wins": wins, "ties": ties}
     return tuple(
-        Shelf(outcome, len(pairs), tuple(_card(d, row) for d, row in pairs[: MOST[outcome]]))
+        Shelf(
+            outcome,
+            len(pairs),
+            tuple(_card(d, row, titles[id(row)]) for d, row in pairs[: most[outcome]]),
+        )
         for outcome, pairs in named.items()
     )
+
+
+def _titles(rows: Sequence[Row]) -> list[str]:
+    """Return what tells each prompt apart from the others, on one line."""
+    return [clean(text, 70) for text in distinct([_prompt(row) for row in rows])]
+
+
+def _prompt(row: Row) -> str:
+    return row.example.messages[-1]["content"] if row.example.messages else ""
 
 
 def differences(comparison: Comparison, metric: str) -> list[float]:
@@ -83,14 +108,15 @@ def _difference(row: Row, metric: str) -> float:
     return round(row.candidate_scores[metric] - row.baseline_scores[metric], DIGITS)
 
 
-def _card(difference: float, row: Row) -> dict[str, object]:
-    *context, prompt = row.example.messages or ({"content": ""},)
+def _card(difference: float, row: Row, title: str) -> dict[str, object]:
+    *context, _ = row.example.messages or ({},)
     named = list(row.candidate_scores.items())[:MOST_SCORES]
     old, new = word_diff(shorten(row.baseline.text), shorten(row.candidate.text))
     return {
         "id": clean(row.example.id, 80),
+        "title": title,
         "difference": typeset(signed(difference)),
-        "prompt": shorten(prompt["content"]),
+        "prompt": shorten(_prompt(row)),
         "context": shorten(_dialogue(context), CONTEXT_LIMIT),
         "expected": shorten(row.example.expected or ""),
         "baseline": old,

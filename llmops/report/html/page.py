@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 import llmops
+from llmops.recipe.built_in_scorers import BY_NAME
 from llmops.records import Comparison, Decision, MetricResult, Side
 from llmops.report import wording
-from llmops.report.html import examples
+from llmops.report.html import examples, panes
 from llmops.report.html.answers import answer_table
 from llmops.report.labels import labels_section
-from llmops.report.plots.forest import forest_svg
-from llmops.report.plots.histogram import histogram_svg
-from llmops.report.plots.narrowing import narrowing_svg
-from llmops.report.plots.slices import slice_table
+from llmops.report.plots import strip
+from llmops.report.plots.scale import Scale
 from llmops.report.template import render
 from llmops.report.text import claim
-from llmops.report.wording import Finding, clean, finding, metric_name, signed, typeset
+from llmops.report.wording import Finding, clean, finding, metric_name, typeset
 
 STATUS_SHAPES = {"PASSED": "✓", "REJECTED": "✕", "INCONCLUSIVE": "?"}
 CHECK_WORDS = {True: ("✓", "passed"), False: ("✕", "failed"), None: ("?", "undecided")}
 MOST_NOTES = 20
+MOST_SCORERS = 24
+
+_MARKDOWN = re.compile(r"\[([^\]]+)\]\([^)]*\)|`([^`]*)`")
 
 
 def html_report(comparison: Comparison, decision: Decision | None = None) -> str:
@@ -45,49 +51,92 @@ def html_report(comparison: Comparison, decision: Decision | None = None) -> str
     result = wording.primary(comparison, decision)
     return render(
         "html/report.html.j2",
-        **_head(comparison, decision, result),
-        **_figures(comparison, decision, result),
+        **_first(comparison, decision, result),
+        baseline=clean(comparison.baseline.label, 24),
+        candidate=clean(comparison.candidate.label, 24),
+        nll=wording.nll(comparison),
         checks=[
             (*CHECK_WORDS[check.passed], wording.demand(check), wording.outcome(check))
             for check in (decision.checks if decision else ())
         ],
-        rows=[_row(r, decision, r is result) for r in comparison.metrics],
-        shelves=[
-            (shelf, examples.shelf_title(shelf, comparison.candidate.label))
-            for shelf in examples.shelves(comparison, result.metric)
-        ],
+        panes=panes.panes(comparison, decision, result),
+        further=panes.further(comparison, result),
         open_losses=examples.OPEN_LOSSES,
-        slices=slice_table(comparison.slices, comparison.metrics[0]),
         stopped=len(comparison.rows) < comparison.available,
         labels=labels_section(comparison),
         answers=answer_table(comparison),
+        settings=_settings(comparison),
         provenance=_provenance(comparison, decision),
     )
+
+
+def first_screen(comparison: Comparison) -> str:
+    """Return the report's first screen, verdict and table, as HTML for a notebook.
+
+    It has no scripts, its style holds for itself only, and all foreign text is escaped.
+
+    Args:
+        comparison: Result of the comparison.
+
+    Example:
+        from IPython.display import HTML
+
+        from llmops.report import first_screen
+
+        HTML(first_screen(comparison))
+    """
+    result = comparison.metrics[0]
+    return render(
+        "html/first_screen.html.j2",
+        **_first(comparison, None, result),
+        run=clean(comparison.run_id, 40),
+    )
+
+
+def _first(
+    comparison: Comparison, decision: Decision | None, result: MetricResult
+) -> dict[str, object]:
+    """Return the template values of the first screen."""
+    tests = [one.test for one in comparison.metrics]
+    axis = strip.axis_of(x for test in tests for x in (test.low, test.high, test.difference))
+    return {
+        "top": _head(comparison, decision, result),
+        "columns": [clean(s.label, 10) for s in (comparison.baseline, comparison.candidate)],
+        "confidence": wording.percent(result.test.confidence),
+        "rows": [_row(r, decision, axis, r is result) for r in comparison.metrics],
+        "plot": strip.frame(axis),
+    }
 
 
 def _head(
     comparison: Comparison, decision: Decision | None, result: MetricResult
 ) -> dict[str, object]:
-    test = result.test
-    old, new = (clean(s.label, 24) for s in (comparison.baseline, comparison.candidate))
+    notes = [*filter(None, [wording.outside(comparison)]), *comparison.notes]
     return {
-        "title": f"{new} vs {old}",
-        "sentence": clean(_sentence(comparison, decision, result), 400),
+        "title": _title(comparison),
+        "when": comparison.when[:16].replace("T", " ") + " UTC" if comparison.when else "",
+        "sentence": wording.typeset_within(clean(_sentence(comparison, decision, result), 400)),
         "pill": _pill(decision, result),
-        "baseline": old,
-        "candidate": new,
-        "primary": metric_name(result.metric),
-        "columns": [clean(label, 10) for label in (old, new)],
-        "summary": (
-            f"{metric_name(result.metric)} {typeset(wording.points(test.difference))} points,"
-            f" {wording.percent(test.confidence)} CI {typeset(wording.points(test.low))} to"
-            f" {typeset(wording.points(test.high))}, {wording.p_equals(test.p_value)},"
-            f" {wording.prompts(result)} of {clean(comparison.suite_name, 80)}"
-        ),
-        "confidence": wording.percent(test.confidence),
-        "notes": [clean(note, 400) for note in comparison.notes[:MOST_NOTES]],
-        "nll": wording.nll(comparison),
+        "summary": _summary(comparison, result),
+        "notes": [clean(note, 400) for note in notes[:MOST_NOTES]],
     }
+
+
+def _title(comparison: Comparison) -> str:
+    """Return which model against which, and the suite's name."""
+    old, new = (clean(s.name, 60) for s in (comparison.baseline, comparison.candidate))
+    return f"{new} vs {old}"
+
+
+def _summary(comparison: Comparison, result: MetricResult) -> str:
+    """Return what the sentence does not say: interval, p-value, prompts."""
+    test = result.test
+    return (
+        f"{metric_name(result.metric)}: {wording.percent(test.confidence)} CI"
+        f" {typeset(wording.points(test.low))} to {typeset(wording.points(test.high))} points,"
+        f" {wording.p_equals(test.p_value)}, {wording.prompts(result)} of"
+        f" {clean(comparison.suite_name, 80)}"
+    )
 
 
 def _sentence(comparison: Comparison, decision: Decision | None, result: MetricResult) -> str:
@@ -104,37 +153,46 @@ def _pill(decision: Decision | None, result: MetricResult) -> Finding:
     return Finding(word, STATUS_SHAPES[word], word)
 
 
-def _figures(
-    comparison: Comparison, decision: Decision | None, result: MetricResult
+def _row(
+    result: MetricResult, decision: Decision | None, axis: Scale, first: bool
 ) -> dict[str, object]:
-    histogram = histogram_svg(
-        examples.differences(comparison, result.metric),
-        baseline=comparison.baseline.label,
-        candidate=comparison.candidate.label,
-    )
-    return {
-        "forest": forest_svg(comparison, decision),
-        "histogram": histogram,
-        "narrowing": narrowing_svg(comparison, result, decision),
-        "reported_is_wider": comparison.trajectory(result.metric).reported_is_wider,
-    }
-
-
-def _row(result: MetricResult, decision: Decision | None, first: bool) -> dict[str, object]:
-    test = result.test
+    test, found = result.test, finding(result, decision)
     parts = {"win": test.wins, "tie": test.ties, "loss": test.losses}
     return {
         "first": first,
         "metric": metric_name(result.metric),
         "baseline": f"{result.baseline:.3f}",
         "candidate": f"{result.candidate:.3f}",
-        "difference": typeset(signed(test.difference)),
-        "interval": f"{typeset(signed(test.low))} to {typeset(signed(test.high))}",
+        **strip.row(axis, (test.low, test.difference, test.high), found.shape, found.tone),
         "p": wording.p_value(test.p_value),
-        "finding": finding(result, decision),
+        "finding": found,
         "counts": f"{test.wins:,} / {test.ties:,} / {test.losses:,}",
         "shares": [(kind, f"{100 * n / max(1, test.n):.2f}") for kind, n in parts.items() if n],
     }
+
+
+def _settings(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return rows of (name, value): how answers were made, and what each scorer measures."""
+    shown = {"confidence": comparison.metrics[0].test.confidence, **comparison.settings}
+    rows = [
+        (
+            name.replace("_", " "),
+            clean(f"{value:g}" if isinstance(value, float) else str(value), 80),
+        )
+        for name, value in shown.items()
+        if name != "scorers"
+    ]
+    scorers: Any = comparison.settings.get("scorers", ())
+    for scorer in scorers[:MOST_SCORERS]:
+        name, spec = scorer["name"], scorer["spec"]
+        known = BY_NAME.get(str(spec).partition(":")[0])
+        meaning = f": {_MARKDOWN.sub(_plain, known.meaning)}" if known else ""
+        rows.append((f"scorer {metric_name(name)}", clean(f"{spec}{meaning}", 500)))
+    return rows
+
+
+def _plain(match: re.Match[str]) -> str:
+    return match[1] or match[2]
 
 
 def _bytes(side: Side) -> str:

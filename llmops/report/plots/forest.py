@@ -10,9 +10,9 @@ from llmops.report.wording import clean, finding, metric_name
 
 WIDTH = 784
 """Width in pixels: MLflow's description column has 789 on a first visit, beside a scroll bar."""
-PLOT = (316.0, 594.0)
+PLOT = (176.0, 640.0)
 """Left and right pixel of the axis."""
-TOP, ROW, BOTTOM = 48, 46, 50
+TOP, ROW, BOTTOM = 48, 36, 50
 """Heights in pixels."""
 LABEL_LIMIT = 9
 MARK = 6.5
@@ -20,7 +20,7 @@ MARK = 6.5
 
 
 def forest_svg(comparison: Comparison, decision: Decision | None = None) -> str:
-    """Draw the difference and interval of every metric.
+    """Draw the difference and interval of every metric; the figures stand in the table beside it.
 
     Args:
         comparison: Result of the comparison.
@@ -37,12 +37,12 @@ def forest_svg(comparison: Comparison, decision: Decision | None = None) -> str:
 
         Path("forest.svg").write_text(forest_svg(comparison), encoding="utf-8")
     """
-    results = comparison.metrics
+    leading = wording.primary(comparison, decision)
+    results = [leading, *(r for r in comparison.metrics if r is not leading)]
     ends = [value for r in results for value in (r.test.low, r.test.high, r.test.difference)]
     axis = scale.around_zero(ends, left=PLOT[0], right=PLOT[1])
-    first = wording.primary(comparison, decision).metric
     rows = [
-        _row(result, decision, axis, TOP + ROW * (i + 0.5), result.metric == first)
+        _row(result, decision, axis, TOP + ROW * (i + 0.5), result is leading)
         for i, result in enumerate(results)
     ]
     return render(
@@ -70,8 +70,6 @@ def _row(
         "y": y,
         "bold": bold,
         "metric": clean(metric_name(result.metric), 18),
-        "baseline": f"{result.baseline:.3f}",
-        "candidate": f"{result.candidate:.3f}",
         "low": axis(test.low),
         "high": axis(test.high),
         "mark": mark(outcome.shape, axis(test.difference), y),

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from llmops.records import Comparison, MetricResult, SliceResult, SmallSlice
 from llmops.report import wording
-from llmops.report.plots import scale
-from llmops.report.plots.forest import mark
-from llmops.report.wording import clean, signed, typeset
+from llmops.report.plots import scale, strip
+from llmops.report.wording import clean
 
 MOST = 40
 """Most slices in the table; with the limits on examples, this keeps any report below 2 MB."""
@@ -17,8 +16,6 @@ MOST_SMALL = 20
 MOST_OUTSTANDING = 5
 """Most slices in the terminal table."""
 NAME_LIMIT = 40
-WIDTH, MIDDLE, RADIUS = 200, 11.0, 5.0
-"""Width, middle and mark radius of the figure in each row, in units of its view box."""
 
 
 def slice_table(
@@ -27,7 +24,7 @@ def slice_table(
     """Return the template values of the section, smallest adjusted p-value first.
 
     Args:
-        slices: Results of item metric by slice.
+        slices: Results of one metric by slice.
         result: Result of that metric over all prompts; slices with an adjusted p-value of at most
             1 minus its confidence are marked.
 
@@ -40,7 +37,7 @@ def slice_table(
         key=lambda item: (item.p_adjusted, item.p_value, item.difference, item.key, item.value)
     )
     shown = tested[:MOST]
-    axis = scale.around_zero(_ends(shown), left=2 * RADIUS, right=WIDTH - 2 * RADIUS)
+    axis = strip.axis_of(_ends(shown))
     return {
         "rows": [_row(item, axis, level) for item in shown],
         "hidden": len(tested) - len(shown),
@@ -48,9 +45,7 @@ def slice_table(
         "metric": wording.metric_name(result.metric),
         "confidence": wording.percent(result.test.confidence),
         "level": f"{round(level, 6):g}",
-        "zero": axis(0.0),
-        "width": WIDTH,
-        "middle": MIDDLE,
+        **strip.frame(axis),
     }
 
 
@@ -68,13 +63,7 @@ def _row(item: SliceResult, axis: scale.Scale, level: float) -> dict[str, object
         "key": clean(item.key, NAME_LIMIT),
         "value": clean(item.value, NAME_LIMIT),
         "n": f"{item.n:,}",
-        "low": axis(item.low),
-        "high": axis(item.high),
-        "mark": mark(shape, axis(item.difference), MIDDLE, RADIUS),
-        "shape": shape,
-        "tone": tone,
-        "difference": typeset(signed(item.difference)),
-        "interval": f"{typeset(signed(item.low))} to {typeset(signed(item.high))}",
+        **strip.row(axis, (item.low, item.difference, item.high), shape, tone),
         "p": wording.p_value(item.p_adjusted),
         "counts": f"{item.wins:,} / {item.ties:,} / {item.losses:,}",
     }

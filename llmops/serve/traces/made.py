@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -39,6 +38,7 @@ def trace(record: Mapping[str, Any], deployment: str, kept: Content) -> TraceRec
         answer=answer or (f"(no answer: {error})" if error else ""),
         inputs=content.bounded(inputs),
         outputs=content.bounded(_outputs(record, kept)),
+        tokens=_tokens(record),
         metadata=_metadata(record),
         tags={
             tags.VERSION: record["version"],
@@ -54,12 +54,10 @@ def without_content(choices: list[Choice]) -> Content:
     return Content([], {}, [Choice({"role": "assistant"}, one.finish_reason) for one in choices])
 
 
-def usage(record: Mapping[str, Any]) -> dict[str, int]:
-    """Return the token counts under MLflow's names; empty if the engine did not report both."""
+def _tokens(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return the tokens of prompt and answer; ``None`` if the engine did not report both."""
     counts = (record["prompt_tokens"], record["completion_tokens"])
-    if None in counts:
-        return {}
-    return {"input_tokens": counts[0], "output_tokens": counts[1], "total_tokens": sum(counts)}
+    return None if None in counts else counts
 
 
 def _outputs(record: Mapping[str, Any], kept: Content) -> dict[str, Any]:
@@ -71,10 +69,9 @@ def _outputs(record: Mapping[str, Any], kept: Content) -> dict[str, Any]:
 
 
 def _metadata(record: Mapping[str, Any]) -> dict[str, str]:
-    counts, first = usage(record), record["first"]
+    first = record["first"]
     found = {
         "mlflow.modelId": record["model_id"],
-        "mlflow.trace.tokenUsage": json.dumps(counts) if counts else None,
         "mlflow.trace.user": record["caller"],
         TTFT: None if first is None else str(round(1000 * first)),
         TRACEPARENT: record["traceparent"],
@@ -87,7 +84,6 @@ def _attributes(record: Mapping[str, Any]) -> dict[str, Any]:
     found = {
         # No name of a model, here or in inputs and outputs: MLflow 3.17 would look up its price, and
         # may ask github.com for it.
-        "mlflow.chat.tokenUsage": usage(record) or None,
         TTFT: None if first is None else round(1000 * first),
         "llmops.path": record["path"],
         "llmops.status": record["status"],

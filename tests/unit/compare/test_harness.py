@@ -56,13 +56,13 @@ def test_mlflow_shows_both_sides_of_every_row(bot: str, suite: Path) -> None:
     found = compare("models:/tiny/1", bot, suite, CONFIG)
     client = connection.client()
     parent = client.get_run(found.run_id)
-    assert parent.info.run_name == "v1 vs base"
+    assert parent.info.run_name == "bot/1 vs tiny"
     assert {"delta/token_f1", "lo/token_f1", "hi/token_f1", "p/token_f1"} <= set(
         parent.data.metrics
     )
-    for child, label in zip(found.child_run_ids, ("base", "v1"), strict=True):
+    for child, name in zip(found.child_run_ids, ("tiny", "bot/1"), strict=True):
         run = client.get_run(child)
-        assert run.info.run_name == label
+        assert run.info.run_name == name
         assert run.data.tags["mlflow.parentRunId"] == found.run_id
         table = mlflow.load_table("answers.json", run_ids=[child])
         assert list(table["id"]) == [row["id"] for row in ROWS]

@@ -219,7 +219,7 @@ def test_several_candidates_in_one_sitting(three: list[str], suite: Path) -> Non
     children = connection.client().search_runs(
         [together[0].experiment_id], f"tags.mlflow.parentRunId = '{together[0].run_id}'"
     )
-    assert {child.info.run_name for child in children} == {"base", "bot/1", "bot/2", "other/1"}
+    assert {child.info.run_name for child in children} == {"tiny", "bot/1", "bot/2", "other/1"}
 
 
 def test_repeats_are_kept_apart(bot: str, suite: Path) -> None:

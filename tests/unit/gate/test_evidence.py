@@ -31,7 +31,7 @@ def test_everything_of_a_verdict_is_in_its_run(version: ModelVersion) -> None:
     comparison, decision = judged(version.uri)
     client = connection.client()
     run = client.get_run(comparison.run_id)
-    assert run.data.tags["llmops.verdict"] == "IMPROVED"
+    assert run.data.tags["verdict"] == "IMPROVED"
     assert run.data.tags["llmops.evidence"] == decision.evidence_digest
     assert decision.sentence in run.data.tags["mlflow.note.content"]
     files = {entry.path for entry in client.list_artifacts(comparison.run_id, "report")}
@@ -47,13 +47,13 @@ def test_the_version_bears_verdict_and_card_and_keeps_its_lineage(version: Model
     client = connection.client()
     comparison, decision = judged(version.uri)
     found = client.get_model_version("bot", version.version)
-    assert found.tags["llmops.verdict"] == "IMPROVED"
-    assert found.tags["llmops.versus"] == "base"
+    assert found.tags["verdict"] == "IMPROVED"
+    assert found.tags["versus"] == "tiny"
     assert decision.evidence_digest.startswith(found.tags["llmops.evidence"])
     assert decision.sentence in found.description
     assert "### Lineage" in found.description
     assert comparison.run_id in found.description
-    assert client.get_registered_model("bot").tags["llmops.verdict"] == "IMPROVED"
+    assert client.get_registered_model("bot").tags["verdict"] == "IMPROVED"
     model = client.get_logged_model(version.model_id)
     assert decision.sentence in model.tags["mlflow.note.content"]
 
@@ -62,9 +62,19 @@ def test_a_second_verdict_replaces_the_first(version: ModelVersion) -> None:
     judged(version.uri)
     _, second = judged(version.uri, policy=REJECTED)
     found = connection.client().get_model_version("bot", version.version)
-    assert found.tags["llmops.verdict"] == str(second.verdict) != "IMPROVED"
+    assert found.tags["verdict"] == str(second.verdict) != "IMPROVED"
     assert second.evidence_digest.startswith(found.tags["llmops.evidence"])
     assert found.description.count("Evidence SHA-256") == 1
+
+
+def test_a_new_verdict_removes_the_tags_under_their_earlier_names(version: ModelVersion) -> None:
+    client = connection.client()
+    for name in ("llmops.verdict", "llmops.delta", "llmops.versus"):
+        client.set_model_version_tag("bot", version.version, name, "earlier")
+    client.set_registered_model_tag("bot", "llmops.verdict", "earlier")
+    judged(version.uri)
+    assert "earlier" not in client.get_model_version("bot", version.version).tags.values()
+    assert "earlier" not in client.get_registered_model("bot").tags.values()
 
 
 def test_the_record_has_these_keys_and_no_others(version: ModelVersion) -> None:

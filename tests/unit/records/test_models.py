@@ -47,3 +47,16 @@ def test_a_full_model_is_identified_by_its_own_bytes() -> None:
 def test_a_model_behind_a_url_has_no_bytes() -> None:
     remote = RemoteModel("gpt", "openai:http://x/v1#gpt", "00")
     assert (remote.base, remote.adapter_digest, remote.model_id) == (None, None, None)
+
+
+def test_a_name_says_which_model() -> None:
+    base = BaseModel("tiny", "models:/tiny/1", "ba5e", Path())
+    names = {
+        ModelFiles("base", base.uri, base, None, None, None).name: "tiny",
+        ModelFiles("v3", "models:/bot/3", base, Path(), "ada9", None).name: "bot/3",
+        ModelFiles("v4", "models:/whole/4", base, None, None, None).name: "whole/4",
+        ModelFiles("m-1", "models:/m-1", base, Path(), "ada9", "m-1").name: "m-1",
+        ModelFiles("my-folder", "my-folder", base, Path(), "ada9", None).name: "my-folder",
+        RemoteModel("gpt", "openai:http://x/v1#gpt", "00").name: "gpt",
+    }
+    assert list(names) == list(names.values())

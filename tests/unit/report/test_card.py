@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from report_records import EVIDENCE, LINKS, METRICS, RUN, comparison, decision, metric
+from report_records import EVIDENCE, LINKS, METRICS, RUN, comparison, decision, metric, side
 
 from llmops.report import evidence_card, version_tags
 from llmops.report.markdown import LIMIT
@@ -68,11 +68,29 @@ def test_many_metrics_are_cut_and_counted():
 def test_tags_come_in_order_and_fit_the_version_table():
     tags = version_tags(comparison(), decision())
     assert list(tags.items()) == [
-        ("llmops.verdict", "IMPROVED"),
-        ("llmops.delta", "+0.21 [0.06, 0.35]"),
-        ("llmops.versus", "v2"),
+        ("verdict", "IMPROVED"),
+        ("delta", "+0.21 [0.06, 0.35]"),
+        ("versus", "v2"),
         ("llmops.evidence", EVIDENCE[:12]),
     ]
+
+
+def test_the_interval_has_leading_zeros_whatever_its_ends():
+    made = comparison([metric("token_f1", -0.21, 0.0, 0.25)])
+    assert version_tags(made, decision())["delta"] == "+0.00 [-0.21, 0.25]"
+
+
+@pytest.mark.parametrize(
+    ("old", "versus"),
+    [
+        (side("v2"), "v2"),
+        (side("base", "models:/smollm2-135m/1"), "smollm2-135m"),
+        (side("other/7", "models:/other/7"), "other/7"),
+        (side("m-1", "models:/m-1"), "m-1"),
+    ],
+)
+def test_the_baseline_is_named_as_far_as_the_page_does_not(old, versus):
+    assert version_tags(comparison(baseline=old), decision())["versus"] == versus
 
 
 @pytest.mark.parametrize("low", [-0.99, -0.5, 0.0, 0.5])

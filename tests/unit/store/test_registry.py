@@ -102,7 +102,9 @@ def test_tags_keep_the_order_in_which_they_are_given(version: ModelVersion) -> N
     assert found.index(tags.VERDICT) < found.index(tags.DELTA)
     assert registry.version_tag("bot", "1", tags.DELTA) == "+0.1"
     assert registry.version_tag("bot", "1", "nothing") is None
+    connection.client().set_registered_model_tag("bot", "llmops.verdict", "REGRESSED")
     registry.annotate_model("bot", tags.VERDICT, "IMPROVED")
+    assert "llmops.verdict" not in connection.client().get_registered_model("bot").tags
     assert connection.client().get_registered_model("bot").tags[tags.VERDICT] == "IMPROVED"
 
 

@@ -54,3 +54,12 @@ def test_what_is_not_there_is_none(store: str) -> None:
     assert runs.find_logged_model("m-" + "0" * 32) is None
     with pytest.raises(StoreError, match=r"run 0{32}: MLflow refused"):
         runs.rename_run("0" * 32, "x")
+
+
+def test_a_training_without_a_model_has_an_output_that_no_page_lists(store: str) -> None:
+    with mlflow.start_run() as run:
+        runs.mark_as_training(run.info.run_id)
+        runs.mark_as_training(run.info.run_id)
+    (output,) = connection.client().get_run(run.info.run_id).outputs.model_outputs
+    listed = connection.client().search_logged_models([run.info.experiment_id])
+    assert output.model_id not in [model.model_id for model in listed]

@@ -4,9 +4,10 @@ import ast
 from pathlib import Path
 
 import llmops
+from llmops.records import Verdict
 from llmops.store import tags
 
-NAMES = {name: value for name, value in vars(tags).items() if name.isupper()}
+NAMES = {name: value for name, value in vars(tags).items() if name.isupper() and name != "EARLIER"}
 
 
 def test_every_name_is_another_one() -> None:
@@ -25,3 +26,18 @@ def test_a_tag_is_typed_once() -> None:
         if isinstance(node, ast.Constant) and node.value in ours
     ]
     assert found == []
+
+
+def test_a_tag_is_read_under_its_earlier_name_too() -> None:
+    assert (
+        tags.value({"verdict": "IMPROVED", "llmops.verdict": "REGRESSED"}, tags.VERDICT)
+        == "IMPROVED"
+    )
+    assert tags.value({"llmops.verdict": "REGRESSED"}, tags.VERDICT) == "REGRESSED"
+    assert tags.value({"owner": "ada"}, tags.VERDICT) is None
+    assert tags.value({"llmops.kind": "base"}, tags.KIND) == "base"
+
+
+def test_the_list_of_versions_shows_each_verdict_whole() -> None:
+    # MLflow shortens name and value beyond 30 characters together; its column shows about 24.
+    assert max(len(f"{tags.VERDICT}: {verdict}") for verdict in Verdict) <= 24

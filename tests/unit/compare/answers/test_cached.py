@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 from echo_engine import BROKEN, ENTRY, SERVER, EchoEngine, side
 
-from llmops.compare.answers.cached import answers, likelihoods, read_answer, through_cache
+from llmops.compare.answers.cached import (
+    answers,
+    likelihoods,
+    read_answer,
+    through_cache,
+    with_seconds,
+)
 from llmops.compare.answers.engines import Engines
 from llmops.compare.cache import MEMORY, ResultCache
 from llmops.engine import Key, Request, Turn
@@ -124,3 +130,28 @@ def test_an_answer_is_read_as_it_was_stored() -> None:
     assert read_answer(vars(answer)) == answer
     with pytest.raises(TypeError, match="no text"):
         read_answer({**vars(answer), "text": None})
+
+
+def test_answers_that_were_generated_together_share_the_time_by_tokens(
+    opened: list[EchoEngine], cache: ResultCache
+) -> None:
+    engines = Engines([V1], 8, "echo")
+    first = answers(engines, requests("a", "b"), cache)
+    assert all(answer.seconds is not None for answer in first)
+    assert sum(answer.seconds or 0 for answer in first) == pytest.approx(engines.seconds, abs=1e-3)
+    spent = engines.seconds
+    assert [a.seconds for a in answers(engines, requests("a", "b"), cache)] == [
+        a.seconds for a in first
+    ], "the cache keeps them"
+    assert engines.seconds == spent
+
+
+def test_a_share_is_by_tokens_and_never_replaces_what_was_measured() -> None:
+    made: dict[Key, Answer] = {
+        "a": Answer("x", 3, 9, "stop"),
+        "b": Answer("x", 1, 9, "stop"),
+        "timed": Answer("x", 4, 9, "stop", seconds=7.0),
+        "failed": Answer("", 0, 0, "error", error="no"),
+    }
+    assert {k: a.seconds for k, a in with_seconds(made, 2.0).items()} == {"a": 1.5, "b": 0.5}
+    assert with_seconds({"failed": made["failed"]}, 2.0) == {}

@@ -58,13 +58,13 @@ def test_the_parent_is_open_for_the_block_and_finished_after_it(one: Comparison)
         publish_reports([logged])
     parent = run(logged.run_id)
     assert parent.info.status == "FINISHED"
-    assert parent.info.run_name == "v3 vs v2"
+    assert parent.info.run_name == "docstring-bot/3 vs docstring-bot/2"
     assert parent.data.tags["llmops.kind"] == "ab"
     assert parent.data.params == {"method": "fixed", "suite_digest": "ef" * 32}
     assert parent.data.metrics["delta/token_f1"] == pytest.approx(0.208)
     assert logged.run_id in mlflow.artifacts.load_text(f"runs:/{logged.run_id}/{REPORT}")
     names = [run(child).info.run_name for child in logged.child_run_ids]
-    assert names == ["v2", "v3"]
+    assert names == ["docstring-bot/2", "docstring-bot/3"]
     assert mlflow.active_run() is None
 
 
@@ -83,12 +83,14 @@ def test_several_candidates_have_a_report_each(one: Comparison) -> None:
     with comparison_runs([one, other], suite_of(one), {}, traces=False) as logged:
         publish_reports(logged)
     assert len({each.run_id for each in logged}) == 1
-    assert run(logged[0].run_id).info.run_name == "v3, v4 vs v2"
+    assert (
+        run(logged[0].run_id).info.run_name == "docstring-bot/3, docstring-bot/4 vs docstring-bot/2"
+    )
     assert not connection.client().list_artifacts(logged[0].run_id, "report")
     for each in logged:
         child = each.child_run_ids[1]
         page = mlflow.artifacts.load_text(f"runs:/{child}/{REPORT}")
-        assert f"<title>{each.candidate.label} vs v2" in page
+        assert f"<title>{each.candidate.name} vs docstring-bot/2" in page
         assert run(child).data.metrics["delta/token_f1"] == pytest.approx(0.208)
 
 

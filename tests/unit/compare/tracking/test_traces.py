@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import mlflow
@@ -41,7 +42,7 @@ def test_question_answer_scores_and_expectation_are_there(store: str) -> None:
     assert found == {"exact": 0.25, "expected_response": "Yes."}
     assert trace.info.state == "OK"
     assert trace.info.trace_metadata["mlflow.modelId"] == "m-1"
-    assert trace.info.tags["mlflow.traceName"] == "v3"
+    assert trace.info.tags["mlflow.traceName"] == "docstring-bot/3"
 
 
 def test_a_prompt_without_an_answer_is_an_error_with_its_reason(store: str) -> None:
@@ -62,3 +63,30 @@ def test_more_than_one_write_and_one_page_are_all_counted(
 
 def test_no_rows_are_no_traces(store: str) -> None:
     assert logged([]) == []
+
+
+def test_the_table_shows_seconds_tokens_and_what_differs_between_prompts(store: str) -> None:
+    start = "Name the intent of this customer's message: "
+    rows = [
+        (replace(example, messages=({"role": "user", "content": f"{start}{i} cards"},)), *rest)
+        for i, (example, *rest) in enumerate(rows_of(4))
+    ]
+    timed = [(example, replace(answer, seconds=0.25), scores) for example, answer, scores in rows]
+    found = logged(timed)
+    assert [trace.info.request_preview for trace in found] == [f"… {i} cards" for i in range(4)]
+    for trace in found:
+        (span,) = trace.data.spans
+        assert span.inputs["messages"][0]["content"].startswith(start)
+        assert trace.info.execution_duration == 250
+        assert span.end_time_ns - span.start_time_ns == 250_000_000
+        assert trace.info.token_usage == {
+            "input_tokens": 40,
+            "output_tokens": 64,
+            "total_tokens": 104,
+        }
+
+
+def test_an_answer_that_failed_has_no_tokens(store: str) -> None:
+    example, _, scores = rows_of(1)[0]
+    (trace,) = logged([(example, Answer("", 0, 0, "error", error="too long"), scores)])
+    assert trace.info.token_usage is None

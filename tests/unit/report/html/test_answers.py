@@ -72,3 +72,10 @@ def test_a_side_without_any_answer_is_told():
 @pytest.mark.parametrize("gate", [decision(), None])
 def test_without_prompts_there_is_no_such_section(gate):
     assert "Answers" not in headings(parse(html_report(comparison(shown=()), gate)))
+
+
+def test_a_figure_that_needs_attention_stands_out() -> None:
+    cut = [answer(9, "length")] * 3
+    page = parse(html_report(comparison(shown=answered([answer(9)] * 3, cut)), decision()))
+    (bold,) = (each for each in section(page, "Answers").iter("b"))
+    assert (bold.text, bold.get("class")) == ("3 of 3 (100.0%)", "bad")

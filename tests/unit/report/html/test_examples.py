@@ -53,3 +53,19 @@ def test_a_heading_says_if_only_some_are_shown():
 def test_differences_are_those_of_every_prompt_in_their_order():
     shown = (row(1, "a", "b", (0.9, 0.1)), row(2, "a", "b", (0.2, 0.3)))
     assert examples.differences(comparison(shown=shown), "token_f1") == [-0.8, 0.1]
+
+
+def test_an_example_is_named_by_what_differs_between_prompts() -> None:
+    start = "Name the intent of this bank customer's message: "
+    shown = tuple(
+        row(i, "a", "b", (0.5, 0.4), messages=({"role": "user", "content": f"{start}card {i}"},))
+        for i in range(4)
+    )
+    losses, _, _ = examples.shelves(comparison(shown=shown), "token_f1")
+    assert [card["title"] for card in losses.cards] == [f"… {i}" for i in range(4)]
+
+
+def test_other_metrics_have_fewer_examples() -> None:
+    shown = tuple(row(i, "a", "b", (0.5, 0.4)) for i in range(9))
+    losses, _, _ = examples.shelves(comparison(shown=shown), "rouge_l", examples.FEW)
+    assert len(losses.cards) == examples.FEW["losses"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from report_pages import headings, parse, section, table, text_of
+from report_pages import headings, panes, parse, section, table, text_of
 from report_records import CHECKS, comparison, decision, rows
 
 from llmops.records import SliceResult, SmallSlice
 from llmops.report import html_report
+from llmops.report.plots import strip
 from llmops.report.plots.slices import MOST, MOST_SMALL
 from llmops.report.wording import MINUS
 
@@ -28,10 +29,14 @@ def shown(*slices: SliceResult | SmallSlice):
     return section(parse(page), "By slice")
 
 
+def strips(found) -> list:
+    return [svg for svg in found.iter("svg") if svg.get("class") == "strip"]
+
+
 def figures(found) -> list[dict[str, float]]:
     """The ends of each row's interval, and where zero is."""
     made = []
-    for svg in found.iter("svg"):
+    for svg in strips(found):
         zero, span = svg.iter("line")
         ends = {name: float(span.get(name)) for name in ("x1", "x2")}
         made.append({**ends, "zero": float(zero.get("x1"))})
@@ -58,7 +63,7 @@ def test_intervals_lie_on_their_side_of_zero_on_one_axis():
 
 
 def shapes(*slices: SliceResult) -> list[str]:
-    return [text_of(svg.find("title"))[0] for svg in shown(*slices).iter("svg")]
+    return [text_of(svg.find("title"))[0] for svg in strips(shown(*slices))]
 
 
 def test_only_what_all_slices_together_show_stands_out():
@@ -71,7 +76,7 @@ def test_the_interval_of_a_single_cluster_does_not_stretch_the_axis():
     (narrow,) = figures(shown(BETTER))
     beside, cut = figures(shown(BETTER, alone))
     assert beside == narrow
-    assert 0 <= cut["x1"] < cut["x2"] <= 200
+    assert 0 <= cut["x1"] < cut["x2"] <= strip.WIDTH
     assert len(figures(shown(alone))) == 1
 
 
@@ -104,11 +109,22 @@ def test_many_slices_are_cut_and_counted():
 
 def test_the_metric_is_the_first_whatever_the_gate_demands_first():
     asked = decision(CHECKS[1:])
-    page = html_report(comparison(shown=rows(), slices=(OPEN,)), asked)
-    assert "Differences of likelihood, prompt by prompt" in headings(parse(page))
-    assert "where token F1 differs" in text_of(section(parse(page), "By slice"))
+    shown = panes(parse(html_report(comparison(shown=rows(), slices=(OPEN,)), asked)))
+    assert next(iter(shown)) == "likelihood"
+    assert "By slice" not in headings(shown["likelihood"], "h3")
+    assert "where token F1 differs" in text_of(section(shown["token F1"], "By slice"))
+
+
+def test_the_plot_has_an_axis_with_its_directions():
+    (axis,) = (svg for svg in shown(WORSE, BETTER).iter("svg") if svg.get("class") == "strip axis")
+    labels = [text_of(text) for text in axis.iter("text")]
+    assert labels[:2] == ["← v2", "v3 →"]
+    assert "0" in labels[2:]
+    assert f"{MINUS}0.2" in labels[2:]
+    (zero,) = {figure["zero"] for figure in figures(shown(WORSE, BETTER))}
+    assert zero in [float(text.get("x")) for text in axis.iter("text") if text_of(text) == "0"]
 
 
 @pytest.mark.parametrize("gate", [decision(), None])
 def test_without_slices_there_is_no_such_section(gate):
-    assert "By slice" not in headings(parse(html_report(comparison(), gate)))
+    assert "By slice" not in headings(parse(html_report(comparison(), gate)), "h3")

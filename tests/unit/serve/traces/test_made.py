@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from exchanges import TRACEPARENT, line_of
 
 from llmops.serve.traces import content, made
@@ -23,11 +21,11 @@ def test_a_trace_has_version_deployment_receipt_and_counts() -> None:
     }
     assert dict(found.metadata) == {
         "mlflow.modelId": "m-1",
-        "mlflow.trace.tokenUsage": json.dumps(made.usage(line)),
         "mlflow.trace.user": "ci",
         "llmops.ttft_ms": "125",
         "llmops.traceparent": TRACEPARENT,
     }
+    assert found.tokens == (line["prompt_tokens"], line["completion_tokens"])
     assert found.attributes["llmops.ttft_ms"] == 125
     assert not found.failed
 
@@ -36,7 +34,7 @@ def test_what_is_unknown_is_absent() -> None:
     line = line_of(caller=None, model_id=None, first=None, completion_tokens=None)
     found = made.trace(line, "bot", content.read(line))
     assert dict(found.metadata) == {}
-    assert made.usage(line) == {}
+    assert found.usage == {}
     assert "llmops.ttft_ms" not in found.attributes
 
 
