@@ -23,9 +23,13 @@ FILE = click.Path(path_type=Path)
 
 @click.command("gate")
 @click.argument("given", nargs=-1, metavar="[RECIPE] [KEY=VALUE]...")
-@click.option("--policy", "policy_file", type=FILE, help="Policy file to judge by, without a recipe.")
+@click.option(
+    "--policy", "policy_file", type=FILE, help="Policy file to judge by, without a recipe."
+)
 @click.option("--candidate", help="Version to judge; default: the model at its alias.")
-@click.option("--baseline", help="Alias, `base`, or version to compare with; default: the policy's.")
+@click.option(
+    "--baseline", help="Alias, `base`, or version to compare with; default: the policy's."
+)
 @click.option(
     "--suite",
     type=FILE,

@@ -14,8 +14,8 @@ from llmops.errors import UsageError
 from llmops.gate import costs, differences, floors, judges, slices
 from llmops.gate.evidence import NONE, evidence_of, sealed
 from llmops.gate.figures import figures_of
-from llmops.recipe.policy import AT_LEAST
 from llmops.gate.outlook import outlook
+from llmops.recipe.policy import AT_LEAST
 from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Check, Comparison, Decision, Figures, MetricResult, Verdict
 from llmops.report import sentence, wording

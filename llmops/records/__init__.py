@@ -34,8 +34,8 @@ from llmops.records.decision import (
     Decision,
     Verdict,
 )
-from llmops.records.frozen import Budget, Frozen
 from llmops.records.figures import Figures, OwnMean, SliceTest, Spent
+from llmops.records.frozen import Budget, Frozen
 from llmops.records.labels import HumanLabels
 from llmops.records.lineage import Lineage
 from llmops.records.models import (

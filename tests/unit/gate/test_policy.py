@@ -237,7 +237,9 @@ def test_floors_budgets_and_slices_must_all_hold() -> None:
     assert (low.exit_code, low.verdict) == (3, Verdict.IMPROVED)
     assert low.sentence.startswith("REJECTED: one line must be at least 0.8: 0.6 (0.95 CI ")
     mixed = [(0.9, 0.1), (0.1, 0.9)] * 40
-    sliced = gate(figured(mixed, topics=("billing", "other"), low=0.01), figured_policy(*demands[::2]))
+    sliced = gate(
+        figured(mixed, topics=("billing", "other"), low=0.01), figured_policy(*demands[::2])
+    )
     assert (sliced.exit_code, sliced.verdict) == (3, Verdict.REGRESSED)
     assert sliced.sentence.startswith("REJECTED: token F1 on topic=billing must not lose more than")
     dear = gate(good, figured_policy(*demands, **TOO_MUCH))

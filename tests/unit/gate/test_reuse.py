@@ -106,7 +106,7 @@ def test_an_older_decision_replaces_a_newer_one_on_another_question(case: Case) 
     tags = connection.client().get_model_version("bot", "2").tags
     assert tags["llmops.verdict"] == "IMPROVED"
     assert found.evidence_digest.startswith(tags["llmops.evidence"])
-    assert PASSED == case.policy
+    assert case.policy == PASSED
 
 
 def test_a_signature_that_was_missing_is_added(case: Case, tmp_path: Path) -> None:
