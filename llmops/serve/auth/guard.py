@@ -97,8 +97,8 @@ class Guard:
             found = OWNER
         for key in self._keys:
             same = hmac.compare_digest(digest, key.hash)
-            if same and key.revoked is None:
-                found = key.name
+            if same:  # also if it was the key at `create`: it can be revoked and limited
+                found = key.name if key.revoked is None else ""
         if not found:
             message = "the key is not valid" if given else "a key is required"
             raise ApiError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KEY_VARIABLE = "LLMOPS_API_KEY"
 """Environment variable with the key of server and client."""
+SET_KEY = f"export {KEY_VARIABLE}=KEY, with a key from `llmops keys add NAME`"
 ANSWER_SECONDS = 600.0
 """Seconds to wait for an answer."""
 READY_SECONDS = 1.0
@@ -213,8 +214,8 @@ def _failures(deployment: Deployment) -> Iterator[None]:
         yield
     except APIStatusError as error:
         raise ServeError(
-            f"{name}: refused with {error.status_code}: {_reason(error)}",
-            next_command=f"export {KEY_VARIABLE}=…" if error.status_code == 401 else None,
+            f"{name}: refused with {error.status_code}: {_reason(error)}{_hint(error)}",
+            next_command=SET_KEY if error.status_code == 401 else None,
         ) from error
     except (APIConnectionError, httpx.HTTPError) as error:
         raise ServeError(
@@ -231,6 +232,11 @@ def _failures(deployment: Deployment) -> Iterator[None]:
         raise UsageError(
             f"{KEY_VARIABLE}: no HTTP header carries the key ({error.reason})"
         ) from error
+
+
+def _hint(error: APIStatusError) -> str:
+    missing = error.status_code == 401 and not os.environ.get(KEY_VARIABLE)
+    return f" ({KEY_VARIABLE} is not set)" if missing else ""
 
 
 def _reason(error: APIStatusError) -> str:

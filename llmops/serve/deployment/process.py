@@ -57,7 +57,7 @@ def create(name: str, uri: str, *, key: str | None = None, **given: Unpack[Optio
     """
     secret = os.environ.get(client.KEY_VARIABLE) if key is None else key
     with state.locked(name):
-        config = options.configure(name, uri, secret, given)
+        config = _with_key(options.configure(name, uri, secret, given))
         _refuse_running(name)
         with _listen(config) as listening:
             admitted = _admitted(config)
@@ -154,6 +154,23 @@ def run(name: str, uri: str, *, key: str | None = None, **given: Unpack[Options]
             f"deployment {name}: the gateway stopped by itself",
             next_command=f"less {deployment.log}",
         )
+
+
+def _with_key(config: Config) -> Config:
+    """Return the settings without a key that `llmops keys` made: it is valid until it is revoked.
+
+    Raises:
+        UsageError: It was revoked.
+    """
+    for key in store.list_keys():
+        if key.hash == config.key_hash:
+            if key.revoked is not None:
+                raise UsageError(
+                    f"{client.KEY_VARIABLE}: this key was revoked",
+                    next_command=f"unset {client.KEY_VARIABLE}, or set another key",
+                )
+            return dataclasses.replace(config, key_hash=None)
+    return config
 
 
 def _refuse_running(name: str) -> None:

@@ -40,7 +40,8 @@ Options of create and run-local (-C KEY=VALUE):
   memory         share of the GPU's memory for vLLM, 0 to 1 (default: what is free)
   queue          requests that may wait (default: 128); further ones get 503
   concurrency    requests that are answered together (default: the engine's)
-  max_tokens     most tokens that a request may ask for (default: 4096)
+  max_tokens     most tokens that a request may ask for, and an answer without a limit has (default:
+                 4096)
   max_body       most bytes of a request (default: 1048576)
   stall          seconds without a piece of a streamed answer that break it off (default: 20)
   traces         false records no traces in MLflow (default: true)

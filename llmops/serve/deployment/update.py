@@ -55,12 +55,14 @@ def update(name: str, uri: str | None = None, *, follow: bool | None = None) -> 
             wanted = f"models:/{model}/{version}"
         began = time.monotonic()
         swap = _narrated(record, wanted, follows)
+    now = state.get_record(name)
+    proof = "" if now.status.proof else "; served without proof"
     if swap.changed:
         before = f" (before: {record.status.model})" if record.status.model else ""
-        say(f"{name}: serves {swap.version}{before}; {time.monotonic() - began:.1f} s")
+        say(f"{name}: serves {swap.version}{before}; {time.monotonic() - began:.1f} s{proof}")
     else:
         say(f"{name}: serves {swap.version} already; nothing was changed")
-    return public(state.get_record(name))
+    return public(now)
 
 
 def _narrated(record: state.Record, uri: str, follow: bool) -> control.Swap:

@@ -32,6 +32,8 @@ from llmops.serve.gateway.versions.router import Router, Target, unavailable
 
 ANSWERS = ("/v1/chat/completions", "/v1/completions")
 MODELS = "/v1/models"
+HEALTH = ("/livez", "/readyz")
+"""Routes that are asked for again and again; a deployment that is not ready refuses nobody."""
 EXPECTED = (None, "refused", "client_left")
 """Outcomes that are no failure of the deployment, and are not logged."""
 log = logging.getLogger(__name__)
@@ -84,20 +86,21 @@ class Gateway:
         try:
             await self._handler(scope)(scope, receive, response)
         except ApiError as error:
-            await self._refuse(response, error)
+            await self._refuse(scope, response, error)
         except RequestError as error:
-            await self._refuse(response, ApiError(400, error.message, param=error.param))
+            await self._refuse(scope, response, ApiError(400, error.message, param=error.param))
         except Gone:
             return
         except SlowClient:
             scope["extensions"][connections.ABORT]["abort"]()
         except Exception as error:
             _log_failure(error)
-            await self._refuse(response, ApiError(500, "the gateway failed"))
+            await self._refuse(scope, response, ApiError(500, "the gateway failed"))
 
-    async def _refuse(self, response: Reply, error: ApiError) -> None:
+    async def _refuse(self, scope: Scope, response: Reply, error: ApiError) -> None:
         if not response.status:
-            self._metrics.refused(error.status)
+            if scope["path"] not in HEALTH:
+                self._metrics.refused(error.status)
             await response.error(error)
 
     def _handler(self, scope: Scope) -> Handler:

@@ -11,13 +11,18 @@ import os
 import socket
 import sys
 import threading
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from llmops.errors import LlmopsError, UsageError
 from llmops.progress import say
 from llmops.records import ModelFiles
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from llmops.engine.local.continuous import ContinuousBatch
 
 KEY = "LLMOPS_WORKER_KEY"
 """Environment variable with the key that requests must carry."""
@@ -75,8 +80,6 @@ def serve(
     Raises:
         LlmopsError: The model cannot be loaded, or the engine broke down.
     """
-    import uvicorn
-
     from llmops.engine.local.continuous import ContinuousBatch
     from llmops.engine.local.engine import LocalEngine
     from llmops.engine.requests import DEFAULT_ANSWER_TOKENS
@@ -89,8 +92,20 @@ def serve(
     sides = [files] if changes_base(files) else [files, of_base(files.base)]
     batch = ContinuousBatch(LocalEngine(sides), rows=rows)
     most = min(max_tokens or DEFAULT_ANSWER_TOKENS, DEFAULT_ANSWER_TOKENS)
+    app = create_app(batch, Versions(batch, name, files), key=key, most=most)
+    _answer(app, batch, listening)
+
+
+def _answer(app: Starlette, batch: ContinuousBatch, listening: socket.socket) -> None:
+    """Answer requests until a signal arrives.
+
+    Raises:
+        LlmopsError: The batch broke down.
+    """
+    import uvicorn
+
     settings = uvicorn.Config(
-        create_app(batch, Versions(batch, name, files), key=key, most=most),
+        app,
         lifespan="off",
         ws="none",
         access_log=False,

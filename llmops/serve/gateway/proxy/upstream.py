@@ -86,7 +86,7 @@ class Upstream:
         return read(payload, model)
 
     async def is_heard(self, engine: Engine, seconds: float) -> bool:
-        """Return whether an engine answers, whatever it says, within so many seconds.
+        """Return whether an engine answers, whatever it says, within this time.
 
         The question has a connection of its own, as the others may wait for answers.
         """

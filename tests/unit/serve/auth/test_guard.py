@@ -107,6 +107,16 @@ def test_the_key_at_create_is_one_more() -> None:
         assert refusal(made, Headers({"x-api-key": "own-key"})).status == 401
 
 
+def test_the_key_at_create_can_be_revoked_if_it_is_one_of_the_table() -> None:
+    key = store.add("ci", requests_per_minute=1)
+    with closing(Guard(settings(key=key), CLOCK)) as made:
+        assert made.admit(bearer(key)).name == "ci"
+        assert refusal(made, bearer(key)).status == 429, "its limit counts"
+        store.revoke("ci")
+        later()
+        assert refusal(made, bearer(key)).status == 401
+
+
 def test_other_machines_never_need_no_key() -> None:
     with closing(Guard(settings("0.0.0.0"), CLOCK)) as made:
         assert not made.keyless

@@ -153,7 +153,8 @@ def test_a_wrong_key_names_the_variable() -> None:
     refusal = JSONResponse({"error": {"message": "missing or wrong key"}}, 401)
     with server(refusal) as (found, _), pytest.raises(ServeError) as failed:
         client.ask(found, HI)
-    assert failed.value.next_command == "export LLMOPS_API_KEY=…"
+    assert failed.value.next_command == client.SET_KEY
+    assert "LLMOPS_API_KEY is not set" in str(failed.value)
 
 
 def test_nobody_there() -> None:

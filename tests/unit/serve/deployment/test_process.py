@@ -338,3 +338,24 @@ def test_a_key_of_the_table_opens_a_deployment_to_other_machines(
         assert serve.ask(deployment, HI, key=key).text == "hello from here"
     finally:
         serve.delete("bot")
+
+
+def test_a_key_of_the_table_in_the_environment_is_revoked_as_any_other(
+    gateway: None, versions: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = keys.add("ci")
+    monkeypatch.setenv("LLMOPS_API_KEY", key)
+    deployment = serve.create("bot", versions, unproven="allow")
+    try:
+        assert state.get_record("bot").config.key_hash is None
+        assert serve.ask(deployment, HI).text == "hello from here"
+        keys.revoke("ci")
+        monkeypatch.delenv("LLMOPS_API_KEY")
+        with pytest.raises(
+            ServeError, match=r"401: a key is required|\(LLMOPS_API_KEY is not set\)"
+        ):
+            serve.ask(deployment, HI)
+    finally:
+        serve.delete("bot")
+    with pytest.raises(UsageError, match="this key was revoked"):
+        serve.create("bot", versions, key=key, unproven="allow")

@@ -20,7 +20,9 @@ def test_another_version_and_then_the_same(
     updated = serve.update("bot", "models:/bot/2")
     assert (updated.model, updated.source, updated.follow) == ("bot@v2", "models:/bot/2", False)
     assert updated.pid == deployed.pid
-    assert "bot: serves bot@v2 (before: bot@v1)" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "bot: serves bot@v2 (before: bot@v1)" in said
+    assert "; served without proof" in said
     assert serve.update("bot", "models:/bot/2") == updated
     assert "bot: serves bot@v2 already; nothing was changed" in capsys.readouterr().err
     assert serve.restart("bot").model == "bot@v2"

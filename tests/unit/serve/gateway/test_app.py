@@ -245,6 +245,9 @@ def test_metrics_are_by_version(tmp_path: Path) -> None:
         await gateway.ask()
         await gateway.stream()
         await gateway.ask(model="gpt-5")
+        gateway.service.router.closing = True
+        assert (await gateway.get("/readyz"))[0] == 503, "that is no refused request"
+        gateway.service.router.closing = False
         _, text = await gateway.get("/metrics")
         lines = text.decode().splitlines()
         for line in (
@@ -261,5 +264,6 @@ def test_metrics_are_by_version(tmp_path: Path) -> None:
             "llmops_ready 1.0",
         ):
             assert line in lines
+        assert 'status="503"' not in text.decode()
 
     play(scenario, tmp_path)
