@@ -25,7 +25,7 @@ from llmops.gate.signature import SigningKey
 from llmops.models.resolve import resolve
 from llmops.progress import say
 from llmops.recipe import Recipe
-from llmops.records import ModelFiles, Sampling, Suite
+from llmops.records import ModelFiles, Sampling, Side, Suite
 from llmops.serve import smoke_test
 from llmops.store import connection, registry
 from llmops.train import train
@@ -184,12 +184,10 @@ def judge(
         comparison, decision = judge(recipe, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
-    name, _ = registry.parse(files.uri)  # only a registered version can have a verdict
+    registry.parse(files.uri)  # only a registered version can have a verdict
     against = against or baseline(recipe, files.base)
     other = resolve(against) if isinstance(against, str) else against
-    line = line or line_name(os.environ, Path.cwd())
-    scorers = tuple(scorer.record for scorer in load_scorers(recipe.compare.scorers, code=False))
-    case = Case(name, line, other, files, suite, recipe.gate, recipe.compare, scorers)
+    case = _case(recipe, files, other, suite, line)
     earlier = None if fresh else reuse.decided(case)
     if earlier is not None:
         say(f"gate: decided before, in run {reuse.run_of(earlier)}: nothing is asked or spent")
@@ -203,6 +201,14 @@ def judge(
         decision = gate(comparison, recipe.gate)
         record(comparison, decision, key)
     return comparison, decision
+
+
+def _case(recipe: Recipe, candidate: Side, against: Side, suite: Suite, line: str | None) -> Case:
+    """Return what a gate is to decide."""
+    name, _ = registry.parse(candidate.uri)
+    scorers = tuple(scorer.record for scorer in load_scorers(recipe.compare.scorers, code=False))
+    line = line or line_name(os.environ, Path.cwd())
+    return Case(name, line, against, candidate, suite, recipe.gate, recipe.compare, scorers)
 
 
 def serve(recipe: Recipe, uri: str, suite: Suite) -> str | None:

@@ -57,6 +57,7 @@ def median(*options: str) -> Cost:
     return sorted(cost(*options) for _ in range(RUNS))[RUNS // 2]
 
 
+@pytest.mark.timeout(900)
 def test_a_gate_whose_answers_are_cached_takes_seconds(candidate: ModelVersion) -> None:
     asked = cost()
     decided, cached = median(), median("--fresh")

@@ -25,7 +25,6 @@ from llmops.gate.promotion import promote
 from llmops.recipe.schema import Gate
 from llmops.records import Comparison, ModelVersion, Verdict
 from llmops.store import connection, registry
-from llmops.store.tags import EVIDENCE_FILE
 
 SAME_OR_WORSE = Gate.model_validate(
     {"require": [{"metric": "one_line", "must": "not_regress", "margin": 0.001}]}
@@ -44,7 +43,10 @@ CONTRADICTIONS = {
 DAMAGES = {
     "text for yes": (lambda e: e.update(passed="no"), "passed: Input should be a valid boolean"),
     "number as text": (lambda e: e["metrics"][0]["test"].update(low="0.1"), "metrics.0.test.low: "),
-    "schema": (lambda e: e.update(schema_version=99), "schema_version 99; this llmops reads 1 and 2"),
+    "schema": (
+        lambda e: e.update(schema_version=99),
+        "schema_version 99; this llmops reads 1 and 2",
+    ),
     "no schema": (lambda e: e.pop("schema_version"), "schema_version None"),
     "schema as text": (lambda e: e.update(schema_version="1"), "schema_version '1'"),
     "no baseline": (lambda e: e.pop("baseline"), "baseline: Field required"),

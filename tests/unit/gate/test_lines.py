@@ -38,7 +38,7 @@ def test_without_branch_or_repository_it_is_local(repository: Path) -> None:
 
 def test_a_variable_wins(repository: Path) -> None:
     assert line_name({"LLMOPS_LINE": " pr-7 "}, repository) == "pr-7"
-    with pytest.raises(UsageError, match="LLMOPS_LINE \"a'b\": expected at most 200 letters"):
+    with pytest.raises(UsageError, match='LLMOPS_LINE "a\'b": expected at most 200 letters'):
         line_name({"LLMOPS_LINE": "a'b"}, repository)
 
 

@@ -72,7 +72,7 @@ def test_the_newest_decision_counts_and_a_deleted_one_does_not(case: Case) -> No
 def test_a_decision_that_was_changed_is_not_reused(case: Case) -> None:
     made, _ = frozen(case, policy=case.policy)
     forge(made.run_id, lambda e: e.update(passed=False))
-    with pytest.raises(IntegrityError, match="TAMPERED: .* decided the same question") as caught:
+    with pytest.raises(IntegrityError, match=r"TAMPERED: .* decided the same question") as caught:
         reuse.decided(case)
     assert "--fresh" in str(caught.value.next_command)
 
@@ -106,7 +106,7 @@ def test_an_older_decision_replaces_a_newer_one_on_another_question(case: Case) 
     tags = connection.client().get_model_version("bot", "2").tags
     assert tags["llmops.verdict"] == "IMPROVED"
     assert found.evidence_digest.startswith(tags["llmops.evidence"])
-    assert PASSED == case.policy
+    assert case.policy == PASSED
 
 
 def test_a_signature_that_was_missing_is_added(case: Case, tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ BUDGET = Budget("pr-12", 3, 0.05, 0.003377, 0.0019)
 
 
 def test_a_push_says_what_it_spent_and_what_is_left() -> None:
-    assert spent(BUDGET) == (
-        "push 3 of line pr-12: judged at alpha 0.0034; the next gets 0.0019"
-    )
+    assert spent(BUDGET) == ("push 3 of line pr-12: judged at alpha 0.0034; the next gets 0.0019")
 
 
 def test_a_line_that_somebody_named_cannot_draw_on_the_terminal() -> None:
