@@ -196,9 +196,9 @@ def _measured(
             level = replace(setup.plan, confidence=1 - frozen.budget.alpha_k)
             setup = replace(setup, plan=level)
         measured = _measure(setup)
-        seconds, settings = time.monotonic() - begun, _settings(setup)
+        seconds, terms = time.monotonic() - begun, _terms(setup)
         comparisons = [
-            replace(comparison, seconds=seconds, settings=settings, frozen=frozen)
+            replace(comparison, seconds=seconds, terms=terms, frozen=frozen)
             for comparison in measured
         ]
         parameters = _parameters(setup)
@@ -231,14 +231,13 @@ def _measure(setup: Setup) -> list[Comparison]:
     return [with_trajectories(comparison, question) for comparison in comparisons]
 
 
-def _settings(setup: Setup) -> dict[str, object]:
-    """Return everything that decides a result but sides, suite and confidence."""
+def _terms(setup: Setup) -> dict[str, object]:
+    """Return everything that decides a result but sides, suite and confidence, as JSON types."""
     scorers = [scorer.record for scorer in setup.scorers]
     return {**{name: getattr(setup.config, name) for name in DECIDING}, "scorers": scorers}
 
 
 def _parameters(setup: Setup) -> dict[str, object]:
     """Return the parameters of the run."""
-    settings = _settings(setup)
     scorers = " ".join(scorer.spec for scorer in setup.scorers)
-    return {**settings, "confidence": setup.plan.confidence, "scorers": scorers}
+    return {**_terms(setup), "confidence": setup.plan.confidence, "scorers": scorers}

@@ -35,7 +35,7 @@ def evidence_of(
     Raises:
         IntegrityError: Policy, suite or sides are not those that were frozen before the comparison.
     """
-    settings = dict(comparison.settings)
+    settings = dict(comparison.terms)
     scorers: Any = settings.pop("scorers", [])
     evidence = {
         "schema_version": SCHEMA_VERSION,

@@ -170,7 +170,7 @@ def _take(case: Case, run_id: str) -> int:
 
 def _others(case: Case, run_id: str) -> list[lines.Push]:
     """Return the pushes on today's budget of the line, but that of the run itself."""
-    found = budget.since_promotion(lines.pushes(case.model, case.line))
+    found = budget.since_promotion(lines.pushes(case.model, case.line), lines.promoted())
     return [push for push in found if push.run_id != run_id]
 
 

@@ -196,8 +196,8 @@ class Comparison:
             that of the first question. Not part of the evidence.
         human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
             evidence.
-        settings: Name → value of everything that decides a result but sides and suite, such as
-            ``max_tokens``; ``scorers`` is a list with name, specification and digest of each.
+        terms: What evidence says of scorers and settings: name → value, such as ``max_tokens``;
+            ``scorers`` is a list with name, specification and digest of each. JSON types only.
         frozen: What a gate recorded before the first answer; ``None`` without a gate.
     """
 
@@ -220,7 +220,7 @@ class Comparison:
     traced: bool = True
     trajectories: tuple[Trajectory, ...] = ()
     human_labels: HumanLabels | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
+    terms: Mapping[str, object] = field(default_factory=dict)
     frozen: Frozen | None = None
 
     def metric(self, name: str) -> MetricResult:

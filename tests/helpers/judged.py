@@ -78,7 +78,7 @@ def frozen(
         made,
         suite_name=case.suite.name,
         suite_digest=case.suite.digest,
-        settings={**case.settings, "scorers": []},
+        terms={**case.settings, "scorers": []},
         frozen=freeze(case, made.run_id),
     )
     decision = gate(made, policy or case.policy)
