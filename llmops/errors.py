@@ -5,7 +5,7 @@
     │   ├── ConfigError             one or more problems in a recipe or policy
     │   └── DataError               a dataset that cannot be used
     ├── NotFoundError      exit 2   a model, recipe or deployment that does not exist
-    ├── IntegrityError     exit 1   bytes that are not the bytes that were recorded
+    ├── IntegrityError     exit 1   bytes or evidence that are not what was recorded
     ├── StoreError         exit 1   the MLflow store cannot be reached or refuses
     └── ServeError         exit 1   a deployment that does not start or answer
 
@@ -134,7 +134,7 @@ class NotFoundError(LlmopsError):
 
 
 class IntegrityError(LlmopsError):
-    """Bytes that differ from those that were recorded."""
+    """Bytes that differ from those that were recorded, or evidence that was tampered with."""
 
 
 class StoreError(LlmopsError):

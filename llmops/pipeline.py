@@ -27,8 +27,8 @@ from llmops.gate.signature import SigningKey
 from llmops.gate.slices import refuse_unknown
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Gate, Policy, Recipe
-from llmops.records import ModelFiles, Sampling, Suite
+from llmops.recipe import Compare, Gate, Policy, Recipe
+from llmops.records import ModelFiles, Sampling, Side, Suite
 from llmops.serve import smoke_test
 from llmops.store import connection, registry
 from llmops.train import train
@@ -190,15 +190,13 @@ def judge(
         comparison, decision = judge(policy, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
-    name, _ = registry.parse(files.uri)  # only a registered version can have a verdict
+    registry.parse(files.uri)  # only a registered version can have a verdict
     against = against or default_baseline(policy, files.base)
     other = resolve(against) if isinstance(against, str) else against
     refuse_unknown(policy.gate, suite.examples)
     first = is_first(policy, other, files)
     settings = policy.settings(first=first)
-    line = line or line_name(os.environ, Path.cwd())
-    scorers = tuple(scorer.record for scorer in load_scorers(settings.scorers, code=code))
-    case = Case(name, line, other, files, suite, policy.gate, settings, scorers)
+    case = _case(policy, settings, files, other, suite, line, code=code)
     earlier = None if fresh else reuse.decided(case)
     if earlier is not None:
         say(f"gate: decided before, in run {reuse.run_of(earlier)}: nothing is asked or spent")
@@ -212,6 +210,23 @@ def judge(
         decision = decide(comparison, policy.gate, first=first)
         record(comparison, decision, key)
     return comparison, decision
+
+
+def _case(
+    policy: Policy,
+    settings: Compare,
+    candidate: Side,
+    against: Side,
+    suite: Suite,
+    line: str | None,
+    *,
+    code: bool,
+) -> Case:
+    """Return what a gate is to decide."""
+    name, _ = registry.parse(candidate.uri)
+    scorers = tuple(scorer.record for scorer in load_scorers(settings.scorers, code=code))
+    line = line or line_name(os.environ, Path.cwd())
+    return Case(name, line, against, candidate, suite, policy.gate, settings, scorers)
 
 
 def gate(

@@ -21,7 +21,7 @@ alpha, the tenth has 0.6% of it: see ``docs/explanation/operating-characteristic
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from llmops.errors import UsageError
 from llmops.records import Budget
@@ -56,13 +56,14 @@ def budget_of(alpha: float, line: str, push: int) -> Budget:
     return Budget(line, push, alpha, alpha_of(alpha, push), alpha_of(alpha, push + 1))
 
 
-def since_promotion(pushes: Sequence[Push]) -> tuple[Push, ...]:
+def since_promotion(pushes: Sequence[Push], promoted: Collection[str]) -> tuple[Push, ...]:
     """Return the pushes that draw on today's budget: those after the last promoted one.
 
     Args:
         pushes: All pushes of a line, the oldest first.
+        promoted: Digests of the evidence on which candidates were promoted.
     """
-    last = max((i for i, push in enumerate(pushes) if push.promoted), default=-1)
+    last = max((i for i, push in enumerate(pushes) if push.evidence in promoted), default=-1)
     return tuple(pushes[last + 1 :])
 
 

@@ -158,19 +158,20 @@ def _take(case: Case, run_id: str) -> int:
     the number at another question takes a later one: at worst, a number is used by nobody.
     """
     with staging.lock(f"line-{digest.of_bytes(lines.key(case.model, case.line).encode())[:16]}"):
+        number = budget.number_for(case.question, _others(case, run_id))
         while True:
-            before = _others(case, run_id)
-            number = budget.number_for(case.question, before)
             lines.write_tag(run_id, tags.PUSH, str(number))
-            taken = [push for push in _others(case, run_id) if push.number == number]
+            others = _others(case, run_id)
+            taken = [push for push in others if push.number == number]
             if all(push.question == case.question for push in taken):
                 return number
+            number = max(push.number for push in others) + 1
             time.sleep(random.uniform(0, 0.2))
 
 
 def _others(case: Case, run_id: str) -> list[lines.Push]:
     """Return the pushes on today's budget of the line, but that of the run itself."""
-    found = budget.since_promotion(lines.pushes(case.model, case.line))
+    found = budget.since_promotion(lines.pushes(case.model, case.line), lines.promoted())
     return [push for push in found if push.run_id != run_id]
 
 

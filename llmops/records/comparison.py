@@ -218,8 +218,8 @@ class Comparison:
             the evidence.
         human_labels: What humans prefer, if they labelled a sample of the prompts. Not part of the
             evidence.
-        settings: Name → value of everything that decides a result but sides and suite, such as
-            ``max_tokens``; ``scorers`` is a list with name, specification and digest of each.
+        settings: Name → value of everything that decides a result but sides, suite and confidence,
+            such as ``max_tokens``; ``scorers`` is a list with name, specification and digest of each.
         frozen: What a gate recorded before the first answer; ``None`` without a gate.
         judges: The controls of each judge among the scorers.
     """

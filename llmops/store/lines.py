@@ -27,7 +27,6 @@ class Push:
         number: Number of the push in its line.
         begun: When the run was opened, in milliseconds since 1970.
         evidence: Digest of its evidence; ``None`` if it did not come to a decision.
-        promoted: Whether its candidate was promoted.
         deleted: Whether the run lies in the trash.
     """
 
@@ -36,7 +35,6 @@ class Push:
     number: int
     begun: int
     evidence: str | None
-    promoted: bool
     deleted: bool
 
 
@@ -61,6 +59,14 @@ def pushes(model: str, line: str) -> tuple[Push, ...]:
 def of_question(question: str) -> tuple[Push, ...]:
     """Return the pushes of any line that had this question to decide, the oldest first."""
     return _found(f"tags.`{QUESTION}` = '{question}'")
+
+
+def promoted() -> frozenset[str]:
+    """Return the digests of the evidence on which candidates were promoted."""
+    condition = f"tags.`{PROMOTED}` = 'yes'"
+    with store_errors(f"searching for runs with {condition}"):
+        found = (run.data.tags.get(EVIDENCE) for run in _runs(condition))
+        return frozenset(filter(None, found))
 
 
 def mark_promoted(run_id: str) -> None:
@@ -105,6 +111,5 @@ def _push(run: Any) -> Push | None:
         number=int(tags[PUSH]),
         begun=int(run.info.start_time),
         evidence=tags.get(EVIDENCE),
-        promoted=PROMOTED in tags,
         deleted=str(run.info.lifecycle_stage) != "active",
     )

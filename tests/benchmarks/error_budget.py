@@ -101,7 +101,7 @@ def verdict(wins: int, losses: int, prompts: int, must: str, alpha: float) -> bo
     test.update(
         gains, candidate=np.r_[np.ones(wins), np.zeros(losses), np.ones(prompts - wins - losses)]
     )
-    return test.finish().passed
+    return test.passed
 
 
 def counts(case: Case, times: int, seed: int = 0) -> NDArray[np.int16]:
@@ -245,7 +245,9 @@ def power_table(times: int) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=TIMES, help="repetitions of 100 pull requests")
-    parser.add_argument("--early", type=int, default=500, help="pull requests that may stop early")
+    parser.add_argument(
+        "--early", type=int, default=1_000, help="pull requests that may stop early"
+    )
     parser.add_argument("--dry", action="store_true", help="print only, leave the page as it is")
     chosen = parser.parse_args()
     lines, good = errors_table(chosen.times, chosen.early)

@@ -125,7 +125,7 @@ def with_identities(known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-INFERRED = ("low", "high", "p_value", "detectable", "result")
+INFERRED = ("low", "high", "p_value", "detectable", "result", "confidence")
 """Figures of a metric that follow from the statistics, which allow for failures of either side today."""
 
 

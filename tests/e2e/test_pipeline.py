@@ -12,7 +12,7 @@ import pytest
 from llmops import pipeline
 from llmops.cli.run import text
 from llmops.compare import load_suite
-from llmops.errors import UsageError
+from llmops.errors import IntegrityError, UsageError
 from llmops.files import home
 from llmops.gate import promote
 from llmops.recipe.load import load_recipe
@@ -127,7 +127,7 @@ def test_promotion_needs_evidence_about_these_bytes_and_this_champion(
     forged = json.loads(path.read_text())
     forged["verdict"] = "IMPROVED!"
     connection.client().log_text(comparison.run_id, json.dumps(forged), "report/evidence.json")
-    with pytest.raises(UsageError, match="was changed after the verdict"):
+    with pytest.raises(IntegrityError, match=r"TAMPERED: .* was changed after the verdict"):
         promote(version.uri)
 
 

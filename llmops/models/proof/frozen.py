@@ -39,6 +39,8 @@ def differences(record: Mapping[str, Any], run_id: str, tags: Mapping[str, str])
         return []
     named = {QUESTION: record.get("question"), PUSH: record.get("push"), LINE: _line(record)}
     wrong = [f"tag {tag}" for tag, value in named.items() if tags.get(tag) != str(value)]
+    if record.get("schema_version") == 1:  # no evidence of that format was frozen
+        wrong.append("schema_version")
     content = {key: record.get(key) for key in KEYS}
     if _digest(content) != tags.get(FROZEN):
         wrong += _parts(content, run_id, tags)

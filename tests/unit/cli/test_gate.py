@@ -15,6 +15,8 @@ from trained import HELD_OUT, TRAINED, another_adapter, log_trained, recipe_file
 from llmops.cli.main import cli
 from llmops.errors import LlmopsError
 from llmops.files import home
+from llmops.gate.signature import make_keys
+from llmops.gate.verify import verify
 from llmops.records import ModelVersion
 from llmops.store import registry
 
@@ -121,13 +123,17 @@ def test_cached_answers_that_were_edited_do_not_decide(candidate: ModelVersion) 
         edited = db.execute("update result set value = ? where value like '[%'", [better]).rowcount
         db.commit()
     assert edited > 0
-    again = gate(demand, "--output", "json")
+    again = gate(demand, "--fresh", "--output", "json")
     assert again.return_value == honest.return_value == 3, again.output
     assert (
         f"warning: {home.folder('cache') / 'results.sqlite'}: {edited} cached results"
         in again.stderr
     )
-    measured = [json.loads(done.stdout)["metrics"] for done in (honest, again)]
+    names = ("baseline", "candidate", "difference", "wins", "losses")
+    measured = [
+        [[metric[name] for name in names] for metric in json.loads(done.stdout)["metrics"]]
+        for done in (honest, again)
+    ]
     assert measured[0] == measured[1]
 
 
@@ -161,3 +167,39 @@ def test_what_ci_and_a_reviewer_see(
     run = json.loads(done.stdout)["run_id"]
     stored = mlflow.artifacts.load_text(f"runs:/{run}/report/summary.md")
     assert stored.splitlines()[0] == summary.splitlines()[0]
+
+
+def test_what_was_decided_is_printed_again_and_signed(
+    candidate: ModelVersion, tmp_path: Path
+) -> None:
+    first = gate("--line", "pr-3")
+    table = first.stdout.partition("\n\nRun:")[0]
+    assert "Budget: push 1 of line pr-3: judged at alpha 0.03; the next gets 0.0076" in table
+    assert "96.96% CI" in table
+    make_keys(tmp_path / "gate.pem")
+    second = gate("--sign-with", str(tmp_path / "gate.pem"), "--no-cache")
+    assert second.return_value == first.return_value == 0
+    assert second.stdout.startswith(
+        f"{table}\n\nDecided before: nothing was asked or spent; --fresh asks again.\nRun: http"
+    )
+    assert second.stdout.splitlines()[-1] == f"Next: llmops promote {candidate.uri}"
+    assert "generate:" not in second.stderr
+    found = {one.part: str(one.state) for one in verify(candidate.uri, tmp_path / "gate.pem.pub")}
+    assert found["signature"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--line", "a b"], "--line 'a b': expected at most 200 letters"),
+        (["--sign-with", "none.pem"], "key none.pem: cannot be read"),
+    ],
+)
+def test_a_wrong_line_or_key_is_refused_before_anything_is_asked(
+    candidate: ModelVersion, options: list[str], says: str
+) -> None:
+    error = gate(*options).exception
+    assert isinstance(error, LlmopsError)
+    assert error.exit_code == 2
+    assert says in str(error)
+    assert not (home.folder("cache") / "results.sqlite").exists()

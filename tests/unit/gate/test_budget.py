@@ -10,10 +10,8 @@ from llmops.gate.budget import alpha_of, budget_of, number_for, since_promotion
 from llmops.store.lines import Push
 
 
-def push(
-    number: int, question: str = "a", evidence: str | None = "e", *, promoted: bool = False
-) -> Push:
-    return Push(f"run{number}", question, number, number, evidence, promoted, deleted=False)
+def push(number: int, question: str = "a", evidence: str | None = "e") -> Push:
+    return Push(f"run{number}", question, number, number, evidence, deleted=False)
 
 
 def test_the_levels_of_all_pushes_add_up_to_alpha() -> None:
@@ -32,11 +30,15 @@ def test_a_budget_says_what_the_next_push_gets() -> None:
 
 
 def test_a_line_starts_anew_after_one_of_its_candidates_was_promoted() -> None:
-    pushes = [push(1), push(2, promoted=True), push(1), push(2)]
-    assert since_promotion(pushes) == (push(1), push(2))
-    assert since_promotion([push(1), push(2)]) == (push(1), push(2))
-    assert since_promotion([push(1), push(2, promoted=True)]) == ()
-    assert since_promotion([]) == ()
+    promoted = push(2, evidence="p")
+    assert since_promotion([push(1), promoted, push(1), push(2)], {"p"}) == (push(1), push(2))
+    assert since_promotion([push(1), push(2)], {"p"}) == (push(1), push(2))
+    assert since_promotion([push(1), promoted], {"p", "q"}) == ()
+    assert since_promotion([push(1), push(2, evidence=None)], set()) == (
+        push(1),
+        push(2, evidence=None),
+    )
+    assert since_promotion([], {"p"}) == ()
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,15 @@ def test_two_machines_do_not_spend_the_same_number(
     assert tags_of(run_id)["llmops.push"] == "2"
 
 
+def test_a_number_that_another_question_has_too_is_given_up(case: Case) -> None:
+    """Another machine was killed after it had written the number, before it read it again."""
+    killed, theirs = opened(), opened()
+    freeze(case, killed)
+    for name, value in (("question", "f" * 64), ("line", "bot/pr-1"), ("push", "1")):
+        lines.write_tag(theirs, f"llmops.{name}", value)
+    assert freeze(case, opened()).budget.push == 2
+
+
 def test_pushes_at_the_same_time_get_a_number_each(case: Case, tmp_path: Path) -> None:
     cases, runs = [], [opened() for _ in range(4)]
     for i in range(4):

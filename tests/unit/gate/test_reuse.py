@@ -72,7 +72,7 @@ def test_the_newest_decision_counts_and_a_deleted_one_does_not(case: Case) -> No
 def test_a_decision_that_was_changed_is_not_reused(case: Case) -> None:
     made, _ = frozen(case, policy=case.policy)
     forge(made.run_id, lambda e: e.update(passed=False))
-    with pytest.raises(IntegrityError, match="TAMPERED: .* decided the same question") as caught:
+    with pytest.raises(IntegrityError, match=r"TAMPERED: .* decided the same question") as caught:
         reuse.decided(case)
     assert "--fresh" in str(caught.value.next_command)
 

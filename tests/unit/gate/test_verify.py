@@ -159,7 +159,7 @@ TAMPERINGS: Refused = {
     forged_tag: (IntegrityError, r"TAMPERED: tag llmops\.push", "evidence", "TAMPERED: tag"),
     forged_freeze: (IntegrityError, "tag llmops.frozen", "evidence", "TAMPERED"),
     freeze_removed: (IntegrityError, r"TAMPERED: tag llmops\.question", "evidence", "TAMPERED"),
-    downgraded: (None, "", "", ""),
+    downgraded: (IntegrityError, "TAMPERED: schema_version", "evidence", "TAMPERED: schema"),
     missing_run: (UsageError, "has no evidence", "evidence", "has no evidence"),
 }
 

@@ -46,11 +46,12 @@ def test_a_deleted_run_and_a_deleted_experiment_still_count(store: str) -> None:
 def test_what_a_push_came_to(store: str) -> None:
     run = push("a" * 64, "1")
     (found,) = lines.pushes("bot", "pr-1")
-    assert (found.evidence, found.promoted) == (None, False)
+    assert (found.evidence, lines.promoted()) == (None, frozenset())
     lines.write_tag(run, "llmops.evidence", "e" * 64)
     lines.mark_promoted(run)
     (found,) = lines.pushes("bot", "pr-1")
-    assert (found.evidence, found.promoted) == ("e" * 64, True)
+    assert found.evidence == "e" * 64
+    assert lines.promoted() == {"e" * 64}
 
 
 @pytest.mark.parametrize("number", ["", "-1", "one", "1.5"])
