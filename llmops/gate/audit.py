@@ -20,7 +20,6 @@ PATIENCE_SECONDS = 2.0
 """Seconds after which a promotion that is under way counts as half done."""
 UNPROVEN = "UNPROVEN"
 """Value of the tag that an audit writes."""
-WORDS = {Kind.PROMOTE: "promotion", Kind.ROLLBACK: "rollback"}
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def _unfinished(found: State) -> Finding:
     else:
         step = promotion_command(f"models:/{found.name}/{last.version}", found.alias)
     problem = (
-        f"half done: the {WORDS.get(last.kind, last.kind)} to version {last.version} by {last.who},"
+        f"half done: the {last.kind.noun} to version {last.version} by {last.who},"
         f" {last.when[:19].replace('T', ' ')} UTC, did not move the alias"
     )
     return Finding(found.name, found.alias, found.points_to, problem, step)

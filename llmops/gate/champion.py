@@ -128,8 +128,8 @@ def finish(found: State) -> State:
     if found.half_done and found.last is not None:
         settle(found.name, found.alias)
         say(
-            f"gate: finished what was half done: models:/{found.name}/{found.last.version}"
-            f" is @{found.alias} now ({found.last.kind} by {found.last.who}, {found.last.when})"
+            f"gate: models:/{found.name}/{found.last.version} is @{found.alias} now: its {found.last.kind.noun}"
+            f" by {found.last.who} ({found.last.when}) was half done"
         )
         return state(found.name, found.alias)
     return found

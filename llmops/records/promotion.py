@@ -16,6 +16,11 @@ class Kind(StrEnum):
     ADOPTED = "adopted"
     """The alias pointed to it when the ledger was begun."""
 
+    @property
+    def noun(self) -> str:
+        """What happened, as a noun."""
+        return {"promote": "promotion", "rollback": "rollback", "adopted": "adoption"}[self]
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -29,7 +29,10 @@ from llmops.models.resolve import resolve
 from llmops.records.promotion import Kind
 from llmops.store import ledger
 
+pytestmark = pytest.mark.timeout(1_800)
+
 PROMOTIONS = 200
+"""Calls of ``promote``; most come second, because the champion they were judged against has changed."""
 PROCESSES = 8
 ROUNDS = 10
 
@@ -105,8 +108,8 @@ def test_two_hundred_promotions_by_eight_processes(
         attempts = all_attempts(store, homes, pairs(uris), total=PROMOTIONS)
         seconds = time.monotonic() - begun
         won = checked(attempts)
-    assert won >= PROMOTIONS
     late = sum(len(said.late) for said in attempts)
+    assert won + late == PROMOTIONS
     median = statistics.median(second for said in attempts for second in said.seconds)
     print(
         f"\n{kind}: {won} promotions and {late} refused as stale by {PROCESSES} processes in"

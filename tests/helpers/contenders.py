@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,15 @@ def settle_in(store: str, home: Path) -> None:
     os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
 
 
+known = cache(resolve)
+"""A version's files, once for each process."""
+
+
 def attempt(mine: Sequence[str], said: Attempts, together: Callable[[], object]) -> None:
     """Judges a version against the champion of the moment, and promotes it."""
     before = registry.version_of_alias("bot", "champion")
     candidate = next(uri for uri in mine if uri != f"models:/bot/{before}")
-    proven(resolve(candidate), resolve(f"models:/bot/{before}"))
+    proven(known(candidate), known(f"models:/bot/{before}"))
     together()
     begun = time.monotonic()
     try:
@@ -76,22 +81,26 @@ def attempt(mine: Sequence[str], said: Attempts, together: Callable[[], object])
         said.unread.append(repr(error))
 
 
+def begun(total: Any) -> bool:
+    """Whether an attempt is left, which is begun with that."""
+    with total.get_lock():
+        total.value -= 1
+        return bool(total.value >= 0)
+
+
 def contend(
-    store: str, home: Path, mine: Sequence[str], total: Any, left: Any, barrier: Any, results: Any
+    store: str, home: Path, mine: Sequence[str], total: Any, rounds: int, barrier: Any, results: Any
 ) -> None:
-    """Attempts until ``total`` promotions succeeded; with a barrier, for ``left`` rounds at once."""
+    """Promotes until all processes together tried ``total`` times, or for some rounds at once."""
     settle_in(store, home)
     said = Attempts()
     if barrier is not None:
-        for _ in range(left):
+        for _ in range(rounds):
             attempt(mine, said, barrier.wait)
             barrier.wait()
     else:
-        while total.value > 0:
-            count = len(said.won)
+        while begun(total):
             attempt(mine, said, lambda: None)
-            with total.get_lock():
-                total.value -= len(said.won) - count
     results.put(said)
 
 

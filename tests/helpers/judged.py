@@ -94,19 +94,19 @@ def stored(run_id: str, path: str) -> Path:
 
 def proven(candidate: ModelFiles, baseline: ModelFiles) -> str:
     """The gate's evidence where a promotion reads it, without report and card: they take a second."""
-    with mlflow.start_run() as run:
-        pass
+    client = connection.client()
+    run = client.create_run(client.get_experiment_by_name("tests").experiment_id).info
     made = comparison(
         baseline=baseline,
         candidate=candidate,
-        run_id=run.info.run_id,
-        experiment_id=run.info.experiment_id,
-        child_run_ids=(run.info.run_id, run.info.run_id),
+        run_id=run.run_id,
+        experiment_id=run.experiment_id,
+        child_run_ids=(run.run_id, run.run_id),
     )
     decision = gate(made, PASSED)
-    client, digest = connection.client(), decision.evidence_digest
-    client.log_text(run.info.run_id, json.dumps(decision.evidence), EVIDENCE_FILE)
-    client.set_tag(run.info.run_id, EVIDENCE, digest)
+    digest = decision.evidence_digest
+    client.log_text(run.run_id, json.dumps(decision.evidence), EVIDENCE_FILE)
+    client.set_tag(run.run_id, EVIDENCE, digest)
     registry.annotate_version(*registry.parse(candidate.uri), {EVIDENCE: digest[:12]})
     return digest
 

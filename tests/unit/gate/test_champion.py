@@ -34,7 +34,8 @@ def test_an_entry_is_half_done_until_the_alias_moved(
     found = state("bot", "champion")
     assert (found.champion, found.points_to, found.half_done) == ("2", "1", True)
     after = finish(found)
-    assert "finished what was half done: models:/bot/2 is @champion now" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "gate: models:/bot/2 is @champion now: its promotion by" in said
     assert (after.points_to, after.done, after.half_done) == ("2", True, False)
     assert finish(after) == after
     registry.set_alias("bot", "champion", "1")

@@ -11,7 +11,14 @@ from report_records import LINKS, comparison, decision
 
 from llmops.records.lineage import Adapter, Base, Dataset, Evidence, Lineage, Run
 from llmops.report import evidence_card
-from llmops.report.lineage import HEADING, lineage_table, summary, with_card, with_lineage
+from llmops.report.lineage import (
+    HEADING,
+    lineage_table,
+    summary,
+    with_card,
+    with_lineage,
+    with_note,
+)
 from llmops.report.markdown import LIMIT, escape
 
 UI = "http://127.0.0.1:5000/#"
@@ -194,6 +201,16 @@ def test_whoever_writes_one_part_keeps_the_other():
     assert again.startswith("REGRESSED: other\n---\n\n### Lineage\n")
     assert "IMPROVED" not in again
     assert with_card("", CARD) == CARD, "a version from before has no block"
+
+
+def test_a_note_stands_below_the_first_paragraph_once():
+    judged = with_card(with_lineage("", LINEAGE), CARD)
+    noted = with_note(judged, "**Changed** by ada")
+    first, note, rest = noted.split("\n\n", 2)
+    assert (first, note) == (CARD.split("\n\n")[0].strip(), "**Changed** by ada")
+    assert f"{first}\n\n{rest}" == judged
+    assert with_note(noted, "**Changed** by ada") == noted
+    assert with_note("", "note") == "note\n"
 
 
 def test_a_persons_own_description_stays():

@@ -43,6 +43,30 @@ def test_the_newest_of_ten_versions_is_the_tenth(store: str) -> None:
     assert registry.latest_version("bot") == "10"  # as texts, 9 is the largest
 
 
+def test_models_their_tags_and_their_versions(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = connection.client()
+    for name in ("b", "a", "c"):
+        client.create_registered_model(name)
+    real = type(client).search_registered_models
+
+    def one_each(*arguments: object, **options: object) -> object:
+        return real(*arguments, **{**options, "max_results": 1})
+
+    monkeypatch.setattr(type(client), "search_registered_models", one_each)
+    assert [model.name for model in registry.models()] == ["a", "b", "c"], "page by page"
+    registry.annotate_model("a", "team", "support")
+    assert registry.model_record("a").tags == {"team": "support"}
+    assert registry.model_tag("a", "team") == "support"
+    registry.remove_model_tag("a", "team")
+    assert registry.model_tag("a", "team") is None
+    assert (registry.model_record("nobody"), registry.model_tag("nobody", "team")) == (None, None)
+    for _ in range(2):
+        client.create_model_version("a", "file:///nowhere")
+    assert [registry.version_exists("a", number) for number in "123"] == [True, True, False]
+    registry.annotate_version("a", "2", {"proof": ""})
+    assert registry.versions_with_tag("a", "proof") == ["2"]
+
+
 def test_a_base_is_found_by_name_and_by_content(base: BaseModel, version: ModelVersion) -> None:
     for found in (
         registry.tagged_bases(name="tiny"),
