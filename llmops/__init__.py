@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llmops.flavor import load_model, log_model
     from llmops.gate import promote
-    from llmops.pipeline import run
+    from llmops.pipeline import check, run
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "check": "llmops.pipeline",
     "load_model": "llmops.flavor",
     "log_model": "llmops.flavor",
     "promote": "llmops.gate",
     "run": "llmops.pipeline",
 }
 
-__all__ = ["__version__", "load_model", "log_model", "promote", "run"]
+__all__ = ["__version__", "check", "load_model", "log_model", "promote", "run"]
 
 
 def __getattr__(name: str) -> Any:

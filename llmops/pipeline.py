@@ -10,21 +10,26 @@ from pathlib import Path
 from llmops import errors, records
 from llmops.compare import comparison_run, load_suite
 from llmops.compare.baseline import baseline, remembered_baseline
+from llmops.compare.leakage.heldout import download_test_split
 from llmops.data import prepare
 from llmops.files import digest
+from llmops.files.staging import staging
 from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base
 from llmops.flavor.trained import register
 from llmops.gate import gate, promote, record
+from llmops.gate.checked import Checked
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Recipe
+from llmops.recipe import Recipe, load_recipe
+from llmops.recipe.catalog import find
 from llmops.records import ModelFiles, Sampling, Suite
+from llmops.report.ci import summary
 from llmops.serve import smoke_test
 from llmops.store import connection, registry
 from llmops.train import train
 
-__all__ = ["Outcome", "fine_tune", "judge", "run"]
+__all__ = ["Outcome", "check", "fine_tune", "judge", "run"]
 
 
 @dataclass(frozen=True)
@@ -177,6 +182,44 @@ def judge(
         decision = gate(comparison, recipe.gate)
         record(comparison, decision)
     return comparison, decision
+
+
+def check(
+    candidate: str, policy: str | Path | Recipe, *, suite: Path | str | None = None
+) -> Checked:
+    """Judge a version for an ``assert`` in a test; if it does not pass, print the summary on stderr.
+
+    Args:
+        candidate: A registered version, ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``.
+        policy: The recipe with the policy: a file, a folder, a packaged recipe's name, or a recipe.
+        suite: Held-out prompts; default: the test split of the candidate's training run.
+
+    Returns:
+        A result that is true if the version passed. No alias moves.
+
+    Raises:
+        LlmopsError: There is no verdict: the gate itself failed. It is never just false.
+
+    Example:
+        import llmops
+
+        def test_the_candidate_passes():
+            assert llmops.gate.check("models:/bot@challenger", "gate.yaml")
+    """
+    recipe = policy if isinstance(policy, Recipe) else load_recipe(find(str(policy)))
+    connection.connect()
+    connection.use_experiment(recipe.name)
+    with staging() as folder:
+        files = resolve(candidate)
+        path = suite or download_test_split(files, folder)
+        held_out = load_suite(path, name=None if suite else f"{recipe.name}-test")
+        comparison, decision = judge(recipe, files, held_out)
+    page = connection.ui(f"/experiments/{comparison.experiment_id}/runs/{comparison.run_id}")
+    price = recipe.cost.usd_per_hour
+    checked = Checked(decision, summary(comparison, decision, {"Run": page}, usd_per_hour=price))
+    if not checked:
+        say(checked.summary)
+    return checked
 
 
 def serve(recipe: Recipe, uri: str, suite: Suite) -> str | None:
