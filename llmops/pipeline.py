@@ -203,8 +203,7 @@ def check(
     Example:
         import llmops
 
-        def test_the_candidate_passes():
-            assert llmops.gate.check("models:/bot@challenger", "gate.yaml")
+        assert llmops.gate.check("models:/bot@challenger", "bot/recipe.yaml")
     """
     recipe = policy if isinstance(policy, Recipe) else load_recipe(find(str(policy)))
     connection.connect()

@@ -10,7 +10,7 @@ from llmops.gate.evidence import record
 from llmops.gate.policy import gate
 from llmops.gate.promotion import promote
 
-__all__ = ["check", "gate", "promote", "record"]
+__all__ = ["gate", "promote", "record"]
 
 
 def __getattr__(name: str) -> Any:
