@@ -32,6 +32,7 @@ VERBS = {
     "gate": "Decide by a recipe's policy whether a version may be promoted.",
     "promote": "Move an alias to a version whose evidence allows it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
+    "webhook": "Gate versions when MLflow's registry reports them.",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
     "receipt": "Show which version gave an answer, and verify it.",
     "show": "Show where a version comes from, and its evidence.",
@@ -42,7 +43,7 @@ VERBS = {
     "doctor": "Check this machine, and print the next command for what is missing.",
 }
 
-SERVING = ("serve", "keys", "receipt")
+SERVING = ("serve", "webhook", "keys", "receipt")
 """The verbs whose modules are in ``serving/``."""
 
 QUIET = {
