@@ -8,7 +8,7 @@ JOBS ?= 2
 LOWEST_MLFLOW := 3.14.0
 USER_ENV := build/user
 NEWEST := build/newest
-TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.py $(addprefix tests/unit/serve/,gateway/proxy/test_asked.py gateway/proxy/test_events.py receipts/test_receipt.py)
+TOOL_TESTS := tests/unit/stats tests/unit/test_docs.py tests/unit/test_examples.py $(addprefix tests/unit/serve/,gateway/proxy/test_asked.py gateway/proxy/test_events.py receipts/test_receipt.py) tests/unit/report/ci/test_junit.py tests/recipes/test_ci_schemas.py
 OPTIONAL_TESTS := tests/unit/engine/local/test_loading.py tests/unit/serve/traces/test_otel.py
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 

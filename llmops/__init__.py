@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from llmops.compare import compare
     from llmops.flavor import load_model, log_model
     from llmops.gate import promote
-    from llmops.pipeline import gate, run
-    from llmops.recipe import load_recipe
+    from llmops.judging import check, gate
+    from llmops.pipeline import run
+    from llmops.recipe import load_policy, load_recipe
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "check": "llmops.judging",
     "compare": "llmops.compare",
-    "gate": "llmops.pipeline",
+    "gate": "llmops.judging",
+    "load_policy": "llmops.recipe",
     "load_model": "llmops.flavor",
     "load_recipe": "llmops.recipe",
     "log_model": "llmops.flavor",
@@ -32,9 +35,11 @@ _HOME = {
 
 __all__ = [
     "__version__",
+    "check",
     "compare",
     "gate",
     "load_model",
+    "load_policy",
     "load_recipe",
     "log_model",
     "promote",

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from llmops import errors, records
-from llmops.compare import comparison_run, load_suite
-from llmops.compare.baseline import baseline as default_baseline
-from llmops.compare.baseline import is_first, remembered_baseline
-from llmops.compare.scorers import load_scorers
+from llmops.compare import load_suite
+from llmops.compare.baseline import remembered_baseline
 from llmops.data import prepare
 from llmops.files import digest
 from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base
 from llmops.flavor.trained import register
-from llmops.gate import gate as decide
-from llmops.gate import promote, record, reuse
-from llmops.gate.freeze import Case, freeze
-from llmops.gate.lines import line_name
-from llmops.gate.signature import SigningKey
-from llmops.gate.slices import refuse_unknown
+from llmops.gate import promote
+from llmops.judging import judge
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Compare, Gate, Policy, Recipe
-from llmops.records import ModelFiles, Sampling, Side, Suite
+from llmops.recipe import Recipe
+from llmops.records import Sampling, Suite
 from llmops.serve import smoke_test
-from llmops.store import connection, registry
+from llmops.store import connection
 from llmops.train import train
 
-__all__ = ["Outcome", "fine_tune", "gate", "judge", "run"]
+__all__ = ["Outcome", "fine_tune", "judge", "run"]
 
 
 @dataclass(frozen=True)
@@ -149,134 +141,6 @@ def fine_tune(
     key = digest.of_record([data.digest, base.digest])[:12]
     trained = train(recipe, data, base, work / f"train-{key}")
     return data, trained, register(recipe, data, trained)
-
-
-def judge(
-    policy: Policy,
-    candidate: str | ModelFiles,
-    suite: Suite,
-    against: str | ModelFiles | None = None,
-    *,
-    cache: bool = True,
-    line: str | None = None,
-    fresh: bool = False,
-    key: SigningKey | None = None,
-    code: bool = False,
-) -> tuple[records.Comparison | None, records.Decision]:
-    """Compare a version with its baseline, decide, and record both; no alias moves.
-
-    Args:
-        policy: The policy, from ``load_policy`` or ``recipe.policy()``.
-        candidate: A registered version.
-        suite: Held-out prompts.
-        against: The baseline; default: the policy's ``compare.baseline``.
-        cache: Whether cached answers are used and new ones are cached.
-        line: Candidate line that pays; default: the git branch, else ``local``.
-        fresh: Whether to ask a question again that was decided before, as the next push of its line.
-        key: Key that signs the evidence; ``None`` for no signature.
-        code: Whether scorers that the policy names may import modules.
-
-    Returns:
-        The comparison and the gate's decision. The comparison is ``None`` if the same question was
-        decided before: then that decision is returned, and nothing is asked or spent.
-
-    Raises:
-        UsageError: The candidate is not a registered version, or has the same bytes as the baseline;
-            or the suite lacks a slice that the policy protects.
-        IntegrityError: The earlier decision on the question was changed.
-        LlmopsError: See ``comparison_run``.
-
-    Example:
-        comparison, decision = judge(policy, "models:/bot/4", load_suite("test.jsonl"))
-    """
-    files = resolve(candidate) if isinstance(candidate, str) else candidate
-    registry.parse(files.uri)  # only a registered version can have a verdict
-    against = against or default_baseline(policy, files.base)
-    other = resolve(against) if isinstance(against, str) else against
-    refuse_unknown(policy.gate, suite.examples)
-    first = is_first(policy, other, files)
-    settings = policy.settings(first=first)
-    case = _case(policy, settings, files, other, suite, line, code=code)
-    earlier = None if fresh else reuse.decided(case)
-    if earlier is not None:
-        say(f"gate: decided before, in run {reuse.run_of(earlier)}: nothing is asked or spent")
-        reuse.bear(case, earlier, key)
-        return None, earlier
-    say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
-    freezing = partial(freeze, case)
-    with comparison_run(
-        other, files, suite, settings, policy.gate, cache=cache, code=code, freeze=freezing
-    ) as comparison:
-        decision = decide(comparison, policy.gate, first=first)
-        record(comparison, decision, key)
-    return comparison, decision
-
-
-def _case(
-    policy: Policy,
-    settings: Compare,
-    candidate: Side,
-    against: Side,
-    suite: Suite,
-    line: str | None,
-    *,
-    code: bool,
-) -> Case:
-    """Return what a gate is to decide."""
-    name, _ = registry.parse(candidate.uri)
-    scorers = tuple(scorer.record for scorer in load_scorers(settings.scorers, code=code))
-    line = line or line_name(os.environ, Path.cwd())
-    return Case(name, line, against, candidate, suite, policy.gate, settings, scorers)
-
-
-def gate(
-    candidate: str | records.Comparison,
-    policy: Recipe | Policy | Gate,
-    *,
-    suite: str | Path | Suite | None = None,
-    baseline: str | None = None,
-    cache: bool = True,
-) -> records.Decision:
-    """Decide whether a version may be promoted, and write the evidence; no alias moves.
-
-    Args:
-        candidate: A finished comparison, or a registered version, which is then compared first.
-        policy: What it must show: a policy, a recipe, or for a comparison also its ``gate`` section
-            alone.
-        suite: Held-out prompts for a version; see ``load_suite``. Default: the policy's.
-        baseline: The side to compare a version with; default: the policy's ``compare.baseline``.
-        cache: Whether cached answers are used and new ones are cached.
-
-    Returns:
-        The decision with its evidence, which ``promote`` reads.
-
-    Raises:
-        UsageError: The candidate is not a registered version, or an argument is of the wrong type.
-        LlmopsError: See ``compare``.
-
-    Example:
-        import llmops
-        from llmops.recipe import Gate, Requirement
-
-        found = llmops.compare("smollm2-135m-instruct", "models:/bot/2", "held-out.jsonl")
-        better = Requirement(metric="token_f1", must="improve")
-        decision = llmops.gate(found, Gate(require=(better,)))
-        if decision.passed:
-            llmops.promote("models:/bot/2")
-    """
-    if isinstance(candidate, records.Comparison):
-        decision = decide(candidate, policy if isinstance(policy, Gate) else policy.gate)
-        record(candidate, decision)
-        return decision
-    whole = policy.policy() if isinstance(policy, Recipe) else policy
-    suite = suite or getattr(whole, "suite", None)
-    if isinstance(whole, Gate) or suite is None:
-        raise errors.UsageError(
-            f"gate: {candidate} is not compared yet, which takes a suite and a whole policy or recipe",
-            next_command=f'llmops.gate(llmops.compare("BASELINE", "{candidate}", SUITE), policy)',
-        )
-    held_out = suite if isinstance(suite, Suite) else load_suite(suite)
-    return judge(whole, candidate, held_out, baseline, cache=cache)[1]
 
 
 def serve(recipe: Recipe, uri: str, suite: Suite) -> str | None:

@@ -130,7 +130,7 @@ class Outputs:
             LlmopsError: A file cannot be written.
         """
         from llmops.report import wording
-        from llmops.report.ci import annotation_lines, junit
+        from llmops.report.ci import annotation_lines, headline, junit
 
         decision, record = shown.decision, {"schema_version": SCHEMA_VERSION, **shown.record}
         self._write(
@@ -141,7 +141,7 @@ class Outputs:
                 "report": shown.report() if "report" in self._files else "",
             }
         )
-        say(f"gate: {wording.status(decision)}: {wording.clean(decision.sentence, 400)}")
+        say(f"gate: {wording.clean(headline(decision), 400)}")
         _annotate(annotation_lines(decision, shown.uri, shown.comparison))
         self._publish(shown.summary)
 

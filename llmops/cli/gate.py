@@ -12,7 +12,7 @@ import click
 
 from llmops.cli.ci import Outputs, Shown, ci_options, pages
 from llmops.cli.options import emit, output_option, page
-from llmops.cli.task import Task, against, held_out, task
+from llmops.cli.task import Task, against, task
 from llmops.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -89,12 +89,14 @@ def command(
     Example: llmops gate --policy gate.yaml --candidate models:/bot/7
     """
     found = task(given, policy_file, code=options["allow_code"])
+    from llmops.judging.held_out import held_out
     from llmops.store import connection
 
     connection.connect()
     if baseline is not None:
         found = replace(found, policy=against(found.policy, baseline))
-    with held_out(found, candidate or found.candidate, suite) as (files, prompts):
+    uri, path = candidate or found.candidate, suite or found.policy.suite
+    with held_out(uri, path, found.experiment) as (files, prompts):
         if dry_run:
             return _forecast(found, files, prompts, output)
         connection.use_experiment(found.experiment)
@@ -128,14 +130,14 @@ def _judge(
     fresh: bool,
     sign_with: Path | None,
 ) -> int:
-    from llmops import pipeline
     from llmops.gate.lines import check_line
     from llmops.gate.signature import signing_key
+    from llmops.judging import judge
     from llmops.report.ci import next_step
 
     key = signing_key(sign_with, os.environ)
     named = None if line is None else check_line(line, "--line")
-    comparison, decision = pipeline.judge(
+    comparison, decision = judge(
         task.policy,
         files,
         prompts,

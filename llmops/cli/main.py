@@ -36,6 +36,7 @@ VERBS = {
     "audit": "Find champions that no evidence covers.",
     "evidence": "Check the evidence of a version from the store alone; make keys that sign it.",
     "serve": "Serve a version in the foreground (see also `mlflow deployments -t llmops`).",
+    "webhook": "Gate versions when MLflow's registry reports them.",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
     "receipt": "Show which version gave an answer, and verify it.",
     "show": "Show where a version comes from, and its evidence.",
@@ -48,7 +49,7 @@ VERBS = {
 
 ROOMS = {
     **dict.fromkeys(("promote", "rollback", "history", "audit"), "promotions."),
-    **dict.fromkeys(("serve", "keys", "receipt"), "serving."),
+    **dict.fromkeys(("serve", "webhook", "keys", "receipt"), "serving."),
 }
 """Verb → folder of its module, with the dot behind it; of the verbs that are not beside this module."""
 
@@ -59,6 +60,7 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # where our result goes, such as JSON
     "TOKENIZERS_PARALLELISM": "false",
     "TQDM_DISABLE": "1",
     "TRANSFORMERS_VERBOSITY": "error",

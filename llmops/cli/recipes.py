@@ -33,11 +33,16 @@ def show(recipe: str) -> None:
 @click.argument("recipe")
 @click.argument("target", required=False, type=click.Path(path_type=Path))
 def cp(recipe: str, target: Path | None) -> None:
-    """Copy the folder of RECIPE to TARGET (default: ./RECIPE), where you can edit it."""
-    source = packaged.find(recipe).parent
+    """Copy the folder of RECIPE to TARGET (default: ./RECIPE), where you can edit it.
+
+    `ci` is the folder with files for GitHub, GitLab and Jenkins that gate a pull request.
+    """
+    for_ci = recipe == packaged.CI
+    source = packaged.folder() / recipe if for_ci else packaged.find(recipe).parent
     target = target or Path(source.resolve().name)
     copying.copy(source, target)
-    click.echo(f"{target}\n  Next: llmops run {target}")
+    then = f"less {target}/README.md" if for_ci else f"llmops run {target}"
+    click.echo(f"{target}\n  Next: {then}")
 
 
 def _purpose(name: str) -> str:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from llmops.cli.options import read_policy, read_recipe
 from llmops.errors import UsageError
 from llmops.recipe.schema import Policy
-
-if TYPE_CHECKING:
-    from llmops.records import ModelFiles, Suite
 
 CHALLENGER = "challenger"
 """Alias of the candidate of a policy file."""
@@ -83,33 +78,3 @@ def against(policy: Policy, baseline: str) -> Policy:
     named = f"models:/{policy.model}@{baseline}" if is_alias else baseline
     compare = policy.compare.model_copy(update={"baseline": named})
     return policy.model_copy(update={"compare": compare})
-
-
-@contextmanager
-def held_out(task: Task, uri: str, suite: Path | None) -> Iterator[tuple[ModelFiles, Suite]]:
-    """Resolve the candidate, and load the suite; without one, the test split of its training run.
-
-    Args:
-        task: What is judged.
-        uri: The candidate.
-        suite: File that replaces the policy's suite.
-
-    Yields:
-        The candidate's files and the prompts.
-
-    Raises:
-        LlmopsError: The candidate or the suite does not exist or cannot be used.
-    """
-    from llmops.compare import load_suite
-    from llmops.compare.leakage import heldout
-    from llmops.files.staging import staging
-    from llmops.models.resolve import resolve
-
-    path = suite or task.policy.suite
-    prompts = load_suite(path) if path else None  # a wrong path is found before any download
-    with staging() as folder:
-        files = resolve(uri)
-        if prompts is None:
-            split = heldout.download_test_split(files, folder)
-            prompts = load_suite(split, name=f"{task.experiment}-test")
-        yield files, prompts

@@ -2,9 +2,12 @@
 
 ``gate`` decides and writes nothing, ``record`` writes, ``promote`` moves an alias on the evidence, and
 ``rollback`` moves it back. ``history`` reads what was moved, ``audit`` finds what was moved otherwise.
-Called, the package is ``llmops.pipeline.gate``, which decides and writes.
+Called, the package is ``llmops.judging.gate``, which decides and writes.
 """
 
+from typing import Any
+
+import llmops
 from llmops import make_callable
 from llmops.gate.audit import audit
 from llmops.gate.evidence import record
@@ -16,3 +19,10 @@ from llmops.gate.rollback import rollback
 __all__ = ["audit", "gate", "history", "promote", "record", "rollback"]
 
 make_callable(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    """Return ``check``, which compares first, so its home is above this stage."""
+    if name != "check":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return llmops.check

@@ -9,6 +9,8 @@ import llmops
 from llmops.errors import ConfigError, NotFoundError
 
 RECIPE_FILE = "recipe.yaml"
+CI = "ci"
+"""Name of the folder with ready files for CI, which holds no recipe."""
 LARGEST = 10**6
 """Bytes of a recipe; reading 20 MB of YAML takes minutes."""
 

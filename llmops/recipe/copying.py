@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmops.errors import LlmopsError, NotFoundError, UsageError
-from llmops.recipe.catalog import RECIPE_FILE
+from llmops.recipe import catalog
 
 MOST_FILES = 1_000
 MOST_BYTES = 100 * 10**6
@@ -19,7 +19,7 @@ def copy(source: Path, target: Path) -> None:
     """Copy the folder of a recipe, without hidden files.
 
     Args:
-        source: Folder with ``recipe.yaml``.
+        source: Folder with ``recipe.yaml``, or the one with the files for CI.
         target: Folder to create.
 
     Raises:
@@ -28,9 +28,9 @@ def copy(source: Path, target: Path) -> None:
             more than a recipe needs.
         LlmopsError: A file cannot be read or written; nothing is left of the copy.
     """
-    if not (source / RECIPE_FILE).is_file():
+    if not (source / catalog.RECIPE_FILE).is_file() and source != catalog.folder() / catalog.CI:
         raise NotFoundError(
-            f"{source}: holds no {RECIPE_FILE}; only the folder of a recipe is copied",
+            f"{source}: holds no {catalog.RECIPE_FILE}; only the folder of a recipe is copied",
             next_command="llmops recipes ls",
         )
     if os.path.lexists(target):

@@ -16,7 +16,7 @@ from llmops import pipeline
 from llmops.cli.main import cli
 from llmops.compare import compare, load_suite
 from llmops.engine.local.engine import LocalEngine
-from llmops.errors import DataError, StoreError, UsageError
+from llmops.errors import DataError, LlmopsError, StoreError, UsageError
 from llmops.models import versions
 from llmops.records import ModelVersion
 from llmops.store import artifacts, connection
@@ -205,3 +205,28 @@ def test_the_report_of_a_gate_leads_with_the_metric_that_the_policy_names(
     page = mlflow.artifacts.load_text(f"runs:/{comparison.run_id}/{REPORT}")
     assert "the difference of likelihood and its" in page
     assert "trajector" not in str(decision.evidence)
+
+
+def test_a_check_for_pytest_is_true_or_prints_the_summary(
+    candidate: ModelVersion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import llmops
+
+    recipe(tmp_path)
+    passed = llmops.gate.check(candidate.uri, "bot.yaml")
+    assert passed
+    assert repr(passed).startswith("<PASSED: ")
+    assert "## ✅ PASSED" not in capsys.readouterr().err
+    lost = llmops.gate.check(
+        candidate.uri,
+        recipe(tmp_path, "gate.require=[{metric: likelihood, must: improve, margin: 0.9}]"),
+        suite=suite_file(tmp_path / "suite.jsonl"),
+    )
+    assert not lost
+    assert repr(lost).startswith("<REJECTED: ")
+    assert str(lost).startswith("## ❌ REJECTED: ")
+    assert str(lost) in capsys.readouterr().err, "pytest shows it below the failed assert"
+    with pytest.raises(LlmopsError, match="no such version"):
+        llmops.gate.check("models:/bot/77", "bot.yaml")
+    with pytest.raises(AttributeError, match="no attribute 'chekc'"):
+        llmops.gate.chekc  # noqa: B018

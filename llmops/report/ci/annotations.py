@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llmops.records import Comparison, Decision
 from llmops.report import wording
-from llmops.report.ci.steps import next_step, reason
+from llmops.report.ci.steps import headline, next_step, reason
 from llmops.report.wording import clean
 
 MOST = 3
@@ -39,7 +39,7 @@ def annotation_lines(
     about.sort(key=lambda check: check.passed is None)  # those that do not hold first
     if not about:
         return []
-    verdict = f"{decision.sentence}; next: {next_step(decision, uri)}"
+    verdict = f"{headline(decision).partition(': ')[2]}; next: {next_step(decision, uri)}"
     level = "warning" if status == "PASSED" else "error"
     lines = [_line(level, f"Gate {status}", verdict)]
     for check in about[: MOST - 1]:

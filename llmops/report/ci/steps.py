@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from llmops.records import Check, Comparison, Decision, SliceResult
+from llmops.records import Check, Comparison, Decision, SliceResult, Verdict
 from llmops.report import wording
 from llmops.report.wording import clean, points
+
+STATES = {True: "holds", False: "does not hold", None: "is undecided"}
 
 
 class Step(NamedTuple):
@@ -33,9 +35,18 @@ def deciding(decision: Decision) -> Check:
     return [*failed, *undecided, *decision.checks][0]
 
 
+def headline(decision: Decision) -> str:
+    """Return status and sentence; for a gain that is ruled out, the requirement, as no verdict says it."""
+    status, check = wording.status(decision), deciding(decision)
+    ruled_out = status == "REJECTED" and decision.verdict is not Verdict.REGRESSED
+    if ruled_out:
+        return f"{status}: {wording.demand(check)}, and that is ruled out"
+    return f"{status}: {decision.sentence}"
+
+
 def reason(check: Check, comparison: Comparison | None = None) -> str:
     """Return a requirement and how it ended, with figures if the comparison is at hand."""
-    text = f"{wording.demand(check)}: {wording.outcome(check)}"
+    text = f"{wording.demand(check)}: {STATES[check.passed]}, {wording.outcome(check)}"
     results = comparison.metrics if comparison else ()
     test = next((result.test for result in results if result.metric == check.metric), None)
     if test is None:

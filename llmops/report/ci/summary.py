@@ -85,7 +85,7 @@ def _head(comparison: Comparison, decision: Decision, links: Mapping[str, str]) 
     status, check = wording.status(decision), steps.deciding(decision)
     uri = comparison.candidate.uri
     blocks = [
-        f"## {SHAPES[status]} {status}: {inline(decision.sentence, 240)}",
+        f"## {SHAPES[status]} {inline(steps.headline(decision), 260)}",
         f"**Why:** {inline(_why(decision, check, comparison), 400)}",
     ]
     slice_ = steps.driver(comparison, decision)

@@ -153,10 +153,11 @@ def test_what_ci_and_a_reviewer_see(
     done = gate(demand, *files, "--output", "json")
     assert done.return_value == 3, done.output
     summary = (tmp_path / "g.md").read_text()
-    assert summary.startswith("## ❌ REJECTED: ")
+    title = "## ❌ REJECTED: likelihood must improve by more than 0.9, and that is ruled out"
+    assert summary.splitlines()[0] == title
     assert (tmp_path / "step.md").read_text() == f"{summary}\n"
     head = "\n".join(summary.splitlines()[:20])
-    assert "**Why:** likelihood must improve by more than 0.9: " in head
+    assert "**Why:** likelihood must improve by more than 0.9: does not hold, INCONCLUSIVE;" in head
     assert f"**Next:** `llmops show {candidate.uri}`" in head
     assert "[Report](http://127.0.0.1:5000/#/experiments/" in head
     assert "- **A/A flip rate:** " in summary

@@ -64,7 +64,7 @@ def test_a_requirement_that_does_not_hold_fails_and_one_that_is_open_fails_other
     assert isinstance(failure, Failure)
     assert failure.type == "rejected"
     assert failure.message.startswith(
-        "token F1 must not lose more than 0.05: REGRESSED; +20.8 points"
+        "token F1 must not lose more than 0.05: does not hold, REGRESSED; +20.8 points"
     )
     (failure,) = undecided[2]
     assert (type(failure), failure.type) == (Failure, "inconclusive")

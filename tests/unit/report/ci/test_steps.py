@@ -5,7 +5,7 @@ from __future__ import annotations
 from report_records import CHECKS, comparison, decision
 
 from llmops.records import Check, Outlook, SliceResult, SmallSlice, Verdict
-from llmops.report.ci.steps import deciding, driver, next_step, reason
+from llmops.report.ci.steps import deciding, driver, headline, next_step, reason
 
 URI = "models:/bot/3"
 LOST = Check("token_f1", "not_regress", 0.05, Verdict.REGRESSED, passed=False)
@@ -26,9 +26,9 @@ def test_the_failed_requirement_decides_then_an_open_one_then_the_first() -> Non
 def test_a_reason_has_the_figures_of_its_metric() -> None:
     text = reason(LOST, comparison())
     assert text == (
-        "token F1 must not lose more than 0.05: REGRESSED; +20.8 points, 95% CI +6.2 to +35.4"
+        "token F1 must not lose more than 0.05: does not hold, REGRESSED; +20.8 points, 95% CI +6.2 to +35.4"
     )
-    assert reason(LOST) == "token F1 must not lose more than 0.05: REGRESSED"
+    assert reason(LOST) == "token F1 must not lose more than 0.05: does not hold, REGRESSED"
 
 
 def test_the_next_step_is_a_command_as_typed() -> None:
@@ -58,3 +58,12 @@ def test_the_slice_with_most_of_the_loss_drove_a_rejection() -> None:
     assert driver(found, decision((other,))) is None, "slices are of the first metric"
     assert driver(comparison(slices=slices[2:]), decision((LOST,))) is None
     assert driver(comparison(), decision((LOST,))) is None
+
+
+def test_a_gain_that_is_ruled_out_is_not_called_inconclusive() -> None:
+    assert headline(decision((LOST,), Verdict.REGRESSED)).startswith("REJECTED: REGRESSED: v3")
+    gain = Check("likelihood", "improve", 0.9, Verdict.INCONCLUSIVE, passed=False)
+    assert headline(decision((gain,), Verdict.INCONCLUSIVE)) == (
+        "REJECTED: likelihood must improve by more than 0.9, and that is ruled out"
+    )
+    assert headline(decision()).startswith("PASSED: IMPROVED: ")

@@ -35,7 +35,7 @@ def test_the_first_lines_say_verdict_reason_place_and_next_step() -> None:
     head = text.splitlines()[:20]
     assert head[0] == "## ❌ REJECTED: REGRESSED: v3 is worse than v2"
     assert head[2] == (
-        "**Why:** token F1 must not lose more than 0.05: REGRESSED;"
+        "**Why:** token F1 must not lose more than 0.05: does not hold, REGRESSED;"
         " +20.8 points, 95% CI +6.2 to +35.4"
     )
     assert head[4].startswith(
@@ -54,7 +54,7 @@ def test_the_first_lines_say_verdict_reason_place_and_next_step() -> None:
 def test_a_pass_names_the_command_that_promotes() -> None:
     text = summary(comparison(), decision(), PAGES)
     assert text.startswith("## ✅ PASSED: IMPROVED: v3 beats v2")
-    assert "**Why:** 2 of 2 requirements hold; token F1 must improve: IMPROVED" in text
+    assert "**Why:** 2 of 2 requirements hold; token F1 must improve: holds, IMPROVED" in text
     assert "**Next:** `llmops promote models:/docstring-bot/3`\n" in text
     assert "Would decide it" not in text
 
