@@ -181,8 +181,10 @@ def _judge(
     allow_code: bool,
 ) -> int:
     from llmops import pipeline
+    from llmops.gate.possible import refuse_too_few
     from llmops.report import comparison_table, to_json
 
+    refuse_too_few(task.policy, held_out)
     comparison, decision = pipeline.judge(
         task.policy, files, held_out, cache=not no_cache, code=allow_code
     )

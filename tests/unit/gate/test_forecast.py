@@ -13,7 +13,8 @@ SUITE = Suite(
     None,
     "d" * 64,
     tuple(
-        Example(f"q{i}", ({"role": "user", "content": "word" * 10},), "A", f"q{i}") for i in range(6)
+        Example(f"q{i}", ({"role": "user", "content": "word" * 10},), "A", f"q{i}")
+        for i in range(6)
     ),
 )
 

@@ -65,17 +65,33 @@ def test_a_policy_without_a_recipe(tmp_path: Path) -> None:
         (", value: 0.9", "", "9: gate.require.2: at_least needs `value`, a floor between 0 and 1"),
         ("value: 0.9", "value: 0.9, margin: 0.1", "9: gate.require.2: `margin` belongs to improve"),
         ("margin: 0.05", "margin: 0", "7: gate.require.0: not_regress needs a margin above 0"),
-        ("margin: 0.05", "margin: 0.05, value: 1.0e-1", "7: gate.require.0: `value` belongs to at_"),
+        (
+            "margin: 0.05",
+            "margin: 0.05, value: 1.0e-1",
+            "7: gate.require.0: `value` belongs to at_",
+        ),
         ("{topic: billing}", "{}", "8: gate.require.1.slice: a slice is one tag and its value"),
         ("{topic: billing}", "{a: b, c: d}", "8: gate.require.1.slice: a slice is one tag and its"),
         ("{topic: billing}", "{new: yes}", "8: gate.require.1.slice: the value of a slice is text"),
         ("budgets:", "alpha: 0\n  budgets:", "10: gate.alpha: received 0; input should be greater"),
         ("budgets:", "alpha: 1\n  budgets:", "10: gate.alpha: received 1; input should be less"),
         ("budgets: {mean_t", "budgets: {meantok", "10: gate.budgets.meantokokens: unknown key; a"),
-        ("mean_tokens: 60", "usd_per_1000_answers: 1", "10: gate.budgets: usd_per_1000_answers nee"),
-        ("suite:", "suit:", "3: suit: unknown key; allowed here: compare, gate, model, schema_vers"),
+        (
+            "mean_tokens: 60",
+            "usd_per_1000_answers: 1",
+            "10: gate.budgets: usd_per_1000_answers nee",
+        ),
+        (
+            "suite:",
+            "suit:",
+            "3: suit: unknown key; allowed here: compare, gate, model, schema_vers",
+        ),
         ("model: bot", "model: bot\nmodel: cat", "3: model: duplicate key"),
-        ("one_line", "one_lime", "1: policy: gate.require names one_lime, which compare.scorers do"),
+        (
+            "one_line",
+            "one_lime",
+            "1: policy: gate.require names one_lime, which compare.scorers do",
+        ),
     ],
 )
 def test_bad_input_is_refused_with_its_line(
@@ -115,7 +131,9 @@ def test_recipe_and_policy_are_not_taken_for_each_other(tmp_path: Path, recipe: 
 
 
 def test_code_needs_the_permission_of_the_command(tmp_path: Path) -> None:
-    text = POLICY.replace("baseline: champion", 'scorers: [token_f1, one_line, "mlflow:mine:score"]')
+    text = POLICY.replace(
+        "baseline: champion", 'scorers: [token_f1, one_line, "mlflow:mine:score"]'
+    )
     path = written(tmp_path, text)
     with pytest.raises(ConfigError, match="a recipe executes no code") as caught:
         load_policy(path)
@@ -157,7 +175,7 @@ def test_a_first_version_with_floors_is_asked_every_prompt(tmp_path: Path, first
 
 def test_a_metric_that_is_not_computed_is_refused() -> None:
     gate = Gate.model_validate({"require": [{"metric": "exact", "must": "improve"}]})
-    with pytest.raises(ValueError, match="names exact, which compare.scorers does not produce"):
+    with pytest.raises(ValueError, match=r"names exact, which compare\.scorers does not produce"):
         require_scorers(gate, Compare(scorers=("chrf",)), code=False)
     require_scorers(gate, Compare(scorers=("exact",)), code=False)
 

@@ -29,6 +29,8 @@ def test_each_problem_has_its_line_and_the_closest_key(tmp_path: Path) -> None:
     with pytest.raises(ValidationError) as caught:
         Policy.model_validate(content)
     first, second = problems(path, tree, caught.value, Policy)
-    assert first.startswith(f"{path}:6: gate.min_promts: unknown key; allowed here: alpha, budgets,")
+    assert first.startswith(
+        f"{path}:6: gate.min_promts: unknown key; allowed here: alpha, budgets,"
+    )
     assert first.endswith("; did you mean min_prompts?")
     assert second.startswith(f"{path}:7: gate.alpha: received 7; input should be less")

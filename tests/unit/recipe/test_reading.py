@@ -35,7 +35,7 @@ def test_an_error_names_what_was_expected(tmp_path: Path) -> None:
         read(tmp_path / "gate.yaml", POLICY)
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="a policy is a mapping of keys, .* received list"):
+    with pytest.raises(ConfigError, match=r"a policy is a mapping of keys, .* received list"):
         read(path, POLICY)
     assert show(path, POLICY) == f"llmops validate {path}"
     assert show(path, RECIPE) == f"llmops recipes show {path}"

@@ -29,7 +29,9 @@ def test_prompts_of_one_cluster_count_once() -> None:
     scores = [1.0, 1.0, 1.0, 0.0] * 10
     alone = mean_interval(scores)
     low, high = mean_interval(scores, [str(i // 4) for i in range(40)])
-    repeated = mean_interval([s for s in scores for _ in range(4)], [str(i // 4) for i in range(160)])
+    repeated = mean_interval(
+        [s for s in scores for _ in range(4)], [str(i // 4) for i in range(160)]
+    )
     assert repeated[0] <= alone[0] + 0.02, "four copies are no new evidence"
     assert low <= 0.75 <= high
 

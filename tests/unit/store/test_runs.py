@@ -54,3 +54,21 @@ def test_what_is_not_there_is_none(store: str) -> None:
     assert runs.find_logged_model("m-" + "0" * 32) is None
     with pytest.raises(StoreError, match=r"run 0{32}: MLflow refused"):
         runs.rename_run("0" * 32, "x")
+
+
+def test_the_pace_is_that_of_the_slowest_finished_comparison(store: str) -> None:
+    assert runs.measured_pace("bot") is None, "no experiment"
+    mlflow.set_experiment("bot")
+    assert runs.measured_pace("bot") is None, "no comparison"
+    for kind, pace, status in (
+        ("ab", "0.5", "FINISHED"),
+        ("ab", "2.5", "FINISHED"),
+        ("ab", "9", "FAILED"),
+        ("training", "7", "FINISHED"),
+        ("ab", None, "FINISHED"),
+    ):
+        mlflow.start_run(tags={"llmops.kind": kind})
+        if pace is not None:
+            mlflow.log_param("seconds_per_prompt", pace)
+        mlflow.end_run(status)
+    assert runs.measured_pace("bot") == 2.5
