@@ -45,17 +45,22 @@ def evidence_of(
         "suite": {"name": comparison.suite_name, "digest": comparison.suite_digest},
         "policy": {**policy_record, "digest": digest.of_record(policy_record)},
         "metrics": [asdict(result) for result in comparison.metrics],
-        "figures": asdict(figures),
+        "figures": _plain(asdict(figures)),
         "method": comparison.method,
         "prompts": {"asked": len(comparison.rows), "available": comparison.available},
         "nll": None if comparison.nll is None else list(comparison.nll),
         "trained_on": [row.example.id for row in comparison.trained],
         "notes": list(comparison.notes),
-        "checks": [asdict(check) for check in checks],
+        "checks": _plain([asdict(check) for check in checks]),
         "verdict": str(verdict),
         "passed": passed,
         "run_id": comparison.run_id,
     }
+
+
+def _plain(record: Any) -> Any:
+    """Return a record of JSON types: lists in place of tuples, as it will be read."""
+    return json.loads(json.dumps(record))
 
 
 def _side(side: Side) -> dict[str, str | None]:

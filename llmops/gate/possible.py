@@ -19,10 +19,10 @@ from llmops.recipe.policy import AT_LEAST
 from llmops.recipe.schema import Policy, Requirement
 from llmops.records import Check, Example, Suite, Verdict
 from llmops.report import wording
-from llmops.stats.own_mean import mean_interval
 from llmops.stats.power import MOST_DRAWN, OutOfReachError, prompts_needed, simulated_power
 from llmops.stats.result import Method
 from llmops.stats.simulation import Design
+from llmops.stats.terminal import mean_interval
 
 SIMULATIONS = 200
 CAN = 0.05
