@@ -1,4 +1,4 @@
-"""The page of the recipe: every key of the schema, then what may not be combined."""
+"""The pages of recipe and policy: every key of a schema, then what may not be combined."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmops.recipe import schema
+from pydantic import BaseModel
+
+from llmops.recipe import compare, policy, schema, section
 
 NO_DEFAULT = "required"
+MODULES = (section, compare, policy, schema)
+"""Modules of the schemas' classes."""
+PLACES = {"_free_alias": "aliases", "_tag": "slices", "require_scorers": "top level"}
+"""Where the refusals of a function belong that is no class of a schema."""
 
 HEAD = """\
 # Recipe
@@ -25,6 +31,24 @@ reported together, each with its line.
 - `data.path` is relative to the recipe's folder, also when it is given as an override.
 """
 
+POLICY_HEAD = """\
+# Policy
+
+A policy file holds what judging a version needs, and nothing about its training: commit it as
+`gate.yaml`. Its `compare` and `gate` sections are those of a [recipe](recipe.md). Unknown keys are
+refused, and all problems are reported together, each with its line. How to use one:
+[gate without a recipe](../how-to/gate-without-a-recipe.md).
+
+- `llmops validate gate.yaml` checks it, prints it with all defaults and its digest, and refuses a
+  suite that no candidate can pass.
+- `llmops gate --policy gate.yaml` judges a version by it.
+- `KEY=VALUE` arguments override it, but cannot loosen it: `llmops gate --policy gate.yaml
+  gate.min_prompts=200`.
+- `suite` is relative to the file's folder.
+- Without `compare.scorers`, the scorers are those that `gate.require` names, if none needs an
+  argument.
+"""
+
 RULES_HEAD = """\
 ## Refused combinations
 
@@ -33,18 +57,23 @@ received):
 """
 
 
-def page() -> str:
-    """Return every key with type, default and meaning, then the refused combinations."""
-    tree = schema.Recipe.model_json_schema()
+def page(root: type[BaseModel] = schema.Recipe, head: str = HEAD) -> str:
+    """Return every key with type, default and meaning, then the refused combinations.
+
+    Args:
+        root: The schema of the whole file.
+        head: What stands before the keys.
+    """
+    tree = {**root.model_json_schema(), "title": root.__name__}
     notes = source_notes()
-    places = dict(_places(tree, "Recipe", ""))
+    places = dict(_places(tree, root.__name__, ""))
     sections = [_section(tree, notes, name, place) for name, place in places.items()]
     rules = [
         f"- {_place_of(places, owner)}: {message}"
         for owner, message in refusals()
-        if owner in places or owner.startswith("_")
+        if owner in places or owner in PLACES
     ]
-    return "\n".join([HEAD, *sections, RULES_HEAD, *rules, ""])
+    return "\n".join([head, *sections, RULES_HEAD, *rules, ""])
 
 
 def _places(tree: Mapping[str, Any], name: str, place: str) -> Iterator[tuple[str, str]]:
@@ -57,7 +86,7 @@ def _places(tree: Mapping[str, Any], name: str, place: str) -> Iterator[tuple[st
 
 
 def _node(tree: Mapping[str, Any], name: str) -> Any:
-    return tree if name == "Recipe" else tree["$defs"][name]
+    return tree if name == tree["title"] else tree["$defs"][name]
 
 
 def _references(node: Mapping[str, Any]) -> list[str]:
@@ -89,7 +118,7 @@ def _meaning(notes: Mapping[str, str], name: str, key: str, node: Mapping[str, A
     for found in candidates:
         if found:
             return found
-    raise LookupError(f"{field}: write a docstring below it in llmops/recipe/schema.py")
+    raise LookupError(f"{field}: write a docstring below it in llmops/recipe")
 
 
 def _type(node: Mapping[str, Any]) -> str:
@@ -109,6 +138,8 @@ def _type(node: Mapping[str, Any]) -> str:
     if node["type"] == "string":
         form = f" of the form `{node['pattern']}`" if "pattern" in node else ""
         return ("path" if node.get("format") == "path" else "text") + form
+    if node["type"] == "object":
+        return "mapping of text to text"
     return node["type"] + _range(node)
 
 
@@ -148,10 +179,10 @@ def source_notes() -> dict[str, str]:
 
 def refusals() -> list[tuple[str, str]]:
     """Messages of the validators, with the class or the function that raises them."""
-    module = ast.parse(inspect.getsource(schema))
     return [
         (owner.name, _message(node.exc.args[0]))
-        for owner in module.body
+        for module in MODULES
+        for owner in ast.parse(inspect.getsource(module)).body
         if isinstance(owner, (ast.ClassDef, ast.FunctionDef))
         for node in ast.walk(owner)
         if isinstance(node, ast.Raise)
@@ -162,8 +193,8 @@ def refusals() -> list[tuple[str, str]]:
 
 
 def _classes() -> list[ast.ClassDef]:
-    module = ast.parse(inspect.getsource(schema))
-    return [node for node in module.body if isinstance(node, ast.ClassDef)]
+    trees = (ast.parse(inspect.getsource(module)) for module in MODULES)
+    return [node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
 
 
 def _summary(node: ast.ClassDef) -> str:
@@ -178,8 +209,8 @@ def _message(node: ast.expr) -> str:
 
 
 def _place_of(places: Mapping[str, str], owner: str) -> str:
-    if owner == "_free_alias":
-        return "aliases"
+    if owner in PLACES:
+        return PLACES[owner]
     return f"`{places[owner]}`" if places[owner] else "top level"
 
 

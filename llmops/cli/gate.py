@@ -132,11 +132,13 @@ def _judge(
 ) -> int:
     from llmops.gate.lines import check_line
     from llmops.gate.signature import signing_key
+    from llmops.gate.possible import refuse_too_few
     from llmops.judging import judge
     from llmops.report.ci import next_step
 
     key = signing_key(sign_with, os.environ)
     named = None if line is None else check_line(line, "--line")
+    refuse_too_few(task.policy, prompts)
     comparison, decision = judge(
         task.policy,
         files,

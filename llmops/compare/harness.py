@@ -149,8 +149,8 @@ def comparison_run(
         candidate: See ``compare``.
         suite: See ``compare``.
         config: The ``compare`` section of a recipe or policy.
-        policy: Its ``gate`` section. Requirements on the difference are the questions to decide; where
-            there are others, only a failed one ends the comparison before every prompt was asked.
+        policy: Its ``gate`` section. Where not only differences are required, it ends early on a
+            failed one alone.
         cache: See ``compare``.
         freeze: See ``llmops.gate.freeze``; by default, nothing is recorded before.
         code: Whether scorers may import modules.
@@ -159,9 +159,6 @@ def comparison_run(
         The comparison, with the ids of its run and of the run of each side.
 
     Raises:
-        DataError: See ``compare``.
-        UsageError: See ``compare``.
-        IntegrityError: See ``compare``.
         LlmopsError: See ``compare``.
 
     Example:

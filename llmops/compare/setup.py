@@ -16,6 +16,7 @@ from llmops.compare.stopping import Plan
 from llmops.compare.suite.load import load_suite
 from llmops.errors import UsageError
 from llmops.recipe.engine_names import ENGINES
+from llmops.recipe.policy import AT_LEAST
 from llmops.recipe.schema import DECIDING, Compare, Requirement
 from llmops.records import ModelFiles, Side, Suite
 from llmops.stats.plan import seed_of
@@ -113,9 +114,14 @@ def _plan(
 
 
 def _require_scored(questions: Sequence[Requirement], scorers: Sequence[Scorer]) -> None:
-    """Refuse a question about a metric that no scorer computes."""
+    """Refuse a question about a metric that no scorer computes, or that is only for a gate."""
     names = [scorer.name for scorer in scorers]
     for question in questions:
+        if question.must == AT_LEAST or question.slice:
+            raise UsageError(
+                f"question about {question.metric!r}: a comparison answers improve and not_regress over"
+                " the whole suite; floors and slices are for a gate"
+            )
         if question.metric not in names:
             raise UsageError(
                 f"question about {question.metric!r}: no scorer has this name; available:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
@@ -56,19 +57,24 @@ def evidence_of(
         "scorers": [dict(scorer) for scorer in scorers],
         "settings": settings,
         "metrics": [asdict(result) for result in comparison.metrics],
-        "figures": asdict(figures),
+        "figures": _plain(asdict(figures)),
         "method": comparison.method,
         "prompts": {"asked": len(comparison.rows), "available": comparison.available},
         "nll": None if comparison.nll is None else list(comparison.nll),
         "trained_on": [row.example.id for row in comparison.trained],
         "notes": list(comparison.notes),
-        "checks": [asdict(check) for check in checks],
+        "checks": _plain([asdict(check) for check in checks]),
         "verdict": str(verdict),
         "passed": passed,
         "run_id": comparison.run_id,
     }
     _refuse_thawed(comparison, evidence)
     return evidence
+
+
+def _plain(record: Any) -> Any:
+    """Return a record of JSON types: lists in place of tuples, as it will be read."""
+    return json.loads(json.dumps(record))
 
 
 def sealed(evidence: dict[str, Any]) -> dict[str, Any]:

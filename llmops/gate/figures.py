@@ -8,9 +8,8 @@ from dataclasses import replace
 from llmops.gate.costs import spent_on
 from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Comparison, Figures, OwnMean, Row, SliceTest
-from llmops.stats.own_mean import mean_interval
 from llmops.stats.paired import detectable_with, paired_test
-from llmops.stats.terminal import interval, p_above
+from llmops.stats.terminal import interval, mean_interval, p_above
 from llmops.stats.units import Units, units_of
 
 

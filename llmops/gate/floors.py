@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmops.gate.differences import too_few
 from llmops.recipe.schema import Requirement
 from llmops.records import Check, Figures, OwnMean, Verdict
+from llmops.report.wording import percent
 
 
 def check(requirement: Requirement, figures: Figures, *, fewest: int) -> Check:
@@ -21,7 +22,7 @@ def check(requirement: Requirement, figures: Figures, *, fewest: int) -> Check:
     found = mean_for(requirement, figures)
     if found is None:
         return _checked(requirement, None, None, "no row of the suite concerns it")
-    shown = f"{found.confidence:.4g} CI {found.low:.3f} to {found.high:.3f}, {found.n} prompts"
+    shown = f"{percent(found.confidence)} CI {found.low:.3f} to {found.high:.3f}, {found.n} prompts"
     if not figures.whole:
         return _checked(requirement, found, None, "the comparison stopped before every prompt")
     if requirement.slice is None and found.n < fewest:

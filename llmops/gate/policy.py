@@ -135,8 +135,8 @@ def _require_confidence(comparison: Comparison, policy: Gate) -> None:
     confidence, needed = comparison.metrics[0].test.confidence, 1 - policy.alpha
     if confidence < needed - ROUNDING:
         raise UsageError(
-            f"the comparison has {confidence:.4g} intervals; gate.alpha {policy.alpha:g} needs"
-            f" {needed:.4g}",
+            f"the comparison has {wording.percent(confidence)} intervals; gate.alpha"
+            f" {policy.alpha:g} needs {wording.percent(needed)}",
             next_command=f"compare(…, config=Compare(confidence={needed:.4g}))",
         )
 

@@ -17,12 +17,12 @@ from llmops.recipe import scorer_names
 from llmops.recipe.built_in_scorers import BY_NAME
 from llmops.recipe.policy import AT_LEAST
 from llmops.recipe.schema import Policy, Requirement
-from llmops.records import Check, Example, Verdict
+from llmops.records import Check, Example, Suite, Verdict
 from llmops.report import wording
-from llmops.stats.own_mean import mean_interval
 from llmops.stats.power import MOST_DRAWN, OutOfReachError, prompts_needed, simulated_power
 from llmops.stats.result import Method
 from llmops.stats.simulation import Design
+from llmops.stats.terminal import mean_interval
 
 SIMULATIONS = 200
 CAN = 0.05
@@ -62,6 +62,21 @@ class Outlook:
             return f"{self.demand}: {size} can show it"
         would = "no number of prompts" if self.needed is None else f"{self.needed:,} prompts"
         return f"{self.demand}: {size} can never show it; {would} would do"
+
+
+def refuse_too_few(policy: Policy, suite: Suite) -> None:
+    """Refuse a suite with fewer prompts than the policy demands, before anything is generated.
+
+    Raises:
+        UsageError: As said.
+    """
+    fewest, prompts = policy.gate.min_prompts, len(suite.examples) * policy.compare.repeats
+    if prompts < fewest:
+        raise UsageError(
+            f"suite {suite.path or suite.name}: {prompts} prompts, gate.min_prompts is {fewest}: no"
+            " version can pass",
+            next_command=f"add {fewest - prompts} prompts",
+        )
 
 
 def outlooks(policy: Policy, examples: Sequence[Example]) -> tuple[Outlook, ...]:

@@ -61,7 +61,8 @@ def read(path: Path, kind: str = "recipe") -> str:
         ConfigError: The file is too large, cannot be read, or is not UTF-8.
     """
     if not path.is_file():
-        raise NotFoundError(f"{path}: no such {kind}", next_command="llmops recipes ls")
+        listed = "llmops recipes ls" if kind == "recipe" else None
+        raise NotFoundError(f"{path}: no such {kind}", next_command=listed)
     try:
         size = path.stat().st_size
         if size > LARGEST:

@@ -9,7 +9,6 @@ from llmops.stats.eprocess import EProcess, confidence_sequence, log_e_values
 from llmops.stats.exact import exact_test
 from llmops.stats.length import LengthAdjusted, length_adjusted
 from llmops.stats.multiple import benjamini_hochberg, e_holm, holm
-from llmops.stats.own_mean import mean_interval
 from llmops.stats.paired import paired_test
 from llmops.stats.plan import blocks, seed_of, spread_blocks
 from llmops.stats.power import OutOfReachError, Planned, detectable, prompts_needed, simulated_power
@@ -17,6 +16,7 @@ from llmops.stats.ppi import Powered, powered_mean
 from llmops.stats.result import SequentialResult
 from llmops.stats.sequential import SequentialTest
 from llmops.stats.simulation import Design
+from llmops.stats.terminal import mean_interval
 
 __all__ = [
     "Design",

@@ -15,21 +15,27 @@ operating-characteristics.md``):
   highest; k is the worst choice of at least a quarter of the units. (With k = 1, the largest of many
   unequal clusters alone would decide: on documents of WMT22 half of the differences were lost.)
 
-Both include 0 unless the exact test (``exact.py``) rejects "both sides are equally good", so that
-interval and test never contradict each other. Everything mirrors: swapped sides give the same interval
+The interval of one side's own mean, which a floor is held against, is made of the same parts. Right and
+wrong answers to independent prompts have the exact binomial interval (Clopper & Pearson 1934, Biometrika
+26(4), 404-413).
+
+The intervals of a difference include 0 unless the exact test (``exact.py``) rejects "both sides are equally
+good", so that interval and test never contradict each other. Everything mirrors: swapped sides give the same interval
 with its ends exchanged and negated, and the same p-values.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 from llmops.stats.exact import DRAWS, ENUMERATED, Alternative, p_alike
 from llmops.stats.paired import cluster_interval, jackknife
-from llmops.stats.units import Floats, Units
+from llmops.stats.units import DIGITS, Floats, Units, cluster_sums
 
 STEPS = 40
 """Number of bisections; leaves 1e-12 of the range."""
@@ -88,6 +94,44 @@ def p_above(units: Units, bound: float, *, draws: int = DRAWS, seed: int = 0) ->
         low, high = (low, middle) if excluded else (middle, high)
     p = math.exp(high)
     return p if bound < 0 else max(p, p_alike(units, "greater", draws=draws, seed=seed))
+
+
+def mean_interval(
+    scores: ArrayLike, clusters: Sequence[str] | None = None, *, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the two-sided interval of a mean score; each end takes half of the error.
+
+    Args:
+        scores: Scores in [0, 1], shape (n,).
+        clusters: Cluster name of each prompt, shape (n,); without it, prompts are independent.
+        confidence: Confidence of the interval, in (0, 1).
+
+    Returns:
+        Ends in [0, 1]; (0, 1) with fewer than two clusters.
+
+    Raises:
+        ValueError: A score is NaN or outside [0, 1], there is not one cluster name for each, or the
+            confidence is outside (0, 1).
+
+    Example:
+        from llmops.stats import mean_interval
+
+        low, high = mean_interval([1.0] * 40)
+        assert round(low, 3) == 0.912 and high == 1.0
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a number between 0 and 1, received {confidence}")
+    values = np.asarray(scores, dtype=np.float64).round(DIGITS)
+    if values.ndim != 1 or not np.all((values >= 0) & (values <= 1)):  # NaN fails too
+        raise ValueError("scores: expected numbers in [0, 1], in one dimension")
+    sums, sizes = cluster_sums(values, clusters)
+    if sums.size < 2:
+        return 0.0, 1.0
+    alpha = (1 - confidence) / 2
+    if np.all(sizes == 1) and np.isin(sums, (0.0, 1.0)).all():
+        return _binomial(int(sums.sum()), sums.size, alpha)
+    low, high = ends(Units(sums, sizes, falls=sums, rises=sizes - sums), alpha)
+    return max(0.0, low), min(1.0, high)
 
 
 def _alike(units: Units, alternative: Alternative, alpha: float, draws: int, seed: int) -> bool:
@@ -169,3 +213,10 @@ def _unskewed(quantile: float, skew: float) -> float:
     if abs(skew) < SYMMETRIC:
         return quantile
     return float(3 / skew * (np.cbrt(1 + skew * (quantile - skew / 6)) - 1))
+
+
+def _binomial(successes: int, n: int, alpha: float) -> tuple[float, float]:
+    """Return the ends of the Clopper-Pearson interval, each with error ``alpha``."""
+    low = special.betaincinv(successes, n - successes + 1, alpha) if successes else 0.0
+    high = special.betaincinv(successes + 1, n - successes, 1 - alpha) if successes < n else 1.0
+    return float(low), float(high)

@@ -23,7 +23,8 @@ from llmops import errors
 from llmops.cli.main import QUIET, VERBS, cli
 from llmops.recipe import catalog
 from llmops.recipe.load import load_recipe
-from llmops.recipe.schema import Recipe
+from llmops.recipe.reading import POLICY, kind_of
+from llmops.recipe.schema import Policy, Recipe
 
 ROOT = Path(llmops.__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -216,10 +217,11 @@ def test_overrides_in_commands_are_keys_of_a_recipe() -> None:
     seen = 0
     for place, line in commands():
         values = parsed(arguments_of(line)).params
-        if values.get("overrides"):
+        given = [word for word in values.get("given", ()) if "=" in word]
+        if overrides := values.get("overrides") or given:
             seen += 1
             try:
-                load_recipe(catalog.find("quickstart"), values["overrides"])
+                load_recipe(catalog.find("quickstart"), overrides)
             except errors.ConfigError as error:
                 pytest.fail(f"{place}: {line}: {error}")
     assert seen > 2
@@ -235,6 +237,18 @@ def test_recipes_in_snippets_fit_the_schema() -> None:
             Recipe.model_validate(recipe)
         except ValueError as error:
             pytest.fail(f"{place}: {error}")
+
+
+def test_policies_in_snippets_fit_the_schema() -> None:
+    found = [yaml.safe_load(fence.text) for fence in fences() if fence.language == "yaml"]
+    policies = [
+        content
+        for content in found
+        if isinstance(content, dict) and kind_of(content) == POLICY and "gate" in content
+    ]
+    assert policies
+    for content in policies:
+        Policy.model_validate(content)
 
 
 def test_the_error_page_shows_the_tree_and_every_code() -> None:

@@ -100,7 +100,7 @@ def test_the_report_is_written_before_its_run_is_finished(
 def test_a_run_that_ends_before_its_decision_is_recorded_is_not_finished(
     candidate: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     suite = load_suite(suite_file(tmp_path / "suite.jsonl"))

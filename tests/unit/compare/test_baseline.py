@@ -6,8 +6,9 @@ from pathlib import Path
 
 from trained import another_adapter, log_trained, recipe
 
-from llmops.compare.baseline import baseline, remembered_baseline
+from llmops.compare.baseline import baseline, is_first, remembered_baseline
 from llmops.models import bases
+from llmops.models.resolve import resolve
 from llmops.records import BaseModel, ModelVersion
 from llmops.store import registry
 
@@ -52,3 +53,19 @@ def test_a_champion_that_moved_on_is_the_baseline_of_a_resumed_run(
     other = log_trained(another_adapter(tiny_model, tmp_path, seed=6))
     registry.set_alias("bot", "champion", other.version)
     assert remembered_baseline(tmp_path, recipe(tmp_path).policy(), candidate) == other.uri
+
+
+def test_a_first_version_has_no_champion_to_meet(
+    version: ModelVersion, tiny_model: Path, tmp_path: Path
+) -> None:
+    candidate = log_trained(another_adapter(tiny_model, tmp_path))
+    files, champion = resolve(candidate.uri), resolve(version.uri)
+    bare, policy = resolve(files.base.uri), recipe(tmp_path).policy()
+    assert not is_first(policy, champion, files)
+    assert not is_first(policy, bare, files), "a champion is there, whatever is named"
+    assert not is_first(recipe(tmp_path, "compare.baseline=base").policy(), bare, files)
+    registry.set_alias("bot", "champion", candidate.version)
+    assert is_first(policy, bare, files), "resumed after its promotion"
+    absent = recipe(tmp_path, "compare.baseline=live").policy()
+    assert is_first(absent, bare, files)
+    assert not is_first(absent, champion, files)

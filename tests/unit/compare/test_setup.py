@@ -64,6 +64,21 @@ def test_a_question_of_no_scorer_is_refused(suite: Path) -> None:
         set_up("tiny", ["models:/bot/1"], suite, CONFIG, options)
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        {"metric": "token_f1", "must": "at_least", "value": 0.5},
+        {"metric": "token_f1", "must": "improve", "slice": {"topic": "billing"}},
+    ],
+)
+def test_floors_and_slices_are_no_questions_of_a_comparison(
+    question: dict[str, object], suite: Path
+) -> None:
+    options = Options(questions=(Requirement.model_validate(question),))
+    with pytest.raises(UsageError, match="floors and slices are for a gate"):
+        set_up("tiny", ["models:/bot/1"], suite, CONFIG, options)
+
+
 def test_a_likelihood_needs_the_weights_of_every_side(version: ModelVersion, suite: Path) -> None:
     with pytest.raises(UsageError, match=f"scorer likelihood: {REMOTE.uri} returns answers only"):
         set_up(version.uri, [REMOTE], suite, CONFIG, Options())

@@ -159,3 +159,13 @@ def test_a_prompt_that_failed_on_both_sides_is_left_out_and_the_last_test_held()
         assert len(found.rows) == PROMPTS
         assert found.metrics[0].test.n == PROMPTS - 1
         assert -0.5 < found.metrics[0].test.low < 0 < found.metrics[0].test.high < 0.5
+
+
+@pytest.mark.parametrize(("gain", "early"), [(0.4, False), (-0.4, True)])
+def test_where_something_else_needs_every_prompt_only_a_failure_stops_early(
+    gain: float, early: bool
+) -> None:
+    questions = (Requirement(metric="exact", must="not_regress", margin=0.05),)
+    plan = Plan("hybrid", 20, 0.95, questions, seed=1, whole=True)
+    (found,) = ask_until_decided(asking(gain, []), SUITE.examples, ["exact"], plan)
+    assert (len(found.rows) < PROMPTS) is early

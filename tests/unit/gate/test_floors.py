@@ -33,7 +33,7 @@ def test_the_whole_interval_must_reach_the_floor(
     assert found.passed is passed
     assert (found.must, found.value) == ("at_least", 0.8)
     assert found.observed == pytest.approx((low + high) / 2)
-    assert found.reason == f"0.95 CI {low:.3f} to {high:.3f}, 60 prompts"
+    assert found.reason == f"95% CI {low:.3f} to {high:.3f}, 60 prompts"
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_looser_policy_is_refused_with_both_values(looser: dict[str, object], 
 
 
 def test_improving_is_not_replaced_by_not_regressing() -> None:
-    with pytest.raises(UsageError, match="gate.require"):
+    with pytest.raises(UsageError, match=r"gate\.require"):
         refuse_looser(policy(require=[IMPROVE]), policy(require=[NO_LOSS]))
     refuse_looser(policy(require=[NO_LOSS]), policy(require=[IMPROVE]))
 

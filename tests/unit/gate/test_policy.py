@@ -235,7 +235,7 @@ def test_floors_budgets_and_slices_must_all_hold() -> None:
     assert gate(good, figured_policy(*demands)).passed
     low = gate(figured([(0.4, 0.6)] * 80, topics=("billing",), low=0.01), figured_policy(*demands))
     assert (low.exit_code, low.verdict) == (3, Verdict.IMPROVED)
-    assert low.sentence.startswith("REJECTED: one line must be at least 0.8: 0.6 (0.95 CI ")
+    assert low.sentence.startswith("REJECTED: one line must be at least 0.8: 0.6 (95% CI ")
     mixed = [(0.9, 0.1), (0.1, 0.9)] * 40
     sliced = gate(
         figured(mixed, topics=("billing", "other"), low=0.01), figured_policy(*demands[::2])
@@ -290,7 +290,7 @@ def test_the_first_version_is_decided_by_floors() -> None:
 
 def test_intervals_with_less_confidence_than_the_policy_demands_are_refused() -> None:
     made = figured([(0.5, 0.9)] * 60, low=0.01)
-    with pytest.raises(UsageError, match=r"has 0.95 intervals; gate.alpha 0.01 needs 0.99"):
+    with pytest.raises(UsageError, match=r"has 95% intervals; gate.alpha 0.01 needs 99%"):
         gate(made, figured_policy(alpha=0.01))
     assert gate(made, figured_policy(alpha=0.1)).passed
 

@@ -6,9 +6,9 @@ import pytest
 from policy_figures import BILLING, FLOOR, NO_LOSS
 
 from llmops.errors import UsageError
-from llmops.gate.possible import Outlook, outlooks, refuse_impossible
+from llmops.gate.possible import Outlook, outlooks, refuse_impossible, refuse_too_few
 from llmops.recipe.schema import Policy
-from llmops.records import Example
+from llmops.records import Example, Suite
 from llmops.stats import mean_interval
 
 EXACT = {"metric": "exact", "must": "not_regress", "margin": 0.05}
@@ -98,6 +98,13 @@ def test_repeats_are_prompts_of_the_same_cluster() -> None:
 def test_fewer_prompts_than_the_policy_demands_never_pass() -> None:
     fewest = outlooks(policy(NO_LOSS), suite(9))[0]
     assert (fewest.can_pass, fewest.needed) == (False, 10)
+
+
+def test_too_few_prompts_are_refused_before_anything_is_generated() -> None:
+    asked = policy(NO_LOSS, repeats=2, temperature=1)
+    refuse_too_few(asked, Suite("s", None, "d" * 64, tuple(suite(5))))
+    with pytest.raises(UsageError, match=r"suite s: 8 prompts, gate\.min_prompts is 10"):
+        refuse_too_few(asked, Suite("s", None, "d" * 64, tuple(suite(4))))
 
 
 def test_a_suite_that_cannot_pass_is_refused_with_the_number_that_would_do() -> None:

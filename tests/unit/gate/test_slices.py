@@ -60,5 +60,5 @@ def test_a_slice_that_no_prompt_has_is_refused_before_anything_is_spent() -> Non
         "gate.require: no prompt of the suite has the slice topic=biling; it has topic=billing,"
         " topic=other; did you mean topic=billing?"
     )
-    with pytest.raises(UsageError, match="none: it needs columns such as slice.topic"):
+    with pytest.raises(UsageError, match=r"none: it needs columns such as slice\.topic"):
         refuse_unknown(wrong, [replace(each, slices={}) for each in examples])

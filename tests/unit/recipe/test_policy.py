@@ -175,7 +175,7 @@ def test_a_first_version_with_floors_is_asked_every_prompt(tmp_path: Path, first
 
 def test_a_metric_that_is_not_computed_is_refused() -> None:
     gate = Gate.model_validate({"require": [{"metric": "exact", "must": "improve"}]})
-    with pytest.raises(ValueError, match="names exact, which compare.scorers does not produce"):
+    with pytest.raises(ValueError, match=r"names exact, which compare\.scorers does not produce"):
         require_scorers(gate, Compare(scorers=("chrf",)), code=False)
     require_scorers(gate, Compare(scorers=("exact",)), code=False)
 

@@ -31,11 +31,12 @@ def test_the_kind_of_a_file_is_told_by_its_keys(keys: list[str], kind: str) -> N
 
 
 def test_an_error_names_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no such policy"):
+    with pytest.raises(NotFoundError, match="no such policy") as caught:
         read(tmp_path / "gate.yaml", POLICY)
+    assert caught.value.next_command is None, "recipes would be listed"
     path = tmp_path / "list.yaml"
     path.write_text("- 1\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="a policy is a mapping of keys, .* received list"):
+    with pytest.raises(ConfigError, match=r"a policy is a mapping of keys, .* received list"):
         read(path, POLICY)
     assert show(path, POLICY) == f"llmops validate {path}"
     assert show(path, RECIPE) == f"llmops recipes show {path}"

@@ -103,3 +103,45 @@ def test_the_policys_first_requirement_names_the_primary_metric():
 )
 def test_a_requirement_is_a_sentence(must, margin, text):
     assert wording.demand(replace(CHECKS[0], must=must, margin=margin)) == text
+
+
+@pytest.mark.parametrize(
+    ("changes", "demanded", "found"),
+    [
+        ({"slice": ("topic", "billing")}, "token F1 on topic=billing must improve", "IMPROVED"),
+        (
+            {"must": "at_least", "value": 0.9, "observed": 0.75, "reason": "95% CI 0.7 to 0.8"},
+            "token F1 must be at least 0.9",
+            "0.75 (95% CI 0.7 to 0.8)",
+        ),
+        (
+            {"metric": "mean_tokens", "must": "at_most", "value": 60.0, "observed": 71.25},
+            "mean tokens of an answer must be at most 60",
+            "71.25",
+        ),
+        (
+            {"metric": "mean_seconds", "must": "at_most", "value": 2.0, "reason": "not measured"},
+            "mean seconds of an answer must be at most 2",
+            "unknown (not measured)",
+        ),
+        ({"must": "hold"}, "the judge of token F1 must pass its controls", "held"),
+        (
+            {"must": "hold", "passed": None, "reason": "it leans"},
+            "the judge of token F1 must pass its controls",
+            "not held (it leans)",
+        ),
+    ],
+)
+def test_floors_budgets_slices_and_controls_are_sentences(changes, demanded, found):
+    check = replace(CHECKS[0], **changes)
+    assert wording.demand(check) == demanded
+    assert wording.outcome(check) == found
+
+
+def test_a_metric_is_described_by_the_check_of_its_whole_difference():
+    sliced = replace(CHECKS[0], slice=("topic", "billing"), verdict=Verdict.REGRESSED, passed=False)
+    floor = replace(CHECKS[0], must="at_least", value=0.9, verdict=Verdict.INCONCLUSIVE)
+    made = decision((sliced, floor, CHECKS[0]))
+    assert wording.differences_of(made) == (CHECKS[0],)
+    assert wording.differences_of(None) == ()
+    assert wording.verdict(METRICS[0], made) is Verdict.IMPROVED

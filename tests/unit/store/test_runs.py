@@ -63,3 +63,21 @@ def test_a_training_without_a_model_has_an_output_that_no_page_lists(store: str)
     (output,) = connection.client().get_run(run.info.run_id).outputs.model_outputs
     listed = connection.client().search_logged_models([run.info.experiment_id])
     assert output.model_id not in [model.model_id for model in listed]
+
+
+def test_the_pace_is_that_of_the_slowest_finished_comparison(store: str) -> None:
+    assert runs.measured_pace("bot") is None, "no experiment"
+    mlflow.set_experiment("bot")
+    assert runs.measured_pace("bot") is None, "no comparison"
+    for kind, pace, status in (
+        ("ab", "0.5", "FINISHED"),
+        ("ab", "2.5", "FINISHED"),
+        ("ab", "9", "FAILED"),
+        ("training", "7", "FINISHED"),
+        ("ab", None, "FINISHED"),
+    ):
+        mlflow.start_run(tags={"llmops.kind": kind})
+        if pace is not None:
+            mlflow.log_param("seconds_per_prompt", pace)
+        mlflow.end_run(status)
+    assert runs.measured_pace("bot") == 2.5

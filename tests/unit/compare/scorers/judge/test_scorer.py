@@ -14,11 +14,11 @@ from versions import log_version
 from llmops import flavor
 from llmops.compare import compare, compare_all, standings
 from llmops.compare.cache import MEMORY, ResultCache
-from llmops.compare.scorers.judge.scorer import kinship, pairwise
+from llmops.compare.scorers.judge.scorer import controls_of, kinship, pairwise
 from llmops.compare.scorers.load import load_scorers
 from llmops.errors import UsageError
 from llmops.recipe.schema import Compare
-from llmops.records import RemoteModel
+from llmops.records import JudgeControls, RemoteModel
 from llmops.report import standings_table
 from llmops.store import connection
 
@@ -71,6 +71,7 @@ def test_a_lopsided_win_rate_has_none_at_equal_length() -> None:
         block = [example(i) for i in range(10)]
         judge.score(block, [answer("short")] * 10, [answer("much longer")] * 10)
         notes = " ".join(judge.notes())
+        assert controls_of([judge]) == (JudgeControls("win", judge.failures),)
     assert "win: win rate 1.000 (the candidate's answer is longer in 100% of the pairs)" in notes
     assert "no win rate at equal length, which would extrapolate outside 0.2 to 0.8" in notes
     assert "at equal length 1" not in notes
@@ -84,6 +85,9 @@ def test_a_judge_that_always_prefers_the_first_decides_nothing(two: list[str], s
     assert metric.metric == "judge_umpire"
     assert (metric.candidate, metric.test.wins, metric.test.losses) == (0.5, 0, 0)
     assert any("prefers the first answer in all " in note for note in found.notes)
+    (controls,) = found.judges
+    assert controls.metric == "judge_umpire"
+    assert controls.failures[0].startswith("umpire prefers the first answer in all ")
 
 
 @pytest.mark.parametrize("says", [lambda _: "banana", cut, lambda _: None])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from llmops.stats.own_mean import mean_interval
+from llmops.stats.terminal import mean_interval
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 30), (1, 30), (27, 30), (30, 30)])
