@@ -96,7 +96,7 @@ def test_the_report_is_written_before_its_run_is_finished(
     assert ended == [("FINISHED", True)]
 
 
-@pytest.mark.parametrize("step", ["gate", "record"])
+@pytest.mark.parametrize("step", ["decide", "record"])
 def test_a_run_that_ends_before_its_decision_is_recorded_is_not_finished(
     candidate: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
