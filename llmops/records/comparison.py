@@ -169,7 +169,7 @@ class SmallSlice:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Shown):
     """A finished comparison of two sides on one suite.
 
@@ -230,6 +230,14 @@ class Comparison(Shown):
     def title(self) -> str:
         """Which model against which, such as ``bot/2 vs bot/1``."""
         return f"{self.candidate.name} vs {self.baseline.name}"
+
+    def __repr__(self) -> str:
+        """Return one line: the sides, and each metric's difference with its interval."""
+        figures = (
+            f"{m.metric} {m.test.difference:+.3f} [{m.test.low:+.3f}, {m.test.high:+.3f}]"
+            for m in self.metrics
+        )
+        return f"<Comparison {self.title}, {len(self.rows)} prompts: {', '.join(figures)}>"
 
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.
