@@ -177,7 +177,7 @@ def test_both_sides_of_each_prompt_stand_beside_each_other(
 ) -> None:
     before, after = compared.child_run_ids
     place = f"{server}/#/experiments/{compared.experiment_id}/runs"
-    raw = dom(f"{place}/{after}/traces?compareToRunUuid={before}", folder)
+    raw = dom(f"{place}/{after}/traces?compareToRunUuid={before}", folder, width=2400)
     page = Text(raw)
     assert says(page, *(f"… {i}." for i in range(11))) == []
     assert says(page, "likelihood", "token_f1") == []

@@ -201,3 +201,45 @@ def test_the_report_of_a_gate_leads_with_the_metric_that_the_policy_names(
     page = mlflow.artifacts.load_text(f"runs:/{comparison.run_id}/{REPORT}")
     assert "the difference of likelihood and its" in page
     assert "trajector" not in str(decision.evidence)
+
+
+def test_python_goes_from_a_comparison_to_a_champion(
+    candidate: ModelVersion, tmp_path: Path
+) -> None:
+    import llmops
+    from llmops.recipe import Gate, Requirement
+
+    rows = [
+        {"prompt": f"Where is file {i} of the shelf?", "expected": f"In box {i}."}
+        for i in range(12)
+    ]
+
+    def ends(answer: str) -> bool:
+        return answer.endswith(".")
+
+    found = llmops.compare(
+        "models:/bot@champion", candidate.uri, rows, scorers=["likelihood", ends], max_tokens=4
+    )
+    assert [result.metric for result in found.metrics] == ["likelihood", "ends"]
+    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),), min_prompts=5)
+    decision = llmops.gate(found, policy)
+    assert decision.passed
+    run = connection.client().get_run(found.run_id)
+    assert run.data.tags["llmops.evidence"] == decision.evidence_digest
+    assert llmops.promote(candidate.uri) == candidate.uri
+    assert connection.client().get_model_version_by_alias("bot", "champion").version == "2"
+
+
+def test_a_version_that_was_not_compared_is_compared_first(
+    candidate: ModelVersion, tmp_path: Path
+) -> None:
+    import llmops
+    from llmops.recipe import Gate, Requirement
+
+    chosen, suite = recipe(tmp_path), suite_file(tmp_path / "suite.jsonl")
+    assert llmops.gate(candidate.uri, chosen, suite=suite).passed
+    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),))
+    for given, held_out in ((policy, suite), (chosen, None)):
+        with pytest.raises(UsageError, match="is not compared yet") as error:
+            llmops.gate(candidate.uri, given, suite=held_out)
+        assert "llmops.compare" in str(error.value.next_command)
