@@ -19,7 +19,7 @@ from llmops.engine.local.engine import LocalEngine
 from llmops.errors import DataError, StoreError, UsageError
 from llmops.models import versions
 from llmops.records import ModelVersion
-from llmops.store import artifacts, connection
+from llmops.store import artifacts, connection, registry
 
 REPORT = "report/report.html"
 
@@ -227,7 +227,7 @@ def test_python_goes_from_a_comparison_to_a_champion(
     run = connection.client().get_run(found.run_id)
     assert run.data.tags["llmops.evidence"] == decision.evidence_digest
     assert llmops.promote(candidate.uri) == candidate.uri
-    assert connection.client().get_model_version_by_alias("bot", "champion").version == "2"
+    assert registry.version_of_alias("bot", "champion") == "2"
 
 
 def test_a_version_that_was_not_compared_is_compared_first(
