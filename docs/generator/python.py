@@ -65,7 +65,8 @@ def public(package: str) -> dict[str, Object]:
 def _resolved(found: Any, name: str) -> Object:
     """Return what a name stands for: not the file of the same name, but what it defines."""
     if found.is_module:
-        found = found[name]
+        imported = found.parent.imports.get(name) if found.parent else None
+        found = found.modules_collection[imported] if imported else found[name]
     return found.final_target if found.is_alias else found
 
 

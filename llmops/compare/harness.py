@@ -41,15 +41,13 @@ def compare(
     """Compare two sides on held-out prompts and log the result to MLflow.
 
     Args:
-        baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, the
-            name of a registered base, or ``openai:URL#MODEL``.
+        baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, a
+            registered base, or ``openai:URL#MODEL``.
         candidate: The side that should be better; named likewise.
-        suite: Held-out prompts: a file, a list of dictionaries, a DataFrame or an MLflow dataset (see
-            ``load_suite``), or a suite.
+        suite: Held-out prompts: a suite, or what ``load_suite`` reads, such as a list of dictionaries.
         config: The recipe's ``compare`` section: scorers, method, answer length, confidence.
-        scorers: Scorers to use instead of those of ``config``, one or several: names, which may name
-            modules; functions of ``answer``, or of ``answer`` and ``expected``, that return a number
-            from 0 to 1; or scorers of MLflow.
+        scorers: Scorers to use instead of those of ``config``, one or several: names, functions of
+            ``answer`` and ``expected`` that return a number from 0 to 1, or scorers of MLflow.
         questions: Requirements that early stopping waits for; default: the first scorer improves.
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks, by default 32.
@@ -60,13 +58,12 @@ def compare(
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        UsageError: The sides are the same bytes, a scorer cannot judge what they answer, a question
-            has no scorer, or an argument is of the wrong type.
+        UsageError: The sides are the same bytes, a scorer cannot judge them, a question has no
+            scorer, or an argument is of the wrong type.
         NotFoundError: A side does not exist.
-        DataError: The suite cannot be used, or without the prompts that a side was trained on, fewer
-            than two are left, or fewer than ``min_prompts``.
-        IntegrityError: The bytes of a side differ from the recorded digests, or the sides differ
-            but give identical answers and likelihoods.
+        DataError: The suite cannot be used, or fewer than two prompts, or than ``min_prompts``, are
+            left without those that a side was trained on.
+        IntegrityError: A side's bytes are not those that were recorded, or its adapter has no effect.
         StoreError: The MLflow store refuses or does not answer.
         LlmopsError: A side gave no answer at all, or many prompts got none from either side.
 

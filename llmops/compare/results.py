@@ -42,6 +42,34 @@ def comparison_of(
     """
     baseline, candidate = setup.sides[0], setup.sides[which]
     _refuse_idle_adapter(setup, answers, result.rows, which)
+    slices = {m.metric: _slices(setup, result, m.metric) for m in result.metrics}
+    return Comparison(
+        baseline=baseline,
+        candidate=candidate,
+        suite_name=setup.suite.name,
+        suite_digest=setup.suite.digest,
+        metrics=result.metrics,
+        rows=result.rows,
+        method=setup.plan.method,
+        available=result.available,
+        nll=_nll(answers.likelihoods[0], answers.likelihoods[which]),
+        notes=_notes(setup, answers, result, which),
+        seconds=0.0,
+        run_id="",
+        experiment_id="",
+        child_run_ids=("", ""),
+        slices=slices.pop(result.metrics[0].metric),
+        further_slices=slices,
+        judges=judge.controls_of(answers.pairwise[which - 1]),
+        when=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _notes(
+    setup: Setup, answers: SuiteAnswers, result: CandidateResult, which: int
+) -> tuple[str, ...]:
+    """Return the warnings that a reader needs before the figures."""
+    baseline, candidate = setup.sides[0], setup.sides[which]
     notes = (
         *sides.notes(baseline, candidate, result.rows),
         *answers.failed((0, which)),
@@ -55,28 +83,7 @@ def comparison_of(
         *setup.exclusion.notes,
         _several(len(result.metrics)),
     )
-    names = [metric.metric for metric in result.metrics]
-    first, *further = (_slices(setup, result, name) for name in names)
-    return Comparison(
-        baseline=baseline,
-        candidate=candidate,
-        suite_name=setup.suite.name,
-        suite_digest=setup.suite.digest,
-        metrics=result.metrics,
-        rows=result.rows,
-        method=setup.plan.method,
-        available=result.available,
-        nll=_nll(answers.likelihoods[0], answers.likelihoods[which]),
-        notes=tuple(note for note in notes if note),
-        seconds=0.0,
-        run_id="",
-        experiment_id="",
-        child_run_ids=("", ""),
-        judges=judge.controls_of(answers.pairwise[which - 1]),
-        slices=first,
-        further_slices=dict(zip(names[1:], further, strict=True)),
-        when=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
+    return tuple(note for note in notes if note)
 
 
 def _several(metrics: int) -> str:

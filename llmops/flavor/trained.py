@@ -40,5 +40,5 @@ def register(recipe: Recipe, data: PreparedData, trained: TrainResult) -> ModelV
     version = versions.get_version(model, number)
     registry.set_alias(model, recipe.flavor.alias, version.version)
     say(f"flavor: registered {version.uri} @{recipe.flavor.alias}")
-    runs.rename_run(trained.run_id, f"v{version.version} train")
+    runs.rename_run(trained.run_id, f"{model}/{version.version} train")
     return version

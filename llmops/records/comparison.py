@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from llmops.records.answers import Answer, Example
 from llmops.records.frozen import Frozen
 from llmops.records.labels import HumanLabels
 from llmops.records.models import Side
-
-if TYPE_CHECKING:
-    import pandas as pd
+from llmops.records.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -188,8 +183,8 @@ class JudgeControls:
     failures: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Shown):
     """A finished comparison of two sides on one suite.
 
     Attributes:
@@ -254,6 +249,14 @@ class Comparison:
         """Which model against which, such as ``bot/2 vs bot/1``."""
         return f"{self.candidate.name} vs {self.baseline.name}"
 
+    def __repr__(self) -> str:
+        """Return one line: the sides, and each metric's difference with its interval."""
+        figures = (
+            f"{m.metric} {m.test.difference:+.3f} [{m.test.low:+.3f}, {m.test.high:+.3f}]"
+            for m in self.metrics
+        )
+        return f"<Comparison {self.title}, {len(self.rows)} prompts: {', '.join(figures)}>"
+
     def metric(self, name: str) -> MetricResult:
         """Return the result of one metric.
 
@@ -270,42 +273,6 @@ class Comparison:
         """Return the trajectory of one metric; it has no points if it was not computed."""
         matches = (each for each in self.trajectories if each.metric == metric)
         return next(matches, Trajectory(metric, ()))
-
-    def to_df(self) -> pd.DataFrame:
-        """Return one row for each prompt that was asked.
-
-        Returns:
-            Columns ``id``, ``prompt``, ``expected``, ``baseline`` and ``candidate`` (the answers);
-            for each metric ``METRIC baseline``, ``METRIC candidate`` and ``METRIC difference``; and
-            ``slice.NAME``.
-        """
-        frame: pd.DataFrame = _shown("frame", self)
-        return frame
-
-    def report(self, path: str | Path) -> Path:
-        """Write the HTML report to a file.
-
-        Args:
-            path: The file; an existing one is replaced.
-
-        Returns:
-            Its absolute path.
-
-        Raises:
-            UsageError: The file cannot be written.
-        """
-        place: Path = _shown("save", self, path)
-        return place
-
-    def _repr_html_(self) -> str:
-        """Return the report's first screen, which a notebook shows for a last line."""
-        page: str = _shown("notebook", self)
-        return page
-
-
-def _shown(name: str, *given: object) -> Any:
-    """Call a function of the report, a layer above: records know it by name only, on first use."""
-    return getattr(import_module("llmops.report.python"), name)(*given)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,10 @@ from versions import log_version
 
 from llmops import flavor
 from llmops.compare import compare
-from llmops.recipe.schema import Compare
+from llmops.gate import gate, record
+from llmops.recipe.schema import Compare, Gate, Requirement
 from llmops.records import Comparison, ModelVersion
-from llmops.store import connection, tags
+from llmops.store import connection, runs, tags
 
 pytestmark = [
     pytest.mark.e2e,
@@ -154,11 +157,14 @@ def test_the_logged_model_page_shows_figures_data_and_versions(
 HOSTILE = "<script>document.title='owned'</script> ￭ \x1b[31mred"
 
 
+TEMPLATE = "Name the intent of this bank customer's message in one or two words: "
+
+
 @pytest.fixture(scope="module")
 def compared(server: str, logged: ModelVersion, folder: Path) -> Iterator[Comparison]:
     """A comparison of the version with its base; one prompt would like to be a script."""
     path = folder / "suite.jsonl"
-    prompts = [*(f"Split {i}." for i in range(11)), HOSTILE]
+    prompts = [*(f"{TEMPLATE}Split {i}." for i in range(11)), HOSTILE]
     rows = [{"id": f"q{i}", "prompt": p, "expected": "Return."} for i, p in enumerate(prompts)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with machine(folder, server):
@@ -170,11 +176,12 @@ def test_both_sides_of_each_prompt_stand_beside_each_other(
     server: str, compared: Comparison, folder: Path
 ) -> None:
     before, after = compared.child_run_ids
-    runs = f"{server}/#/experiments/{compared.experiment_id}/runs"
-    raw = dom(f"{runs}/{after}/traces?compareToRunUuid={before}", folder)
+    place = f"{server}/#/experiments/{compared.experiment_id}/runs"
+    raw = dom(f"{place}/{after}/traces?compareToRunUuid={before}", folder, width=2400)
     page = Text(raw)
-    assert says(page, *(f"Split {i}." for i in range(11))) == []
-    assert says(page, "likelihood", "token_f1") == []
+    assert says(page, *(f"… {i}." for i in range(11))) == []
+    # MLflow 3.17 shows ten columns; with tokens, the last of four scores is behind "Columns".
+    assert says(page, "likelihood", "one_line", "rouge_l", "Tokens", "Execution") == []
     assert "<script>document.title='owned'" not in raw
     assert "owned</title>" not in raw
 
@@ -186,5 +193,69 @@ def test_the_parent_run_shows_the_differences(
     page = Text(dom(run, folder))
     assert says(page, "bot/1 vs tiny", "delta/token_f1", "lo/token_f1", "hi/likelihood") == []
     table = dom(f"{run}/artifacts/rows.json", folder)
-    assert says(Text(table), "Split 3.", "token_f1 change") == []
+    assert says(Text(table), "… 3.", "token_f1 change") == []
     assert "<script>document.title='owned'" not in table
+
+
+def test_row_by_row_shows_what_differs_between_the_prompts_and_what_the_answers_cost(
+    server: str, compared: Comparison, folder: Path
+) -> None:
+    before, after = compared.child_run_ids
+    place = f"{server}/#/experiments/{compared.experiment_id}/runs"
+    page = Text(dom(f"{place}/{after}/traces?compareToRunUuid={before}", folder))
+    assert says(page, "… 3.", "bot/1", "tiny") == []
+    assert TEMPLATE not in page.text
+    found = connection.client().search_traces(
+        locations=[compared.experiment_id], run_id=after, max_results=50
+    )
+    assert all(trace.info.token_usage["output_tokens"] > 0 for trace in found)
+    assert all(trace.info.execution_duration > 0 for trace in found)
+
+
+def test_a_training_without_a_model_is_no_evaluation(
+    server: str, compared: Comparison, folder: Path
+) -> None:
+    names = {True: "marked train", False: "plain train"}
+    with machine(folder, server):
+        for marked, name in names.items():
+            mlflow.set_experiment("compared")
+            with suppress(ZeroDivisionError), mlflow.start_run(run_name=name) as run:
+                if marked:
+                    runs.mark_as_training(run.info.run_id)
+                raise ZeroDivisionError
+    page = Text(dom(f"{server}/#/experiments/{compared.experiment_id}/evaluation-runs", folder))
+    assert says(page, "bot/1 vs tiny", names[False]) == [], "else the page has changed"
+    assert names[True] not in page.text
+
+
+def test_the_list_of_versions_shows_the_verdict_whole(
+    server: str, compared: Comparison, folder: Path
+) -> None:
+    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),), min_prompts=2)
+    with machine(folder, server):
+        decision = gate(compared, policy)
+        record(compared, decision)
+    page = Text(dom(f"{server}/#/models/bot", folder))
+    assert says(page, f"verdict : {decision.verdict}", "versus : tiny", "delta : +0.00 [") == []
+
+
+@pytest.mark.parametrize("width", [1280, 768, 500])
+def test_the_report_fits_its_window(compared: Comparison, folder: Path, width: int) -> None:
+    place = compared.report(folder / "report.html")
+    probe = folder / f"probe-{width}.html"
+    frame = escape(place.read_text(encoding="utf-8").replace("default-src 'none';", ""))
+    script = (
+        "f.onload = () => { const d = f.contentDocument; const r = [...d.querySelectorAll('.verdict')]"
+        ".map(e => e.getBoundingClientRect().right); document.title ="
+        " [d.documentElement.scrollWidth, Math.ceil(Math.max(...r))].join(' ') }"
+    )
+    probe.write_text(
+        f'<iframe id="f" style="width:{width}px;height:900px;border:0" srcdoc="{frame}"></iframe>'
+        f"<script>const f = document.getElementById('f'); {script}</script>",
+        encoding="utf-8",
+    )
+    found = re.search(r"<title>(\d+) (\d+)</title>", dom(probe.as_uri(), folder))
+    assert found is not None
+    page, result = map(int, found.groups())
+    assert page <= width
+    assert result <= width, "the column that matters is in sight"

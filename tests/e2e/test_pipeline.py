@@ -66,7 +66,7 @@ def _assert_recorded(outcome: pipeline.Outcome) -> None:
     """What a person finds in MLflow: inputs, metrics, card, tags, evidence."""
     client = connection.client()
     train_run = client.get_run(outcome.trained.run_id)
-    assert train_run.info.run_name == "v1 train"
+    assert train_run.info.run_name == "own/1 train"
     assert {i.dataset.name for i in train_run.inputs.dataset_inputs} == {
         "own-train",
         "own-validation",
@@ -188,4 +188,4 @@ def test_a_failure_after_registration_does_not_register_again(store: str, own_re
     outcome = pipeline.run(recipe)
     assert outcome.version.version == "1"
     runs = connection.client().search_runs([outcome.comparison.experiment_id])
-    assert sum(run.info.run_name == "v1 train" for run in runs) == 1
+    assert sum(run.info.run_name == "own/1 train" for run in runs) == 1

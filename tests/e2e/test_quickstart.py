@@ -148,7 +148,7 @@ def test_mlflow_run_runs_the_same_recipe_as_a_project(
         for v in client.search_model_versions("name = 'quickstart-smoke'")
         if v.version == "2" or v.version == 2
     ]
-    assert client.get_run(version.run_id).info.run_name == "v2 train"
+    assert client.get_run(version.run_id).info.run_name == "quickstart-smoke/2 train"
 
 
 @pytest.fixture

@@ -20,14 +20,19 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--virtual-time-budget=30000",
-    "--window-size=1400,1400",
 )
 
 
-def dom(url: str, folder: Path) -> str:
-    """The page as Chromium shows it once its scripts have run."""
+def dom(url: str, folder: Path, *, width: int = 1400) -> str:
+    """The page as Chromium shows it once its scripts have run, in a window of this width.
+
+    MLflow's tables draw no column that is out of sight.
+    """
     done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder}/chromium", "--dump-dom", url],
+        [
+            *(str(CHROMIUM), *FLAGS, f"--window-size={width},1400"),
+            *(f"--user-data-dir={folder}/chromium", "--dump-dom", url),
+        ],
         capture_output=True,
         text=True,
         timeout=180,

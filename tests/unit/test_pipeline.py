@@ -19,7 +19,7 @@ from llmops.engine.local.engine import LocalEngine
 from llmops.errors import DataError, LlmopsError, StoreError, UsageError
 from llmops.models import versions
 from llmops.records import ModelVersion
-from llmops.store import artifacts, connection
+from llmops.store import artifacts, connection, registry
 
 REPORT = "report/report.html"
 
@@ -96,7 +96,7 @@ def test_the_report_is_written_before_its_run_is_finished(
     assert ended == [("FINISHED", True)]
 
 
-@pytest.mark.parametrize("step", ["gate", "record"])
+@pytest.mark.parametrize("step", ["decide", "record"])
 def test_a_run_that_ends_before_its_decision_is_recorded_is_not_finished(
     candidate: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -230,3 +230,45 @@ def test_a_check_for_pytest_is_true_or_prints_the_summary(
         llmops.gate.check("models:/bot/77", "bot.yaml")
     with pytest.raises(AttributeError, match="no attribute 'chekc'"):
         llmops.gate.chekc  # noqa: B018
+
+
+def test_python_goes_from_a_comparison_to_a_champion(
+    candidate: ModelVersion, tmp_path: Path
+) -> None:
+    import llmops
+    from llmops.recipe import Gate, Requirement
+
+    rows = [
+        {"prompt": f"Where is file {i} of the shelf?", "expected": f"In box {i}."}
+        for i in range(12)
+    ]
+
+    def ends(answer: str) -> bool:
+        return answer.endswith(".")
+
+    found = llmops.compare(
+        "models:/bot@champion", candidate.uri, rows, scorers=["likelihood", ends], max_tokens=4
+    )
+    assert [result.metric for result in found.metrics] == ["likelihood", "ends"]
+    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),), min_prompts=5)
+    decision = llmops.gate(found, policy)
+    assert decision.passed
+    run = connection.client().get_run(found.run_id)
+    assert run.data.tags["llmops.evidence"] == decision.evidence_digest
+    assert llmops.promote(candidate.uri) == candidate.uri
+    assert registry.version_of_alias("bot", "champion") == "2"
+
+
+def test_a_version_that_was_not_compared_is_compared_first(
+    candidate: ModelVersion, tmp_path: Path
+) -> None:
+    import llmops
+    from llmops.recipe import Gate, Requirement
+
+    chosen, suite = recipe(tmp_path), suite_file(tmp_path / "suite.jsonl")
+    assert llmops.gate(candidate.uri, chosen, suite=suite).passed
+    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),))
+    for given, held_out in ((policy, suite), (chosen, None)):
+        with pytest.raises(UsageError, match="is not compared yet") as error:
+            llmops.gate(candidate.uri, given, suite=held_out)
+        assert "llmops.compare" in str(error.value.next_command)

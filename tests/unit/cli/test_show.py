@@ -53,7 +53,9 @@ def test_the_table_is_narrow_and_ends_with_the_next_command(show: Command, bot: 
     lines = done.stdout.splitlines()
     assert lines[:2] == ["models:/bot/1 @challenger", "LoRA r4 on tiny"]
     assert lines[-1] == "Next: llmops compare models:/tiny/1 models:/bot/1 --suite SUITE.jsonl"
-    assert max(map(len, lines)) <= 100
+    hints = [line for line in lines if line.startswith("     needs: mlflow server")]
+    assert len(hints) == 1, "the links lead to a server that may not run"
+    assert max(len(line) for line in lines if line not in hints) <= 100
     labels = [line.split()[0] for line in lines if line and line[0].islower()][1:]
     expected = ["base", "adapter", "data", "recipe", "code", "run", "evidence", "packages"]
     assert labels == expected

@@ -78,7 +78,7 @@ def test_the_report_is_in_the_run_without_a_gate(
     config = CONFIG.model_copy(update={"traces": False})
     one = compare("models:/tiny/1", bot, suite, config)
     page = mlflow.artifacts.load_text(f"runs:/{one.run_id}/report/report.html")
-    assert "<h2>Examples</h2>" in page
+    assert "<h3>Examples</h3>" in page
     assert one.run_id in page
     parameters = connection.client().get_run(one.run_id).data.params
     assert parameters["method"] == "fixed"

@@ -46,7 +46,7 @@ def test_a_run_is_registered_once_and_its_version_says_what_it_is(
     assert registry.latest_version("bot") == "1"
     assert registry.version_of_alias("bot", recipe.flavor.alias) == version.version
     run = runs.find_run(trained.run_id)
-    assert (run.info.run_name, run.info.status) == ("v1 train", "FINISHED")
+    assert (run.info.run_name, run.info.status) == ("bot/1 train", "FINISHED")
     model = connection.client().get_logged_model(version.model_id)
     assert model.params["lora_rank"] == "4"
     assert "rank" not in model.params

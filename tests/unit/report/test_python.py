@@ -45,3 +45,11 @@ def test_a_notebook_shows_the_first_screen() -> None:
     page = comparison()._repr_html_()
     assert page == notebook(comparison())
     assert "v3 beats v2 on token F1" in page
+
+
+def test_the_text_of_a_comparison_is_one_line_without_a_path() -> None:
+    text = repr(comparison())
+    assert text.startswith(
+        "<Comparison docstring-bot/3 vs docstring-bot/2, 12 prompts: token_f1 +0.208 ["
+    )
+    assert "Path" not in text

@@ -19,7 +19,7 @@ def versions(name: str, count: int) -> None:
 def test_the_versions_that_exist_are_named(store: str) -> None:
     versions("bot", 2)
     with pytest.raises(
-        NotFoundError, match=r"no such version in .*; bot has the versions 1, 2$"
+        NotFoundError, match=r"no such version in .*; bot has the versions 1, 2\n"
     ) as error:
         registry.version_record("bot", "9")
     assert error.value.next_command == "llmops show models:/bot/2"

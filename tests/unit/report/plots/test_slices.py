@@ -118,6 +118,9 @@ def test_the_metric_is_the_first_whatever_the_gate_demands_first():
 def test_the_plot_has_an_axis_with_its_directions():
     (axis,) = (svg for svg in shown(WORSE, BETTER).iter("svg") if svg.get("class") == "strip axis")
     labels = [text_of(text) for text in axis.iter("text")]
+    assert [text.get("x") for text in axis.iter("text")][:2] == ["2", f"{strip.WIDTH - 2}"], (
+        "at its ends: zero may lie so near to one that a name would be cut"
+    )
     assert labels[:2] == ["← v2", "v3 →"]
     assert "0" in labels[2:]
     assert f"{MINUS}0.2" in labels[2:]
