@@ -79,13 +79,22 @@ def verify(uri: str, public_key: Path | None = None) -> tuple[Finding, ...]:
     registry.version_record(name, version)
     try:
         found = recorded(name, version)
-    except StoreError:
-        raise
+    except StoreError as error:
+        if not _was_removed(name, version):
+            raise
+        return (Finding("evidence", State.ABSENT, error.message, fatal=True),)
     except LlmopsError as error:
         none = "has no evidence" in error.message
         state = State.ABSENT if none else State.TAMPERED
         return (Finding("evidence", state, error.message, fatal=True),)
     return tuple(_findings(name, version, found, public_key))
+
+
+def _was_removed(name: str, version: str) -> bool:
+    """Return whether the run that a version names is there, and its evidence is not."""
+    run_id = runs.run_of_evidence(registry.version_tag(name, version, tags.EVIDENCE) or "")
+    folder = tags.EVIDENCE_FILE.partition("/")[0]
+    return run_id is not None and tags.EVIDENCE_FILE not in artifacts.files_in(run_id, folder)
 
 
 def contradiction(evidence: EvidenceRecord) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmops.errors import IntegrityError, LlmopsError, StoreError, UsageError
+from llmops.errors import IntegrityError, LlmopsError, UsageError
 from llmops.models.proof import frozen, schema
 from llmops.models.proof.schema import EvidenceRecord
 from llmops.models.versions import VERSION
@@ -178,11 +178,6 @@ def _record(run_id: str) -> dict[str, Any]:
         return artifacts.read_json(run_id, EVIDENCE_FILE)
     except IntegrityError:  # something else than a record, which has no digest of evidence
         return {}
-    except StoreError:
-        folder = EVIDENCE_FILE.partition("/")[0]
-        if EVIDENCE_FILE in artifacts.files_in(run_id, folder):
-            raise
-        return {}  # it was removed
 
 
 def _digest(record: Mapping[str, Any]) -> str | None:

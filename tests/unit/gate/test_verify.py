@@ -243,6 +243,12 @@ def test_evidence_without_a_freeze_is_checked_as_far_as_it_goes(
     assert not any(finding.fatal for finding in found.values())
 
 
+def test_evidence_that_was_removed_is_absent(scene: Scene) -> None:
+    stored(scene.run_id, EVIDENCE_FILE).unlink()
+    (found,) = verify(scene.challenger.uri)
+    assert (found.part, found.state, found.fatal) == ("evidence", State.ABSENT, True)
+
+
 def test_a_baseline_that_is_gone_is_absent_and_a_damaged_one_is_tampered(scene: Scene) -> None:
     files = Path(mlflow.artifacts.download_artifacts("models:/bot/1"))
     flip(files / "adapter" / "adapter_model.safetensors")
