@@ -131,8 +131,8 @@ def _judge(
     sign_with: Path | None,
 ) -> int:
     from llmops.gate.lines import check_line
-    from llmops.gate.signature import signing_key
     from llmops.gate.possible import refuse_too_few
+    from llmops.gate.signature import signing_key
     from llmops.judging import judge
     from llmops.report.ci import next_step
 

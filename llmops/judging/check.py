@@ -42,7 +42,9 @@ def check(
     given = _read(policy) if isinstance(policy, (str, Path)) else policy
     whole = given.policy() if isinstance(given, Recipe) else given
     experiment = given.name if isinstance(given, Recipe) else whole.model
-    price = given.cost.usd_per_hour if isinstance(given, Recipe) else whole.gate.budgets.usd_per_hour
+    price = (
+        given.cost.usd_per_hour if isinstance(given, Recipe) else whole.gate.budgets.usd_per_hour
+    )
     connection.connect()
     connection.use_experiment(experiment)
     with held_out(candidate, suite or whole.suite, experiment) as (files, prompts):
