@@ -120,7 +120,7 @@ def _store_and_bases() -> list[Finding]:
 
 def _promotions() -> list[Finding]:
     """Report promotions and rollbacks that a killed process left half done."""
-    from llmops.gate.audit import half_done
+    from llmops.gate.promotion.audit import half_done
 
     try:
         found = half_done()

@@ -48,6 +48,7 @@ VERBS = {
 }
 
 ROOMS = {
+    **dict.fromkeys(("gate", "evidence"), "gating."),
     **dict.fromkeys(("promote", "rollback", "history", "audit"), "promotions."),
     **dict.fromkeys(("serve", "webhook", "keys", "receipt"), "serving."),
 }

@@ -11,7 +11,7 @@ from llmops.cli.options import emit, output_option
 from llmops.records import Verdict
 
 if TYPE_CHECKING:
-    from llmops.gate.audit import Finding
+    from llmops.gate.promotion.audit import Finding
     from llmops.records.lineage import Lineage
 
 
@@ -44,7 +44,7 @@ def command(uri: str, output: str) -> None:
 
 def _half_done(lineage: Lineage) -> tuple[Finding, ...]:
     """Return the promotions of the version's model that were broken off."""
-    from llmops.gate.audit import half_done
+    from llmops.gate.promotion.audit import half_done
 
     if lineage.link is None:  # a logged model, which is no version
         return ()

@@ -70,8 +70,8 @@ def _possible(
     if suite is None:
         return ["# no suite: add --suite FILE to check whether it can pass"], None
     from llmops.compare import load_suite
-    from llmops.gate.possible import outlooks, refuse_impossible
-    from llmops.gate.slices import refuse_unknown
+    from llmops.gate.planning.possible import outlooks, refuse_impossible
+    from llmops.gate.requirements.slices import refuse_unknown
 
     examples = load_suite(suite).examples
     refuse_unknown(policy.gate, examples)

@@ -149,7 +149,7 @@ def comparison_run(
         policy: Its ``gate`` section. Where not only differences are required, it ends early on a
             failed one alone.
         cache: See ``compare``.
-        freeze: See ``llmops.gate.freeze``; by default, nothing is recorded before.
+        freeze: See ``llmops.gate.evidence.freeze``; by default, nothing is recorded before.
         code: Whether scorers may import modules.
 
     Yields:

@@ -9,12 +9,12 @@ from typing import Any
 
 import llmops
 from llmops import make_callable
-from llmops.gate.audit import audit
-from llmops.gate.evidence import record
-from llmops.gate.history import history
+from llmops.gate.evidence.record import record
 from llmops.gate.policy import gate
-from llmops.gate.promotion import promote
-from llmops.gate.rollback import rollback
+from llmops.gate.promotion.audit import audit
+from llmops.gate.promotion.history import history
+from llmops.gate.promotion.promote import promote
+from llmops.gate.promotion.rollback import rollback
 
 __all__ = ["audit", "gate", "history", "promote", "record", "rollback"]
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from llmops.errors import UsageError
-from llmops.gate import costs, differences, floors, judges, slices
-from llmops.gate.evidence import NONE, evidence_of, sealed
-from llmops.gate.figures import figures_of
-from llmops.gate.outlook import outlook
+from llmops.gate.evidence.record import NONE, evidence_of, sealed
+from llmops.gate.planning.outlook import outlook
+from llmops.gate.requirements import costs, differences, floors, judges, slices
+from llmops.gate.requirements.figures import figures_of
 from llmops.recipe.policy import AT_LEAST
 from llmops.recipe.schema import Gate, Requirement
 from llmops.records import Check, Comparison, Decision, Figures, MetricResult, Verdict

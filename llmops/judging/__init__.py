@@ -4,8 +4,8 @@
 test.
 """
 
-from llmops.judging.check import check
-from llmops.judging.gate import gate
-from llmops.judging.judge import judge
+from llmops.judging.assertion import check
+from llmops.judging.python import gate
+from llmops.judging.version import judge
 
 __all__ = ["check", "gate", "judge"]

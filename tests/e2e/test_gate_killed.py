@@ -21,8 +21,8 @@ from llmops.records import ModelVersion
 AT = {
     "before the first answer": "from llmops.engine.local.engine import LocalEngine as at; name = '__init__'",
     "while answers are kept": "from llmops.compare.cache import ResultCache as at; name = 'put'",
-    "before the evidence": "import llmops.gate.evidence as at; name = '_write_run'",
-    "before the version bears it": "import llmops.gate.evidence as at; name = 'show_on_version'",
+    "before the evidence": "import llmops.gate.evidence.record as at; name = '_write_run'",
+    "before the version bears it": "import llmops.gate.evidence.record as at; name = 'show_on_version'",
 }
 KILLED = """
 import os, signal, sys

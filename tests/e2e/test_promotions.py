@@ -24,7 +24,7 @@ from versions import log_version
 from llmops import flavor
 from llmops.cli.main import cli
 from llmops.gate import history, rollback
-from llmops.gate.audit import half_done
+from llmops.gate.promotion.audit import half_done
 from llmops.models.resolve import resolve
 from llmops.records.promotion import Kind
 from llmops.store import ledger

@@ -13,8 +13,8 @@ from report_records import comparison
 
 from llmops.compare import load_suite
 from llmops.gate import gate, record
-from llmops.gate.freeze import Case, freeze
-from llmops.gate.signature import SigningKey
+from llmops.gate.evidence.freeze import Case, freeze
+from llmops.gate.evidence.signature import SigningKey
 from llmops.models.proof.schema import digest_of
 from llmops.models.resolve import resolve
 from llmops.recipe.schema import Compare, Gate

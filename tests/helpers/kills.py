@@ -73,7 +73,7 @@ class Killed(BaseException):
 
 def impatient(patch: pytest.MonkeyPatch) -> None:
     """An audit does not wait whether a promotion is under way: nothing is, in this test."""
-    patch.setattr(sys.modules["llmops.gate.audit"], "PATIENCE_SECONDS", 0)
+    patch.setattr(sys.modules["llmops.gate.promotion.audit"], "PATIENCE_SECONDS", 0)
 
 
 def killed_at(

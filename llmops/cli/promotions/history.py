@@ -10,7 +10,7 @@ import click
 from llmops.cli.options import columns, emit, output_option
 
 if TYPE_CHECKING:
-    from llmops.gate.history import Reign
+    from llmops.gate.promotion.history import Reign
 
 HOW = {"promote": "promoted", "rollback": "rolled back", "adopted": "had it already"}
 HEAD = ("VERSION", "ALIAS", "FROM", "UNTIL", "HOW", "BY", "EVIDENCE", "WHY")

@@ -11,7 +11,7 @@ from policy_figures import policy as figured_policy
 
 from llmops.errors import UsageError
 from llmops.gate import gate
-from llmops.gate.evidence import links_of
+from llmops.gate.evidence.record import links_of
 from llmops.gate.policy import decide
 from llmops.models.proof import schema
 from llmops.recipe.schema import Gate

@@ -1,0 +1,1 @@
+"""The verbs around a gate: gate, evidence, webhook, and what CI gets."""

@@ -1,0 +1,1 @@
+"""The champion: promoted, rolled back, looked up and audited by the ledger."""
