@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from llmops.errors import UsageError
+from llmops.records.ci import ci_context
 
 LOCAL = "local"
 """Line of a folder that is in no repository, or on no branch."""
@@ -17,7 +18,7 @@ SECONDS = 5.0
 
 
 def line_name(environ: Mapping[str, str], cwd: Path) -> str:
-    """Return the candidate line of a working folder: its git branch, else ``local``.
+    """Return the candidate line: the pull request of the CI job, else the git branch, else ``local``.
 
     Args:
         environ: The environment, in which ``LLMOPS_LINE`` names the line.
@@ -29,7 +30,10 @@ def line_name(environ: Mapping[str, str], cwd: Path) -> str:
     named = environ.get("LLMOPS_LINE", "").strip()
     if named:
         return check_line(named, "LLMOPS_LINE")
-    branch = _branch(cwd)
+    job = ci_context(environ)
+    if job.pull_request:
+        return f"pr-{job.pull_request}"
+    branch = job.branch or _branch(cwd)  # a CI job often has no branch checked out
     # A branch may have any letters: what is no name becomes one, always the same.
     return re.sub(r"[^A-Za-z0-9._/@#+-]+", "-", branch).strip("-./")[:200] or LOCAL
 

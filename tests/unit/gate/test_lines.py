@@ -36,6 +36,14 @@ def test_without_branch_or_repository_it_is_local(repository: Path) -> None:
     assert line_name({}, Path("/")) == "local"
 
 
+def test_a_pull_request_is_a_line_whatever_its_branch(repository: Path) -> None:
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/pull/12/merge", "GITHUB_HEAD_REF": "fix"}
+    assert line_name(job, repository) == "pr-12"
+    push = {"GITLAB_CI": "true", "CI_COMMIT_BRANCH": "main"}
+    git(repository, "checkout", "--detach")
+    assert line_name(push, repository) == "main"
+
+
 def test_a_variable_wins(repository: Path) -> None:
     assert line_name({"LLMOPS_LINE": " pr-7 "}, repository) == "pr-7"
     with pytest.raises(UsageError, match='LLMOPS_LINE "a\'b": expected at most 200 letters'):
