@@ -172,8 +172,8 @@ def judge(
         key: Key that signs the evidence; ``None`` for no signature.
 
     Returns:
-        The comparison and the gate's decision. The comparison is ``None`` if the same question was
-        decided before: then that decision is returned, and nothing is asked or spent.
+        The comparison and the gate's decision. If the same question was decided before: ``None`` and
+        that decision; nothing is asked or spent.
 
     Raises:
         UsageError: The candidate is not a registered version, or has the same bytes as the baseline.
@@ -194,10 +194,8 @@ def judge(
         reuse.bear(case, earlier, key)
         return None, earlier
     say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
-    freezing = partial(freeze, case)
-    with comparison_run(
-        other, files, suite, recipe.compare, recipe.gate, cache=cache, freeze=freezing
-    ) as comparison:
+    asked = (other, files, suite, recipe.compare, recipe.gate)
+    with comparison_run(*asked, cache=cache, freeze=partial(freeze, case)) as comparison:
         decision = gate(comparison, recipe.gate)
         record(comparison, decision, key)
     return comparison, decision
