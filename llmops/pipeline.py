@@ -176,9 +176,8 @@ def judge(
         that decision; nothing is asked or spent.
 
     Raises:
-        UsageError: The candidate is not a registered version, or has the same bytes as the baseline.
-        IntegrityError: The earlier decision on the question was changed.
-        LlmopsError: See ``comparison_run``.
+        LlmopsError: See ``comparison_run`` and ``reuse.decided``; also a ``UsageError`` if the
+            candidate is not a registered version, or has the same bytes as the baseline.
 
     Example:
         comparison, decision = judge(recipe, "models:/bot/4", load_suite("test.jsonl"))
