@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmops.store.connection import client, store_errors
-from llmops.store.tags import EVIDENCE, LINE, PROMOTED, PUSH, QUESTION
+from llmops.store.tags import EVIDENCE, LINE, PUSH, QUESTION
 
 PAGE = 1_000
 """Runs in an answer of the store."""
@@ -59,20 +59,6 @@ def pushes(model: str, line: str) -> tuple[Push, ...]:
 def of_question(question: str) -> tuple[Push, ...]:
     """Return the pushes of any line that had this question to decide, the oldest first."""
     return _found(f"tags.`{QUESTION}` = '{question}'")
-
-
-def promoted() -> frozenset[str]:
-    """Return the digests of the evidence on which candidates were promoted."""
-    condition = f"tags.`{PROMOTED}` = 'yes'"
-    with store_errors(f"searching for runs with {condition}"):
-        found = (run.data.tags.get(EVIDENCE) for run in _runs(condition))
-        return frozenset(filter(None, found))
-
-
-def mark_promoted(run_id: str) -> None:
-    """Note that the candidate of a push was promoted, with which its line starts anew."""
-    with store_errors(f"run {run_id}"):
-        client().set_tag(run_id, PROMOTED, "yes")
 
 
 def write_tag(run_id: str, name: str, value: str) -> None:

@@ -18,7 +18,8 @@ from llmops.files import digest, staging
 from llmops.gate import budget
 from llmops.recipe.schema import DECIDING, Compare, Gate
 from llmops.records import Budget, Frozen, Side, Suite
-from llmops.store import artifacts, lines, runs, tags
+from llmops.records.promotion import Kind
+from llmops.store import artifacts, ledger, lines, runs, tags
 
 PACKAGES = ("mlflow", "torch", "transformers", "peft")
 
@@ -171,7 +172,9 @@ def _take(case: Case, run_id: str) -> int:
 
 def _others(case: Case, run_id: str) -> list[lines.Push]:
     """Return the pushes on today's budget of the line, but that of the run itself."""
-    found = budget.since_promotion(lines.pushes(case.model, case.line), lines.promoted())
+    moves = ledger.entries(case.model)
+    promoted = {entry.evidence for entry in moves if entry.kind is Kind.PROMOTE and entry.evidence}
+    found = budget.since_promotion(lines.pushes(case.model, case.line), promoted)
     return [push for push in found if push.run_id != run_id]
 
 

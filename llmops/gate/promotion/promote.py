@@ -20,7 +20,7 @@ from llmops.models.proof.schema import EvidenceRecord
 from llmops.records import ModelVersion
 from llmops.records.names import check_alias
 from llmops.records.promotion import Kind
-from llmops.store import ledger, lines, registry
+from llmops.store import ledger, registry
 
 
 def promote(
@@ -67,7 +67,6 @@ def promote(
             break
         found = _checked(evidence.content, candidate, alias, why)  # what another process wrote
     settle(name, alias)
-    lines.mark_promoted(evidence.run_id)
     return candidate.uri
 
 
