@@ -13,8 +13,9 @@ from tiny_models import build_tiny_adapter, build_tiny_model
 from llmops.models.foreign import process
 from llmops.records import BaseModel, ModelVersion
 
-ADDRESS = "MLFLOW_TRACKING_URI"
-os.environ.pop(ADDRESS, None)  # that of whoever runs the tests
+ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+for address in ADDRESSES:
+    os.environ.pop(address, None)  # that of whoever runs the tests
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault(
@@ -57,12 +58,13 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_address_stays() -> Iterator[None]:
     """``mlflow.set_tracking_uri`` exports the address, which the commands of later tests inherit."""
-    before = os.environ.get(ADDRESS)
+    before = {name: os.environ.get(name) for name in ADDRESSES}
     yield
-    if before is None:
-        os.environ.pop(ADDRESS, None)
-    else:
-        os.environ[ADDRESS] = before
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 @pytest.fixture(scope="session")

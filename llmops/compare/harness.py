@@ -146,8 +146,7 @@ def comparison_run(
         candidate: See ``compare``.
         suite: See ``compare``.
         config: The ``compare`` section of a recipe or policy.
-        policy: Its ``gate`` section. Where not only differences are required, it ends early on a
-            failed one alone.
+        policy: Its ``gate`` section; where not only differences count, only a failed one ends it early.
         cache: See ``compare``.
         freeze: See ``llmops.gate.evidence.freeze``; by default, nothing is recorded before.
         code: Whether scorers may import modules.
@@ -162,8 +161,8 @@ def comparison_run(
         from llmops.compare import comparison_run
         from llmops.gate import gate, record
 
-        champion, candidate = "models:/bot@champion", "models:/bot/4"
-        with comparison_run(champion, candidate, "test.jsonl", recipe.compare, recipe.gate) as comparison:
+        settings = recipe.compare, recipe.gate
+        with comparison_run("base", "models:/bot/4", "test.jsonl", *settings) as comparison:
             decision = gate(comparison, recipe.gate)
             record(comparison, decision)
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from llmops.compare import comparison_run
 from llmops.compare.baseline import baseline, is_first
@@ -17,8 +18,8 @@ from llmops.gate.lines import line_name
 from llmops.gate.requirements.slices import refuse_unknown
 from llmops.models.resolve import resolve
 from llmops.progress import say
-from llmops.recipe import Compare, Policy
-from llmops.records import Comparison, Decision, ModelFiles, Side, Suite
+from llmops.recipe import Policy
+from llmops.records import Comparison, Decision, ModelFiles, Suite
 from llmops.store import registry
 
 
@@ -61,40 +62,46 @@ def judge(
         comparison, decision = judge(policy, "models:/bot/4", load_suite("test.jsonl"))
     """
     files = resolve(candidate) if isinstance(candidate, str) else candidate
-    registry.parse(files.uri)  # only a registered version can have a verdict
     against = against or baseline(policy, files.base)
     other = resolve(against) if isinstance(against, str) else against
     refuse_unknown(policy.gate, suite.examples)
     first = is_first(policy, other, files)
     settings = policy.settings(first=first)
-    case = _case(policy, settings, files, other, suite, line, code=code)
+    case = Case(
+        model=registry.parse(files.uri)[0],  # only a registered version can have a verdict
+        line=line or line_name(os.environ, Path.cwd()),
+        baseline=other,
+        candidate=files,
+        suite=suite,
+        policy=policy.gate,
+        config=settings,
+        scorers=tuple(one.record for one in load_scorers(settings.scorers, code=code)),
+        first=first,
+    )
+    return _reused(case, key, fresh=fresh) or _judged(case, key, cache=cache, code=code)
+
+
+def _reused(case: Case, key: SigningKey | None, *, fresh: bool) -> tuple[None, Decision] | None:
+    """Return the decision on a question that was decided before; ``None`` if it is to be asked."""
     earlier = None if fresh else reuse.decided(case)
     if earlier is not None:
         say(f"gate: decided before, in run {reuse.run_of(earlier)}: nothing is asked or spent")
         reuse.bear(case, earlier, key)
         return None, earlier
-    say(f"compare: {files.uri} against {other.uri} on {len(suite.examples)} held-out prompts")
-    freezing = partial(freeze, case)
-    with comparison_run(
-        other, files, suite, settings, policy.gate, cache=cache, code=code, freeze=freezing
-    ) as comparison:
-        decision = gate(comparison, policy.gate, first=first)
+    return None
+
+
+def _judged(
+    case: Case, key: SigningKey | None, *, cache: bool, code: bool
+) -> tuple[Comparison, Decision]:
+    """Compare, decide and record, in a run that says beforehand what is to be decided."""
+    say(
+        f"compare: {case.candidate.uri} against {case.baseline.uri} on"
+        f" {len(case.suite.examples)} held-out prompts"
+    )
+    sides, policy = (case.baseline, case.candidate, case.suite), case.policy
+    options: Any = {"cache": cache, "code": code, "freeze": partial(freeze, case)}
+    with comparison_run(*sides, case.config, policy, **options) as comparison:
+        decision = gate(comparison, policy, first=case.first)
         record(comparison, decision, key)
     return comparison, decision
-
-
-def _case(
-    policy: Policy,
-    settings: Compare,
-    candidate: Side,
-    against: Side,
-    suite: Suite,
-    line: str | None,
-    *,
-    code: bool,
-) -> Case:
-    """Return what a gate is to decide."""
-    name, _ = registry.parse(candidate.uri)
-    scorers = tuple(scorer.record for scorer in load_scorers(settings.scorers, code=code))
-    line = line or line_name(os.environ, Path.cwd())
-    return Case(name, line, against, candidate, suite, policy.gate, settings, scorers)

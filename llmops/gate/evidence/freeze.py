@@ -37,6 +37,7 @@ class Case:
         policy: The requirements.
         config: How the sides are compared.
         scorers: Name, specification and digest of each scorer.
+        first: Whether there is no champion yet, so that the base stands in for it.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Case:
     policy: Gate
     config: Compare
     scorers: tuple[Mapping[str, str], ...]
+    first: bool = False
 
     @cached_property
     def question(self) -> str:
@@ -60,6 +62,7 @@ class Case:
                 "policy": self.policy.model_dump(mode="json"),
                 "scorers": [dict(scorer) for scorer in self.scorers],
                 "settings": self.settings,
+                "first": self.first,
             }
         )
 

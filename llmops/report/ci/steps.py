@@ -85,7 +85,7 @@ def _alias(decision: Decision) -> str:
     """Return the option that names the policy's alias, which a promotion must name."""
     policy = decision.evidence.get("policy")
     alias = policy.get("on_pass") if isinstance(policy, dict) else None
-    return f" --alias {clean(str(alias))}" if alias not in (None, "champion") else ""
+    return f" --to {clean(str(alias))}" if alias not in (None, "champion") else ""
 
 
 def driver(comparison: Comparison, decision: Decision) -> SliceResult | None:

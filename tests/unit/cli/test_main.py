@@ -88,7 +88,7 @@ def test_every_stage_is_a_verb_of_its_own(
     compared = llmops(*command, "--report", "report.html")
     assert compared.returncode == 0, compared.stderr
     assert "v1 (models:/own/1) vs the bare base (models:/base/1)" in compared.stdout
-    assert "<h2>Examples</h2>" in Path("report.html").read_text(encoding="utf-8")
+    assert "<h3>Examples</h3>" in Path("report.html").read_text(encoding="utf-8")
     nowhere = llmops(*command, "--report", "no/such/report.html")
     assert nowhere.returncode == 2
     assert "--report no/such/report.html: its folder does not exist" in nowhere.stderr

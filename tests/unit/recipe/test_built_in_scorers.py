@@ -49,7 +49,7 @@ def test_what_follows_from_an_entry() -> None:
         ("exact", "exact"),
         ("token_f1", "token F1"),
         ("rouge_l", "ROUGE-L"),
-        ("chrf", "chrf"),
+        ("chrf", "chrF"),
         ("one_line", "one line"),
         ("json_fields", "json fields"),
         ("likelihood", "likelihood"),

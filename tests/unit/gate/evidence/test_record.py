@@ -35,7 +35,13 @@ def test_everything_of_a_verdict_is_in_its_run(version: ModelVersion) -> None:
     assert run.data.tags["llmops.evidence"] == decision.evidence_digest
     assert decision.sentence in run.data.tags["mlflow.note.content"]
     files = {entry.path for entry in client.list_artifacts(comparison.run_id, "report")}
-    shown = {"report/report.html", "report/forest.svg", "report/table.txt", "report/result.json"}
+    shown = {
+        "report/report.html",
+        "report/forest.svg",
+        "report/table.txt",
+        "report/result.json",
+        "report/summary.md",
+    }
     assert files == {"report/evidence.json", *shown}
     written = mlflow.artifacts.load_dict(f"runs:/{comparison.run_id}/report/evidence.json")
     assert written.pop("sha256") == digest.of_record(written) == decision.evidence_digest

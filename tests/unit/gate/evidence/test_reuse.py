@@ -88,8 +88,8 @@ def test_a_new_version_of_the_same_bytes_bears_the_decision_and_is_promoted(
     assert found is not None
     reuse.bear(again, found)
     old, new = (connection.client().get_model_version("bot", one) for one in ("2", same.version))
-    for tag in ("verdict", "delta", "versus", "evidence"):
-        assert new.tags[f"llmops.{tag}"] == old.tags[f"llmops.{tag}"]
+    for tag in ("verdict", "delta", "versus", "llmops.evidence"):
+        assert new.tags[tag] == old.tags[tag]
     assert found.sentence in new.description
     promote(same.uri)
     assert champion() == same.version
@@ -99,12 +99,12 @@ def test_a_new_version_of_the_same_bytes_bears_the_decision_and_is_promoted(
 def test_an_older_decision_replaces_a_newer_one_on_another_question(case: Case) -> None:
     frozen(case)
     frozen(replace(case, policy=REJECTED))
-    assert connection.client().get_model_version("bot", "2").tags["llmops.verdict"] != "IMPROVED"
+    assert connection.client().get_model_version("bot", "2").tags["verdict"] != "IMPROVED"
     found = reuse.decided(case)
     assert found is not None
     reuse.bear(case, found)
     tags = connection.client().get_model_version("bot", "2").tags
-    assert tags["llmops.verdict"] == "IMPROVED"
+    assert tags["verdict"] == "IMPROVED"
     assert found.evidence_digest.startswith(tags["llmops.evidence"])
     assert case.policy == PASSED
 

@@ -34,7 +34,7 @@ def test_a_reason_has_the_figures_of_its_metric() -> None:
 def test_the_next_step_is_a_command_as_typed() -> None:
     assert str(next_step(decision(), URI)) == f"llmops promote {URI}"
     live = decision(evidence={"policy": {"on_pass": "live"}})
-    assert next_step(live, URI).command == f"llmops promote {URI} --alias live"
+    assert next_step(live, URI).command == f"llmops promote {URI} --to live"
     lost = next_step(decision((LOST,)), URI)
     assert lost.command == f"llmops show {URI}"
     assert "nothing was promoted" in str(lost)

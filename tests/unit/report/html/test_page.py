@@ -34,6 +34,7 @@ def test_every_part_is_there_in_the_order_of_reading(page):
         "Wins, ties, losses",
         "Metric by metric",
         "Answers",
+        "Settings",
         "Provenance",
     ]
     assert headings(parse(page), "h3")[:3] == [

@@ -109,7 +109,7 @@ def test_a_ledger_in_another_tracking_store_is_named(
         with pytest.raises(StoreError, match="is not in the tracking store"):
             ledger.entries("bot")
     finally:
-        mlflow.set_registry_uri("")
+        mlflow.set_registry_uri(None)
 
 
 def test_a_ledger_that_was_removed_for_good_is_begun_anew_only_on_command(client: Any) -> None:
