@@ -160,7 +160,6 @@ def comparison_run(
     Example:
         from llmops.compare import comparison_run
         from llmops.gate import gate, record
-
         settings = recipe.compare, recipe.gate
         with comparison_run("base", "models:/bot/4", "test.jsonl", *settings) as comparison:
             decision = gate(comparison, recipe.gate)

@@ -49,24 +49,22 @@ def judge(
         code: Whether scorers that the policy names may import modules.
 
     Returns:
-        The comparison and the gate's decision. The comparison is ``None`` if the same question was
-        decided before: then that decision is returned, and nothing is asked or spent.
+        The comparison and the gate's decision. If the same question was decided before, ``None`` and
+        that decision: nothing is asked or spent.
 
     Raises:
-        UsageError: The candidate is not a registered version, or has the same bytes as the baseline;
-            or the suite lacks a slice that the policy protects.
-        IntegrityError: The earlier decision on the question was changed.
-        LlmopsError: See ``comparison_run``.
+        LlmopsError: See ``comparison_run`` and ``reuse.decided``; also if the candidate is no registered
+            version, has the bytes of the baseline, or the suite lacks a slice that the policy protects.
 
     Example:
         comparison, decision = judge(policy, "models:/bot/4", load_suite("test.jsonl"))
     """
-    files = resolve(candidate) if isinstance(candidate, str) else candidate
-    against = against or baseline(policy, files.base)
-    other = resolve(against) if isinstance(against, str) else against
+    files = _resolved(candidate)
+    other = _resolved(against or baseline(policy, files.base))
     refuse_unknown(policy.gate, suite.examples)
     first = is_first(policy, other, files)
     settings = policy.settings(first=first)
+    scorers = load_scorers(settings.scorers, code=code)
     case = Case(
         model=registry.parse(files.uri)[0],  # only a registered version can have a verdict
         line=line or line_name(os.environ, Path.cwd()),
@@ -75,10 +73,14 @@ def judge(
         suite=suite,
         policy=policy.gate,
         config=settings,
-        scorers=tuple(one.record for one in load_scorers(settings.scorers, code=code)),
+        scorers=tuple(scorer.record for scorer in scorers),
         first=first,
     )
     return _reused(case, key, fresh=fresh) or _judged(case, key, cache=cache, code=code)
+
+
+def _resolved(side: str | ModelFiles) -> ModelFiles:
+    return resolve(side) if isinstance(side, str) else side
 
 
 def _reused(case: Case, key: SigningKey | None, *, fresh: bool) -> tuple[None, Decision] | None:
