@@ -64,18 +64,10 @@ def judge(
     refuse_unknown(policy.gate, suite.examples)
     first = is_first(policy, other, files)
     settings = policy.settings(first=first)
-    scorers = load_scorers(settings.scorers, code=code)
-    case = Case(
-        model=registry.parse(files.uri)[0],  # only a registered version can have a verdict
-        line=line or line_name(os.environ, Path.cwd()),
-        baseline=other,
-        candidate=files,
-        suite=suite,
-        policy=policy.gate,
-        config=settings,
-        scorers=tuple(scorer.record for scorer in scorers),
-        first=first,
-    )
+    scorers = tuple(scorer.record for scorer in load_scorers(settings.scorers, code=code))
+    model, _ = registry.parse(files.uri)  # only a registered version can have a verdict
+    line = line or line_name(os.environ, Path.cwd())
+    case = Case(model, line, other, files, suite, policy.gate, settings, scorers, first)
     return _reused(case, key, fresh=fresh) or _judged(case, key, cache=cache, code=code)
 
 
