@@ -132,7 +132,7 @@ def training_rows(team: Team) -> list[dict[str, Any]]:
 
 
 def test_1_a_policy_is_checked_before_anything_is_spent(team: Team) -> None:
-    assert "can pass" in team.call("validate", "gate.yaml").stdout
+    assert "28 clusters can show it" in team.call("validate", "gate.yaml").stdout
     team.branch("main", training_rows(team))
     version = team.train("good")
     planned = team.call("gate", "--policy", "gate.yaml", "--candidate", version, "--dry-run")
@@ -165,7 +165,8 @@ def test_3_shuffled_answers_are_rejected(team: Team) -> None:
     assert team.summary.startswith("## ❌ REJECTED")
     refused = team.call("promote", team.versions["shuffled"], code=2)
     assert "REGRESSED, which the policy does not accept" in refused.stderr
-    assert "push 1 of line shuffled" in stderr + json.dumps(found)
+    assert "gate: REJECTED: " in stderr
+    assert "**Error budget:** push 1 of line shuffled: judged at alpha 0.03;" in team.summary
 
 
 def test_4_a_change_too_small_to_see_is_inconclusive_and_says_what_would_decide(team: Team) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from llmops.records import Check, Comparison, Decision, MetricResult
 from llmops.report import wording
+from llmops.report.budget import spent
 from llmops.report.ci import steps
 from llmops.report.ci.escape import inline
 from llmops.report.ci.losses import largest_losses
@@ -176,6 +177,7 @@ def _figures(comparison: Comparison, decision: Decision, usd_per_hour: float | N
         "MDE": f"±{points(test.detectable).lstrip('+')} points at 80% power",
         "A/A flip rate": _flips(decision),
         "Would decide it": _needed(decision),
+        "Error budget": inline(spent(decision.budget), 200) if decision.budget else "",
         "Cost": _cost(comparison, usd_per_hour),
         "Evidence": f"SHA-256 `{code(decision.evidence_digest)}`",
     }
