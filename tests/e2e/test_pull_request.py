@@ -174,9 +174,8 @@ def test_4_a_change_too_small_to_see_is_inconclusive_and_says_what_would_decide(
     version = team.train("small", "train.learning_rate=3.01e-4")
     _, found = team.gate(version, 4)
     assert found["decision"]["verdict"] == "INCONCLUSIVE"
-    assert re.search(r"[\d,]+ prompts would decide|no number of prompts", team.summary), (
-        team.summary
-    )
+    would = r"\*\*Would decide it:\*\* (about [\d,]+ prompts|no number of)"
+    assert re.search(would, team.summary), team.summary
 
 
 def test_5_the_same_bytes_again_are_not_asked_again(team: Team) -> None:
