@@ -22,7 +22,7 @@ IDLE_SECONDS = 30
 """Seconds for which a connection without a request is kept."""
 HEADER_BYTES = 1 << 16
 """Bytes of the request line and the headers."""
-ASK_SECONDS = 1.0
+ASK_SECONDS = 0.25
 """Seconds between two questions to a client that has closed its side of the connection."""
 INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 """A response that every client of HTTP/1.1 skips."""
