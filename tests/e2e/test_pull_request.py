@@ -70,7 +70,7 @@ class Team:
 
     def branch(self, name: str, rows: list[dict[str, Any]]) -> None:
         """Commit a change of the data on a branch of its own."""
-        self.git("checkout", "-q", "-B", name, "main")
+        self.git("checkout", "-q", "-f", "-B", name, "main")
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (self.folder / "bot" / "rows.jsonl").write_text(text, encoding="utf-8")
         self.git("add", "-A")
