@@ -86,6 +86,7 @@ def run(recipe: Recipe) -> Outcome:
         else:
             comparison, decision = judge(recipe.policy(), version.uri, suite, against)
         if decision is not None and decision.passed:
+            say(f"gate: PASSED: {decision.sentence}")  # the promotion may still be refused
             promote(version.uri, alias=recipe.gate.on_pass)
             say(f"gate: {version.uri} is @{recipe.gate.on_pass} now")
             answer = serve(recipe, version.uri, suite)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import llmops
 from llmops.errors import DataError
@@ -91,7 +92,10 @@ def freeze(case: Case, run_id: str) -> Frozen:
     lines.write_tag(run_id, tags.LINE, lines.key(case.model, case.line))
     spent = budget.budget_of(case.policy.alpha, case.line, _take(case, run_id))
     content = _content(case, spent)
-    frozen = Frozen(content, digest.of_record(content), spent, _about(case.candidate, run_id))
+    about = _about(case.candidate, run_id)
+    frozen = Frozen(content, digest.of_record(content), spent, about)
+    if recipe := about["data"]["recipe_digest"]:
+        lines.write_tag(run_id, tags.RECIPE_DIGEST, recipe)
     artifacts.write_text(run_id, json.dumps(content, sort_keys=True), tags.FROZEN_FILE)
     lines.write_tag(run_id, tags.FROZEN, frozen.digest)
     return frozen
@@ -141,7 +145,7 @@ def _content(case: Case, spent: Budget) -> Mapping[str, object]:
     }
 
 
-def _about(candidate: Side, run_id: str) -> Mapping[str, object]:
+def _about(candidate: Side, run_id: str) -> Mapping[str, Any]:
     """Return data, code and tools of a candidate; ``None`` for what was never recorded."""
     model = runs.find_logged_model(candidate.model_id) if candidate.model_id else None
     run, noted = runs.find_run(run_id), dict(model.tags) if model else {}
