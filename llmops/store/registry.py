@@ -6,6 +6,7 @@ Every function raises ``StoreError`` when the store refuses or cannot be reached
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from llmops.errors import NotFoundError, StoreError, UsageError
@@ -13,6 +14,7 @@ from llmops.records.names import MODEL_NAME
 from llmops.store.connection import client, store_errors
 from llmops.store.missing import missing
 from llmops.store.tags import BASE_DIGEST, EARLIER, KIND, NOTE
+from llmops.store.upserts import upsert
 
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """Error codes with which MLflow says that a model, version or alias does not exist."""
@@ -187,14 +189,14 @@ def version_of_run(name: str, run_id: str) -> str | None:
 def set_alias(name: str, alias: str, version: str) -> None:
     """Move an alias to a version."""
     with store_errors(f"alias {name}@{alias}"):
-        client().set_registered_model_alias(name, alias, version)
+        upsert(partial(client().set_registered_model_alias, name, alias, version))
 
 
 def annotate_version(name: str, version: str, tags: Mapping[str, str]) -> None:
     """Write tags of a version in the given order, which the model page keeps."""
     with store_errors(f"tags of models:/{name}/{version}"):
         for key, value in tags.items():
-            client().set_model_version_tag(name, version, key, value)
+            upsert(partial(client().set_model_version_tag, name, version, key, value))
 
 
 def remove_version_tags(name: str, version: str, keys: Sequence[str]) -> None:
@@ -209,7 +211,7 @@ def remove_version_tags(name: str, version: str, keys: Sequence[str]) -> None:
 def annotate_model(name: str, key: str, value: str) -> None:
     """Write a tag of the registered model itself, where it can be searched; remove its earlier name."""
     with store_errors(f"tag of {name}"):
-        client().set_registered_model_tag(name, key, value)
+        upsert(partial(client().set_registered_model_tag, name, key, value))
         if (earlier := EARLIER.get(key)) in client().get_registered_model(name).tags:
             client().delete_registered_model_tag(name, earlier)
 
