@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,9 +22,9 @@ from llmops.store import registry
 SECONDS = 180
 COMMAND = [sys.executable, "-W", "ignore", "-m", "llmops", "gate", "bot.yaml"]
 FILES = ["--junit", "g.xml", "--summary", "g.md", "--json", "g.json"]
-PASS = "gate.require=[{metric: likelihood, must: not_regress, margin: 0.9}]"
-LOSE = "gate.require=[{metric: likelihood, must: improve, margin: 0.9}]"
-OPEN = "gate.require=[{metric: token_f1, must: improve}]"
+PASS = "require: [{metric: likelihood, must: not_regress, margin: 0.9}]"
+LOSE = "require: [{metric: likelihood, must: improve, margin: 0.9}]"
+OPEN = "require: [{metric: token_f1, must: improve}]"
 
 
 @pytest.fixture
@@ -32,9 +33,13 @@ def candidate(version: ModelVersion, tiny_model: Path, tmp_path: Path) -> ModelV
     return log_trained(another_adapter(tiny_model, tmp_path))
 
 
-def started(folder: Path, *arguments: str, **changes: str) -> subprocess.Popen[str]:
+def started(folder: Path, demand: str, *options: str, **changes: str) -> subprocess.Popen[str]:
+    recipe = folder / "bot.yaml"
+    text, times = re.subn(r"require: \[.*?\]", demand, recipe.read_text())
+    assert times == 1
+    recipe.write_text(text)
     return subprocess.Popen(
-        [*COMMAND, *FILES, *arguments],
+        [*COMMAND, *FILES, *options],
         cwd=folder,
         env=environment(GITHUB_STEP_SUMMARY=str(folder / "step.md"), **changes),
         stdout=subprocess.PIPE,
