@@ -96,9 +96,11 @@ def main(arguments: Sequence[str]) -> int:
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, pass_fds=inherited)
     for fd in inherited:
         os.close(fd)
+    ended = select.poll()  # select() refuses the numbers that a process with many files has
+    ended.register(pipe, select.POLLIN)
     try:
         while child.poll() is None:
-            if select.select([pipe], [], [], POLL_SECONDS)[0]:
+            if ended.poll(1000 * POLL_SECONDS):
                 child.terminate()
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(GRACE_SECONDS)

@@ -16,7 +16,7 @@ AGAINST_BASE = ("nll_drop", "f1_gain")
 
 
 def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
-    """Return the bounds that were measured for exactly this recipe.
+    """Return the bounds that were measured with this seed, data, training and comparison.
 
     Args:
         path: The recipe's file; ``expected.json`` is in the same folder.
@@ -24,7 +24,7 @@ def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
 
     Returns:
         Name of a bound, such as ``f1_gain_at_least``, → its value. Empty if there are none, or if
-        they were measured with another recipe.
+        any of these differs.
     """
     beside = path.parent / EXPECTED_FILE
     if not beside.is_file():
@@ -32,7 +32,7 @@ def tolerances(path: Path, recipe: Recipe) -> Mapping[str, float]:
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
         bounds = {str(name): float(bound) for name, bound in content["tolerances"].items()}
-        return bounds if content["recipe_digest"] == recipe.digest() else {}
+        return bounds if content["figures_digest"] == recipe.figures_digest() else {}
     except (ValueError, TypeError, KeyError, AttributeError):
         say(f"warning: {beside}: not readable; the run is not compared with expected figures")
         return {}

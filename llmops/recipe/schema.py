@@ -188,6 +188,11 @@ class Recipe(Section):
         """Return the SHA-256 of the resolved recipe, as 64 hexadecimal digits."""
         return digest.of_record(self.model_dump(mode="json"))
 
+    def figures_digest(self) -> str:
+        """Return the SHA-256 of what decides the figures of a run: seed, data, train and compare."""
+        parts = {"seed", "data", "train", "compare"}
+        return digest.of_record(self.model_dump(mode="json", include=parts))
+
     def to_yaml(self) -> str:
         """Return the resolved recipe as YAML, defaults included."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -45,11 +45,11 @@ def earlier() -> dict[str, dict[str, float]]:
     """Figures of other seeds, if they were measured for the recipe as it is now."""
     path = RECIPE / "expected.json"
     content = json.loads(path.read_text()) if path.is_file() else {}
-    return content["measured"] if content.get("recipe_digest") == recipe_digest() else {}
+    return content["measured"] if content.get("figures_digest") == figures_digest() else {}
 
 
-def recipe_digest() -> str:
-    return load_recipe(RECIPE / "recipe.yaml").digest()
+def figures_digest() -> str:
+    return load_recipe(RECIPE / "recipe.yaml").figures_digest()
 
 
 def run(seed: int) -> dict[str, float]:
@@ -103,7 +103,7 @@ def expected(measured: dict[str, dict[str, float]]) -> dict[str, object]:
     drops = [f["nll_base"] - f["nll_tuned"] for f in measured.values()]
     gains = [f["f1_tuned"] - f["f1_base"] for f in measured.values()]
     return {
-        "recipe_digest": recipe_digest(),
+        "figures_digest": figures_digest(),
         "measured": {
             seed: {column: round(value, 4) for column, value in figures.items()}
             for seed, figures in sorted(measured.items())

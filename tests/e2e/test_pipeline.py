@@ -168,7 +168,8 @@ def test_a_run_stopped_after_promotion_ends_with_the_same_verdict(
     assert registry.version_of_alias("own", "champion") == "1"
     outcome = pipeline.run(recipe)
     assert outcome.decision.passed
-    assert outcome.comparison.baseline.label == "base"
+    assert outcome.decision.reused
+    assert outcome.decision.evidence["baseline"]["adapter_digest"] is None, "the bare base"
     assert connection.client().get_model_version("own", "1").tags["verdict"] == "IMPROVED"
 
 

@@ -100,8 +100,8 @@ def test_every_stage_is_a_verb_of_its_own(
         ("pipe", "not a regular file"),
         ("", "not a regular file"),
         ("x" * 220, "longer"),
-        ("out/test.jsonl", "is the suite itself"),
-        ("link.jsonl", "is the suite itself"),
+        ("out/test.jsonl", "is a file that this command reads"),
+        ("link.jsonl", "is a file that this command reads"),
         ("out/test.jsonl/x.html", "its folder does not exist"),
         ("loop", "leads to itself"),
     ):

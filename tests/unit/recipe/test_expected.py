@@ -19,7 +19,9 @@ def written(recipe: Path, content: object) -> None:
 def test_bounds_belong_to_exactly_one_recipe(recipe: Path) -> None:
     loaded = load_recipe(recipe)
     assert tolerances(recipe, loaded) == {}
-    written(recipe, {"recipe_digest": loaded.digest(), "tolerances": {"f1_gain_at_least": 1}})
+    written(
+        recipe, {"figures_digest": loaded.figures_digest(), "tolerances": {"f1_gain_at_least": 1}}
+    )
     assert tolerances(recipe, loaded) == {"f1_gain_at_least": 1.0}
     assert tolerances(recipe, load_recipe(recipe, ["seed=8"])) == {}
 
