@@ -193,7 +193,7 @@ def test_6_held_out_prompts_in_the_training_data_are_refused(team: Team) -> None
     version = team.train("leak", "train.max_steps=2")
     stderr, found = team.gate(version, 2)
     assert not found
-    assert "trained on" in stderr
+    assert "few prompts are left to compare" in stderr
 
 
 def test_7_a_policy_that_is_loosened_after_the_run_is_tampered(team: Team) -> None:

@@ -178,7 +178,7 @@ def test_the_version_page_shows_why_it_is_champion(
         link.rpartition("/")[2]: dom(f"{server}/{link}", folder) for link in links if link[0] == "#"
     }
     (side_by_side,) = [text for name, text in shown.items() if "compareToRunUuid" in name]
-    assert "Write a one-line docstring" in side_by_side
+    assert "Write a one-line docstring" not in side_by_side, "the beginning that all prompts share"
     assert "likelihood" in side_by_side
     assert not [
         name for name, text in shown.items() if "404" in text and "not found" in text.lower()
