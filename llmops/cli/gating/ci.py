@@ -49,7 +49,7 @@ def ci_options(function: Function) -> Function:
     @functools.wraps(function)
     def call(*, comment: bool, **given: Any) -> Any:
         files = {name: path for name in FILES if (path := given.pop(f"{name}_file")) is not None}
-        subject = str(given.get("policy") or given.get("recipe") or "gate")
+        subject = str(given["policy_file"] or next(iter(given["given"]), "gate"))
         reads = [Path(subject), *(each for each in given.values() if isinstance(each, Path))]
         outputs = Outputs(files, comment, subject)
         try:

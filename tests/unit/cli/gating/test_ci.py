@@ -13,6 +13,7 @@ from comment_server import Comments, github, on_github
 from report_records import comparison, decision
 
 from llmops.cli.gating.ci import Outputs, Shown, ci_options
+from llmops.cli.gating.gate import command as llmops_gate
 from llmops.errors import LlmopsError, StoreError, UsageError
 from llmops.records import Check, Verdict
 
@@ -54,10 +55,13 @@ def kinds(path: Path) -> list[str]:
 
 def command(work: Callable[[], object]) -> click.Command:
     @click.command()
-    @click.argument("recipe")
+    @click.argument("given", nargs=-1)
+    @click.option("--policy", "policy_file", type=click.Path(path_type=Path))
     @click.option("--suite", type=click.Path(path_type=Path))
     @ci_options
-    def gate(recipe: str, suite: Path | None, outputs: Outputs) -> object:
+    def gate(
+        given: tuple[str, ...], policy_file: Path | None, suite: Path | None, outputs: Outputs
+    ) -> object:
         work()
         outputs.decided(shown())
         return 3
@@ -158,6 +162,18 @@ def test_what_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> No
             command(pytest.fail).main([*given, *extra], standalone_mode=False)
     assert recipe.read_text() == suite.read_text() == "kept"
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("given", [["{}"], ["--policy", "{}"]], ids=["recipe", "policy"])
+def test_the_command_does_not_write_over_what_it_judges_by(
+    tmp_path: Path, given: list[str]
+) -> None:
+    path = tmp_path / "bot.yaml"
+    path.write_text("kept")
+    arguments = [part.format(path) for part in given]
+    with pytest.raises(UsageError, match="is a file that this command reads"):
+        llmops_gate.main([*arguments, "--summary", str(path)], standalone_mode=False)
+    assert path.read_text() == "kept"
 
 
 def test_a_write_that_fails_after_the_decision_is_a_failure_without_a_verdict(
