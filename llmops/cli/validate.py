@@ -70,11 +70,11 @@ def _possible(
     if suite is None:
         return ["# no suite: add --suite FILE to check whether it can pass"], None
     from llmops.compare import load_suite
-    from llmops.gate.planning.possible import outlooks, refuse_impossible
+    from llmops.gate.planning.possible import prospects, refuse_impossible
     from llmops.gate.requirements.slices import refuse_unknown
 
     examples = load_suite(suite).examples
     refuse_unknown(policy.gate, examples)
-    found = outlooks(policy, examples)
+    found = prospects(policy, examples)
     refuse_impossible(found, str(suite))
     return [f"# {each.sentence}" for each in found], [asdict(each) for each in found]

@@ -32,6 +32,10 @@ class Example:
     cluster: str
     slices: Mapping[str, str] = field(default_factory=dict)
 
+    def is_in(self, tag: tuple[str, str] | None) -> bool:
+        """Return whether it belongs to a slice, given as key and value; all belong to ``None``."""
+        return tag is None or self.slices.get(tag[0]) == tag[1]
+
 
 @dataclass(frozen=True)
 class Suite:

@@ -43,11 +43,10 @@ def outlook(comparison: Comparison, checks: Sequence[Check]) -> Outlook | None:
         print(outlook(comparison, decision.checks).equal_fail)  # such as 0.08
     """
     rows = [row for row in comparison.rows if not row.failed]
-    about = [check for check in checks if check.must in MUST]
-    if not about or not rows or comparison.baseline.digest == comparison.candidate.digest:
+    about = [check for check in checks if check.must in MUST and _concerned(rows, check)]
+    if not about or comparison.baseline.digest == comparison.candidate.digest:
         return None
-    prompts = max(2, len(rows), comparison.available)
-    fails = [1 - _power(comparison, rows, check, prompts) for check in about]
+    fails = [1 - _power(comparison, rows, check) for check in about]
     open_checks = [check for check in about if check.passed is None]
     needed = [_needed(comparison, rows, check) for check in open_checks]
     return Outlook(
@@ -58,10 +57,17 @@ def outlook(comparison: Comparison, checks: Sequence[Check]) -> Outlook | None:
     )
 
 
-def _power(comparison: Comparison, rows: Sequence[Row], check: Check, prompts: int) -> float:
+def _concerned(rows: Sequence[Row], check: Check) -> list[Row]:
+    return [row for row in rows if row.example.is_in(check.slice)]
+
+
+def _power(comparison: Comparison, rows: Sequence[Row], check: Check) -> float:
     """Return the probability that an equally good candidate meets a requirement."""
+    part = _concerned(rows, check)
+    suite = max(2, len(rows), comparison.available)
+    prompts = max(2, round(suite * len(part) / len(rows)))
     bar = -check.margin if check.must == "not_regress" else check.margin
-    design = _design(comparison, rows, check, bar)
+    design = _design(comparison, part, check, bar)
     if bar >= 0:  # no difference to show: what remains is the error of the test
         return design.alpha
     method = _method(comparison)
@@ -69,21 +75,32 @@ def _power(comparison: Comparison, rows: Sequence[Row], check: Check, prompts: i
 
 
 def _needed(comparison: Comparison, rows: Sequence[Row], check: Check) -> int | None:
-    """Return the prompts that would decide a requirement if the true difference is the one seen."""
-    seen = comparison.metric(check.metric).test.difference
+    """Return the prompts of the suite that would decide a requirement if the difference is as seen."""
+    part = _concerned(rows, check)
+    seen, share = _difference(comparison, part, check), len(part) / len(rows)
     bar = -check.margin if check.must == "not_regress" else check.margin
     if seen < bar:  # what can be shown is that it does not hold: the same with the sides swapped
         seen, bar = -seen, 0.0 if check.must == "not_regress" else -bar
-    design = _design(comparison, rows, check, bar)
+    design = _design(comparison, part, check, bar)
     about = _by_formula(design, seen)
+    if about > PLANNED:
+        return None
     if about > SIMULATED:
-        return about if about <= PLANNED else None
+        return math.ceil(about / share)
+    method = _method(comparison)
     try:
-        return prompts_needed(
-            design, seen, POWER, _method(comparison), simulations=SIMULATIONS
-        ).prompts
+        found = prompts_needed(design, seen, POWER, method, simulations=SIMULATIONS)
     except (OutOfReachError, ValueError):  # such as more than the level allows
         return None
+    return math.ceil(found.prompts / share)
+
+
+def _difference(comparison: Comparison, rows: Sequence[Row], check: Check) -> float:
+    """Return the difference that was seen: on a slice, that of its rows."""
+    metric = check.metric
+    if check.slice is None:
+        return comparison.metric(metric).test.difference
+    return float(np.mean([r.candidate_scores[metric] - r.baseline_scores[metric] for r in rows]))
 
 
 def _method(comparison: Comparison) -> Method:
@@ -113,7 +130,9 @@ def _design(comparison: Comparison, rows: Sequence[Row], check: Check, bar: floa
         bar=bar,
         sd=spread,
         alpha=(1 - test.confidence) / 2,
-        level=min(1.0, max(spread, old.mean(), new.mean(), abs(test.difference))),
+        level=min(
+            1.0, max(spread, old.mean(), new.mean(), abs(_difference(comparison, rows, check)))
+        ),
         sizes=(size,),
         icc=icc,
     )

@@ -36,7 +36,7 @@ LEVEL = 0.5
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Prospect:
     """What the suite can show of one requirement.
 
     Attributes:
@@ -56,7 +56,7 @@ class Outlook:
 
     @property
     def sentence(self) -> str:
-        """The outlook as text."""
+        """The prospect as text."""
         size = f"{self.prompts:,} prompts in {self.clusters:,} clusters"
         if self.can_pass:
             return f"{self.demand}: {size} can show it"
@@ -79,7 +79,7 @@ def refuse_too_few(policy: Policy, suite: Suite) -> None:
         )
 
 
-def outlooks(policy: Policy, examples: Sequence[Example]) -> tuple[Outlook, ...]:
+def prospects(policy: Policy, examples: Sequence[Example]) -> tuple[Prospect, ...]:
     """Return what a suite can show of each requirement, the number of prompts first.
 
     Args:
@@ -87,27 +87,27 @@ def outlooks(policy: Policy, examples: Sequence[Example]) -> tuple[Outlook, ...]
         examples: The suite.
     """
     rows = len(examples) * policy.compare.repeats
-    fewest = Outlook(
+    fewest = Prospect(
         f"gate.min_prompts {policy.gate.min_prompts}",
         rows,
         len({example.cluster for example in examples}),
         rows >= policy.gate.min_prompts,
         None if rows >= policy.gate.min_prompts else policy.gate.min_prompts,
     )
-    return (fewest, *(_outlook(policy, each, examples) for each in policy.gate.require))
+    return (fewest, *(_prospect(policy, each, examples) for each in policy.gate.require))
 
 
-def refuse_impossible(found: Sequence[Outlook], suite: str) -> None:
+def refuse_impossible(found: Sequence[Prospect], suite: str) -> None:
     """Refuse a suite that no candidate can pass.
 
     Args:
-        found: The outlooks of the suite.
+        found: The prospects of the suite.
         suite: The suite, for the error.
 
     Raises:
         UsageError: As said, with the number of prompts that would do.
     """
-    hopeless = [outlook.sentence for outlook in found if not outlook.can_pass]
+    hopeless = [prospect.sentence for prospect in found if not prospect.can_pass]
     if hopeless:
         raise UsageError(
             f"suite {suite} can never pass this policy: {'; '.join(hopeless)}",
@@ -115,22 +115,15 @@ def refuse_impossible(found: Sequence[Outlook], suite: str) -> None:
         )
 
 
-def _outlook(policy: Policy, requirement: Requirement, examples: Sequence[Example]) -> Outlook:
-    counts = Counter(each.cluster for each in examples if _concerns(requirement, each))
+def _prospect(policy: Policy, requirement: Requirement, examples: Sequence[Example]) -> Prospect:
+    counts = Counter(each.cluster for each in examples if each.is_in(requirement.tag))
     sizes = tuple(count * policy.compare.repeats for count in counts.values())
     demand, prompts = wording.demand(_as_check(requirement)), sum(sizes)
     if requirement.must == AT_LEAST:
         can, needed = _floor(requirement.value or 0.0, sizes, policy.gate.alpha)
     else:
         can, needed = _difference(policy, requirement, sizes)
-    return Outlook(demand, prompts, len(sizes), can, None if can else needed)
-
-
-def _concerns(requirement: Requirement, example: Example) -> bool:
-    if requirement.tag is None:
-        return True
-    key, value = requirement.tag
-    return example.slices.get(key) == value
+    return Prospect(demand, prompts, len(sizes), can, None if can else needed)
 
 
 def _as_check(requirement: Requirement) -> Check:

@@ -41,10 +41,7 @@ def figures_of(comparison: Comparison, policy: Gate, *, first: bool = False) -> 
 
 def _concerned(rows: Sequence[Row], requirement: Requirement) -> list[Row]:
     """Return the rows that a requirement reads."""
-    if requirement.tag is None:
-        return list(rows)
-    key, value = requirement.tag
-    return [row for row in rows if row.example.slices.get(key) == value]
+    return [row for row in rows if row.example.is_in(requirement.tag)]
 
 
 def _own_mean(rows: Sequence[Row], requirement: Requirement, confidence: float) -> OwnMean | None:

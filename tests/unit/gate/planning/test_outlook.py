@@ -118,3 +118,27 @@ def test_equal_answers_everywhere_are_no_error() -> None:
     found = outlook(compared([result], rows), [OPEN])
     assert found is not None
     assert 0 <= found.equal_fail <= 1
+
+
+def test_a_protected_slice_is_planned_on_its_own_rows() -> None:
+    """A slice of every fourth prompt needs four times the suite; rows outside it do not count."""
+    made = drawn(200)
+    rows = [
+        replace(one, example=replace(one.example, slices={"topic": "a" if i % 4 == 0 else "b"}))
+        for i, one in enumerate(made.rows)
+    ]
+    calm = [  # outside the slice both sides score the same
+        one
+        if one.example.slices["topic"] == "a"
+        else replace(one, candidate_scores=one.baseline_scores)
+        for one in rows
+    ]
+    check = replace(OPEN, slice=("topic", "a"), margin=0.2)
+    found = outlook(replace(made, rows=tuple(rows)), [check])
+    assert found == outlook(replace(made, rows=tuple(calm)), [check])
+    alone = outlook(compared(list(made.metrics), rows[::4]), [replace(check, slice=None)])
+    assert found is not None
+    assert alone is not None
+    assert found.equal_fail == pytest.approx(alone.equal_fail, abs=0.1)
+    assert found.prompts == pytest.approx(4 * alone.prompts, rel=0.1)
+    assert outlook(made, [replace(check, slice=("topic", "none"))]) is None
