@@ -12,10 +12,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llmops.compare import compare
     from llmops.flavor import load_model, log_model
     from llmops.gate import promote
-    from llmops.judging import check, gate
+    from llmops.judging import check, compare, gate
     from llmops.pipeline import run
     from llmops.recipe import load_policy, load_recipe
 
@@ -23,7 +22,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "check": "llmops.judging",
-    "compare": "llmops.compare",
+    "compare": "llmops.judging",
     "gate": "llmops.judging",
     "load_policy": "llmops.recipe",
     "load_model": "llmops.flavor",

@@ -34,7 +34,7 @@ class Outcome:
 
     Comparison and decision are ``None`` if the version has the same bytes as its baseline, as after
     an unchanged recipe: then there is nothing to compare, and no alias moves. The comparison alone is
-    ``None`` if the decision was made before.
+    ``None`` if the decision was made before. ``refusal`` says why a version that passed was not promoted.
     """
 
     recipe: Recipe
@@ -46,15 +46,18 @@ class Outcome:
     decision: records.Decision | None
     answer: str | None
     seconds: float
+    refusal: errors.UsageError | None = None
 
     @property
     def passed(self) -> bool:
         """Whether the version was promoted."""
-        return self.decision is not None and self.decision.passed
+        return self.decision is not None and self.decision.passed and self.refusal is None
 
     @property
     def exit_code(self) -> int:
         """Exit code of the process: the gate's, or 0 if there was nothing to compare."""
+        if self.refusal is not None:
+            return self.refusal.exit_code
         return errors.EXIT_OK if self.decision is None else self.decision.exit_code
 
 
@@ -80,16 +83,14 @@ def run(recipe: Recipe) -> Outcome:
         suite = load_suite(data.test.path, name=f"{recipe.name}-test")
         comparison: records.Comparison | None = None
         decision: records.Decision | None = None
-        answer = None
+        answer, refusal = None, None
         if version.digest == against.digest:
             say(f"compare: {version.uri} has the same bytes as {against.uri}: nothing to compare")
         else:
             comparison, decision = judge(recipe.policy(), version.uri, suite, against)
         if decision is not None and decision.passed:
-            say(f"gate: PASSED: {decision.sentence}")  # the promotion may still be refused
-            promote(version.uri, alias=recipe.gate.on_pass)
-            say(f"gate: {version.uri} is @{recipe.gate.on_pass} now")
-            answer = serve(recipe, version.uri, suite)
+            refusal = promoted(version.uri, recipe.gate.on_pass)
+            answer = None if refusal else serve(recipe, version.uri, suite)
     return Outcome(
         recipe=recipe,
         data=data,
@@ -100,6 +101,7 @@ def run(recipe: Recipe) -> Outcome:
         decision=decision,
         answer=answer,
         seconds=time.monotonic() - begun,
+        refusal=refusal,
     )
 
 
@@ -142,6 +144,17 @@ def fine_tune(
     key = digest.of_record([data.digest, base.digest])[:12]
     trained = train(recipe, data, base, work / f"train-{key}")
     return data, trained, register(recipe, data, trained)
+
+
+def promoted(uri: str, alias: str) -> errors.UsageError | None:
+    """Promote a version that passed; return why that is refused, ``None`` if it is not."""
+    try:
+        promote(uri, alias=alias)
+    except errors.UsageError as refusal:
+        say(f"gate: {uri} passed, but is not promoted")
+        return refusal
+    say(f"gate: {uri} is @{alias} now")
+    return None
 
 
 def serve(recipe: Recipe, uri: str, suite: Suite) -> str | None:

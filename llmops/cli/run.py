@@ -24,7 +24,8 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     RECIPE is a YAML file, a folder with recipe.yaml, or the name of a packaged recipe. To resume a
     run that was stopped, give the same command.
 
-    Exit code 0 passed, 3 rejected, 4 inconclusive. If the version has the same bytes as its
+    Exit code 0 passed, 3 rejected, 4 inconclusive; 2 if it passed, and may not be promoted: the policy
+    or the test split is not that of the champion's promotion. If the version has the same bytes as its
     baseline, as after an unchanged recipe, nothing is compared and no alias moves: exit code 0.
 
     Example: llmops run quickstart train.epochs=2
@@ -38,6 +39,8 @@ def command(recipe: str, overrides: tuple[str, ...], output: str) -> int:
     outcome = pipeline.run(resolved)
     comparison = outcome.comparison and to_json(outcome.comparison, outcome.decision)
     emit(output, text(outcome, bounds), {**summary(outcome), "comparison": comparison})
+    if outcome.refusal is not None:
+        raise outcome.refusal
     return outcome.exit_code
 
 
@@ -52,6 +55,7 @@ def summary(outcome: Outcome) -> dict[str, object]:
         "peak_memory_bytes": outcome.trained.peak_memory,
         "validation_loss": round(outcome.trained.validation_loss, 4),
         "answer": outcome.answer,
+        "refused": outcome.refusal and outcome.refusal.message,
     }
 
 
@@ -114,6 +118,8 @@ def links(outcome: Outcome) -> list[tuple[str, str]]:
 def next_command(outcome: Outcome) -> str:
     """Return the next step: deploy the champion, or change something and rerun."""
     name, alias = outcome.version.name, outcome.recipe.gate.on_pass
+    if outcome.refusal is not None:
+        return outcome.refusal.next_command or f"@{alias} did not move"
     if outcome.passed:
         return f"mlflow deployments create -t llmops --name {name} -m models:/{name}@{alias}"
     return f"change the data or the recipe, then rerun; @{alias} did not move"

@@ -1,7 +1,8 @@
 """Stage ``compare``: two or more sides answer the same held-out prompts and are tested in pairs.
 
 ``compare`` and ``compare_all`` do the whole work. ``comparison_run`` keeps the MLflow run open, so
-that a gate can decide before the report is written.
+that a gate can decide before the report is written. Called, the package is ``llmops.judging.compare``,
+which also takes the policy of a gate.
 """
 
 from llmops import make_callable

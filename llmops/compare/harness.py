@@ -36,6 +36,8 @@ def compare(
     min_prompts: int = 0,
     block: int = BLOCK,
     cache: bool = True,
+    whole: bool = False,
+    freeze: Freeze | None = None,
     **settings: Unpack[Settings],
 ) -> Comparison:
     """Compare two sides on held-out prompts and log the result to MLflow.
@@ -52,6 +54,8 @@ def compare(
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks, by default 32.
         cache: Whether cached answers are used and new ones are cached.
+        whole: Whether only a question that failed ends it early.
+        freeze: See ``comparison_run``.
         **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
 
     Returns:
@@ -73,8 +77,9 @@ def compare(
         comparison = compare("models:/bot@champion", "models:/bot/4", "test.jsonl")
         print(comparison.metric("token_f1").test)
     """
-    options = Options(scorers, questions, min_prompts, block, cache)
-    return _published(baseline, [candidate], suite, with_settings(config, settings), options)[0]
+    options = Options(scorers, questions, min_prompts, block, cache, whole)
+    chosen = with_settings(config, settings)
+    return _published(baseline, [candidate], suite, chosen, options, freeze)[0]
 
 
 def compare_all(
@@ -170,7 +175,7 @@ def comparison_run(
         questions=policy.questions,
         min_prompts=policy.min_prompts,
         cache=cache,
-        whole=len(policy.questions) < len(policy.require),
+        whole=policy.needs_every_prompt,
     )
     with _measured(baseline, [candidate], suite, config, options, freeze) as (comparison,):
         yield comparison
@@ -182,9 +187,10 @@ def _published(
     suite: SuiteLike,
     config: Compare,
     options: Options,
+    freeze: Freeze | None = None,
 ) -> tuple[Comparison, ...]:
     """Measure every candidate, and publish the reports."""
-    with _measured(baseline, candidates, suite, config, options) as comparisons:
+    with _measured(baseline, candidates, suite, config, options, freeze) as comparisons:
         publish_reports(comparisons)
     return comparisons
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llmops.gate.checked import Checked
 from llmops.gate.evidence import reuse
+from llmops.gate.planning.possible import refuse_too_few
 from llmops.judging.held_out import held_out
 from llmops.judging.version import judge
 from llmops.progress import say
@@ -48,6 +49,7 @@ def check(
     connection.connect()
     connection.use_experiment(experiment)
     with held_out(candidate, suite or whole.suite, experiment) as (files, prompts):
+        refuse_too_few(whole, prompts)
         comparison, decision = judge(whole, files, prompts)
     if comparison is None:
         text = reuse.summary(decision)

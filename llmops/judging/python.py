@@ -1,16 +1,121 @@
-"""``llmops.gate``: decide on a comparison or a version in Python, and write the evidence."""
+"""``llmops.compare`` and ``llmops.gate``: from a comparison to the evidence, in Python."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, Unpack
 
 from llmops.compare import load_suite
+from llmops.compare.arguments import (
+    ScorerLike,
+    Settings,
+    SuiteLike,
+    require_side,
+    with_settings,
+)
+from llmops.compare.harness import compare as measure
+from llmops.compare.scorers import load_scorers
+from llmops.compare.scorers.scorer import Scorer
+from llmops.compare.sides import resolve_side
 from llmops.errors import UsageError
 from llmops.gate import gate as decide
 from llmops.gate import record
+from llmops.gate.evidence.freeze import Case, freeze
+from llmops.gate.lines import line_name
+from llmops.gate.planning.possible import refuse_too_few
+from llmops.gate.requirements.slices import refuse_unknown
 from llmops.judging.version import judge
-from llmops.recipe import Gate, Policy, Recipe
-from llmops.records import Comparison, Decision, Suite
+from llmops.recipe import Compare, Gate, Policy, Recipe
+from llmops.records import Comparison, Decision, Side, Suite
+from llmops.store import registry
+
+
+def compare(
+    baseline: str | Side,
+    candidate: str | Side,
+    suite: SuiteLike,
+    config: Compare | None = None,
+    *,
+    policy: Gate | Policy | Recipe | None = None,
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None,
+    cache: bool = True,
+    **settings: Unpack[Settings],
+) -> Comparison:
+    """Compare two sides on held-out prompts, and log the result to MLflow.
+
+    With a policy, the comparison is one that a version can be promoted on: what is to be decided is
+    recorded before the first answer, as the next push of the line.
+
+    Args:
+        baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, a
+            registered base, or ``openai:URL#MODEL``.
+        candidate: The side that should be better; named likewise. With a policy, a registered version.
+        suite: Held-out prompts: a suite, or what ``load_suite`` reads, such as a list of dictionaries.
+        config: A ``compare`` section: scorers, method, answer length, confidence. Default: the policy's.
+        policy: What ``llmops.gate`` will decide by; ``None`` for a comparison that only informs. Its
+            alpha, shared out over the pushes, replaces the confidence.
+        scorers: Scorers to use instead of those of ``config``, one or several: names, functions of
+            ``answer`` and ``expected`` that return a number from 0 to 1, or scorers of MLflow.
+        cache: Whether cached answers are used and new ones are cached.
+        **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
+
+    Returns:
+        Every metric of both sides with its paired test, and every row.
+
+    Raises:
+        LlmopsError: See ``llmops.compare.compare``. With a policy also if the candidate is no registered
+            version, or the suite is too small or lacks a slice that the policy protects.
+
+    Example:
+        import llmops
+        from llmops.recipe import Gate, Requirement
+
+        better = Gate(require=(Requirement(metric="token_f1", must="improve"),))
+        found = llmops.compare("models:/bot@champion", "models:/bot/4", "test.jsonl", policy=better)
+        print(found.metric("token_f1").test)
+    """
+    given: Any = {"scorers": scorers, "cache": cache}
+    if policy is None:
+        return measure(baseline, candidate, suite, config, **given, **settings)
+    chosen = with_settings(config or getattr(policy, "compare", None), settings)
+    against, judged = resolve_side(require_side(baseline)), resolve_side(require_side(candidate))
+    held_out = suite if isinstance(suite, Suite) else load_suite(suite)
+    loaded = load_scorers(scorers or chosen.scorers, code=scorers is not None)
+    case = _case(against, judged, held_out, policy, chosen, loaded)
+    return measure(
+        against,
+        judged,
+        held_out,
+        case.config,
+        questions=case.policy.questions,
+        min_prompts=case.policy.min_prompts,
+        whole=case.policy.needs_every_prompt,
+        freeze=partial(freeze, case),
+        **given,
+    )
+
+
+def _case(
+    baseline: Side,
+    candidate: Side,
+    suite: Suite,
+    given: Gate | Policy | Recipe,
+    config: Compare,
+    scorers: Sequence[Scorer],
+) -> Case:
+    """Return what a policy is to decide, and refuse what no version could pass."""
+    model, _ = registry.parse(candidate.uri)  # only a registered version can have a verdict
+    gate = given if isinstance(given, Gate) else given.gate
+    policy = Policy.model_construct(
+        schema_version=1, model=model, suite=None, compare=config, gate=gate
+    )
+    refuse_too_few(policy, suite)
+    refuse_unknown(gate, suite.examples)
+    line, records = line_name(os.environ, Path.cwd()), tuple(scorer.record for scorer in scorers)
+    return Case(model, line, baseline, candidate, suite, gate, policy.settings(), records)
 
 
 def gate(
@@ -24,7 +129,9 @@ def gate(
     """Decide whether a version may be promoted, and write the evidence; no alias moves.
 
     Args:
-        candidate: A finished comparison, or a registered version, which is then compared first.
+        candidate: A finished comparison, or a registered version, which is then compared first. Of a
+            comparison that was made without the policy nobody can tell whether the policy was chosen
+            after its answers were known: a promotion on it needs ``why``.
         policy: What it must show: a policy, a recipe, or for a comparison also its ``gate`` section
             alone.
         suite: Held-out prompts for a version; see ``load_suite``. Default: the policy's.
@@ -42,9 +149,9 @@ def gate(
         import llmops
         from llmops.recipe import Gate, Requirement
 
-        found = llmops.compare("smollm2-135m-instruct", "models:/bot/2", "held-out.jsonl")
-        better = Requirement(metric="token_f1", must="improve")
-        decision = llmops.gate(found, Gate(require=(better,)))
+        policy = Gate(require=(Requirement(metric="token_f1", must="improve"),))
+        found = llmops.compare("models:/bot/1", "models:/bot/2", "held-out.jsonl", policy=policy)
+        decision = llmops.gate(found, policy)
         if decision.passed:
             llmops.promote("models:/bot/2")
     """
@@ -57,7 +164,8 @@ def gate(
     if isinstance(whole, Gate) or suite is None:
         raise UsageError(
             f"gate: {candidate} is not compared yet, which takes a suite and a whole policy or recipe",
-            next_command=f'llmops.gate(llmops.compare("BASELINE", "{candidate}", SUITE), policy)',
+            next_command=f'llmops.compare("BASELINE", "{candidate}", SUITE, policy=policy), then llmops.gate(…)',
         )
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
+    refuse_too_few(whole, held_out)
     return judge(whole, candidate, held_out, baseline, cache=cache)[1]

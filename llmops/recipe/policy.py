@@ -133,6 +133,11 @@ class Gate(Section):
         return tuple(r for r in self.require if r.must != AT_LEAST and r.slice is None)
 
     @property
+    def needs_every_prompt(self) -> bool:
+        """Whether something else than those questions is to be decided, so that none ends it early."""
+        return len(self.questions) < len(self.require)
+
+    @property
     def floors(self) -> tuple[Requirement, ...]:
         """The requirements on the candidate's own mean."""
         return tuple(r for r in self.require if r.must == AT_LEAST)

@@ -47,7 +47,21 @@ def compared(candidate: str, baseline: str = "tiny", **changes: object) -> Compa
 def judged(
     candidate: str, baseline: str = "tiny", policy: Gate = PASSED
 ) -> tuple[Comparison, Decision]:
-    """The same with the gate's decision, recorded."""
+    """A verdict on a question of one prompt, frozen and recorded; the figures are made up."""
+    return frozen(question(resolve(candidate), resolve(baseline), policy))
+
+
+def question(candidate: ModelFiles, baseline: ModelFiles, policy: Gate = PASSED) -> Case:
+    """What a gate is to decide on a suite of one prompt, which is no file."""
+    suite = load_suite([{"prompt": "Split it.", "expected": "x"}])
+    model, _ = registry.parse(candidate.uri)
+    return Case(model, "pr-1", baseline, candidate, suite, policy, Compare(), ())
+
+
+def thawed(
+    candidate: str, baseline: str = "tiny", policy: Gate = PASSED
+) -> tuple[Comparison, Decision]:
+    """A verdict whose policy was not known before the answers."""
     made = compared(candidate, baseline)
     decision = gate(made, policy)
     record(made, decision)
@@ -73,17 +87,21 @@ def frozen(
     case: Case, key: SigningKey | None = None, policy: Gate | None = None
 ) -> tuple[Comparison, Decision]:
     """A verdict on a question that was frozen before; the figures are made up."""
-    made = compared(case.candidate.uri, case.baseline.uri)
-    made = replace(
+    made = as_frozen(compared(case.candidate.uri, case.baseline.uri), case)
+    decision = gate(made, policy or case.policy)
+    record(made, decision, key)
+    return made, decision
+
+
+def as_frozen(made: Comparison, case: Case) -> Comparison:
+    """The comparison as one whose question was recorded before."""
+    return replace(
         made,
         suite_name=case.suite.name,
         suite_digest=case.suite.digest,
         settings={**case.settings, "scorers": []},
         frozen=freeze(case, made.run_id),
     )
-    decision = gate(made, policy or case.policy)
-    record(made, decision, key)
-    return made, decision
 
 
 def stored(run_id: str, path: str) -> Path:
@@ -103,6 +121,7 @@ def proven(candidate: ModelFiles, baseline: ModelFiles) -> str:
         experiment_id=run.experiment_id,
         child_run_ids=(run.run_id, run.run_id),
     )
+    made = as_frozen(made, question(candidate, baseline))
     decision = gate(made, PASSED)
     digest = decision.evidence_digest
     client.log_text(run.run_id, json.dumps(decision.evidence), EVIDENCE_FILE)

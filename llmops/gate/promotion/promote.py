@@ -35,15 +35,17 @@ def promote(
         uri: ``models:/NAME/VERSION`` or ``models:/NAME@ALIAS``.
         alias: The alias to move, which the policy of the evidence names.
         policy_changed: Accept a policy or suite other than those of the last promotion.
-        why: The reason, which the ledger keeps; required with ``policy_changed``.
+        why: The reason, which the ledger keeps; required with ``policy_changed``, and for evidence of a
+            comparison that was made without the policy.
 
     Returns:
         The version's immutable URI, ``models:/NAME/VERSION``.
 
     Raises:
         UsageError: The version has no evidence; the evidence is damaged, contradicts itself, did not
-            pass, names another alias, or follows another policy or suite; it is stale: the version or
-            the champion have changed; or the alias was moved by hand to a third version.
+            pass, names another alias, or follows another policy or suite; its policy was not recorded
+            before the first answer, and there is no ``why``; it is stale: the version or the champion
+            have changed; or the alias was moved by hand to a third version.
         IntegrityError: The version's bytes in the store are not those that it was logged with; or the
             ledger is damaged; or the evidence is not about what was frozen before the first answer.
         NotFoundError: No such version or alias, or the alias points to a deleted version.
@@ -89,6 +91,8 @@ def _checked(evidence: EvidenceRecord, candidate: ModelVersion, alias: str, why:
             f"{candidate.uri}: its verdict is {evidence.verdict}, which the policy does not accept",
             next_command="open the report from the version's page in MLflow",
         )
+    if found.champion != candidate.version and not why.strip():
+        _refuse_unfrozen(evidence, candidate, alias)
     if found.moved_by_hand and candidate.version not in (found.champion, found.points_to):
         raise UsageError(
             f"{candidate.name}: @{alias} was moved by hand to version {found.points_to}; by the ledger"
@@ -179,6 +183,17 @@ def _refuse_other_bytes(evidence: EvidenceRecord, candidate: ModelVersion) -> No
     if evidence.candidate.identity != candidate.digest:
         raise UsageError(
             f"{candidate.uri}: the evidence is about other bytes", next_command=again(candidate.uri)
+        )
+
+
+def _refuse_unfrozen(evidence: EvidenceRecord, candidate: ModelVersion, alias: str) -> None:
+    """Refuse evidence of a policy that may have been chosen after the answers were known."""
+    if evidence.push is None and evidence.schema_version > 1:
+        raise UsageError(
+            f"{candidate.uri}: its policy was not recorded before the first answer: the comparison was"
+            " made without it",
+            next_command=f"{again(candidate.uri)}, or in Python llmops.compare(…, policy=policy); or say"
+            f" why it may be promoted: {promotion_command(candidate.uri, alias)} --why TEXT",
         )
 
 

@@ -13,7 +13,17 @@ from typing import Any
 import mlflow
 import pytest
 from damage import flip, leave_alias_dangling
-from judged import PASSED, REJECTED, champion, compared, forge_with_tags, judged
+from judged import (
+    PASSED,
+    REJECTED,
+    as_frozen,
+    champion,
+    compared,
+    forge_with_tags,
+    judged,
+    question,
+    thawed,
+)
 from kills import Killed, killed_at
 from trained import other_base
 from versions import log_version
@@ -83,7 +93,7 @@ def forged(comparison: Comparison, change: Callable[[dict[str, Any]], object]) -
 def test_evidence_that_contradicts_itself_moves_nothing(
     version: ModelVersion, challenger: ModelVersion
 ) -> None:
-    comparison, _ = judged(challenger.uri, version.uri)
+    comparison, _ = thawed(challenger.uri, version.uri)
     for name, change in CONTRADICTIONS.items():
         forge_with_tags(comparison.run_id, forged(comparison, change))
         with pytest.raises(UsageError, match="bot/2: the evidence contradicts itself") as caught:
@@ -109,7 +119,7 @@ def test_evidence_whose_reason_is_worded_otherwise_is_no_contradiction(
 def test_evidence_of_another_form_moves_nothing(
     version: ModelVersion, challenger: ModelVersion
 ) -> None:
-    comparison, _ = judged(challenger.uri, version.uri)
+    comparison, _ = thawed(challenger.uri, version.uri)
     for name, (change, says) in DAMAGES.items():
         forge_with_tags(comparison.run_id, forged(comparison, change))
         with pytest.raises(UsageError, match=re.escape(says)) as caught:
@@ -163,7 +173,7 @@ def test_every_digit_of_the_digest_counts(version: ModelVersion, challenger: Mod
     whole, client = decision.evidence_digest, connection.client()
     other = whole[:-1] + ("0" if whole[-1] != "0" else "1")
     client.set_tag(comparison.run_id, "llmops.evidence", other)
-    with pytest.raises(UsageError, match="was changed after the verdict"):
+    with pytest.raises(IntegrityError, match="was changed after the verdict"):
         promote(challenger.uri)
     client.set_tag(comparison.run_id, "llmops.evidence", whole)
     client.set_model_version_tag("bot", "2", "llmops.evidence", other)
@@ -269,7 +279,8 @@ def test_old_evidence_is_void_from_the_first_write_of_a_new_one(
 def test_new_evidence_passes_when_all_of_it_is_written(
     version: ModelVersion, challenger: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passed = gate(made := compared(challenger.uri, version.uri), PASSED)
+    asked = question(resolve(challenger.uri), resolve(version.uri))
+    passed = gate(made := as_frozen(compared(challenger.uri, version.uri), asked), PASSED)
     writes = killed_at(monkeypatch, 10**6, lambda: record(made, passed))
     judged(challenger.uri, version.uri, REJECTED)
     for number in range(1, writes + 1):

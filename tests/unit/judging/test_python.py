@@ -8,7 +8,8 @@ import pytest
 from trained import another_adapter, log_trained, recipe, suite_file
 
 import llmops
-from llmops.errors import UsageError
+from llmops.errors import IntegrityError, UsageError
+from llmops.gate.budget import alpha_of
 from llmops.recipe import Gate, Requirement
 from llmops.records import ModelVersion
 from llmops.store import connection, registry
@@ -31,17 +32,48 @@ def test_python_goes_from_a_comparison_to_a_champion(
     def ends(answer: str) -> bool:
         return answer.endswith(".")
 
+    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),), min_prompts=5)
     found = llmops.compare(
-        "models:/bot@champion", candidate.uri, rows, scorers=["likelihood", ends], max_tokens=4
+        "models:/bot@champion",
+        candidate.uri,
+        rows,
+        policy=policy,
+        scorers=["likelihood", ends],
+        max_tokens=4,
     )
     assert [result.metric for result in found.metrics] == ["likelihood", "ends"]
-    policy = Gate(require=(Requirement(metric="likelihood", margin=0.9),), min_prompts=5)
+    assert found.metrics[0].test.confidence == pytest.approx(1 - alpha_of(policy.alpha, 1))
+    with pytest.raises(IntegrityError, match="TAMPERED"):
+        llmops.gate(found, policy.model_copy(update={"min_prompts": 4}))
     decision = llmops.gate(found, policy)
     assert decision.passed
+    assert decision.budget is not None
+    assert decision.budget.push == 1
     run = connection.client().get_run(found.run_id)
     assert run.data.tags["llmops.evidence"] == decision.evidence_digest
     assert llmops.promote(candidate.uri) == candidate.uri
     assert registry.version_of_alias("bot", "champion") == "2"
+
+
+def test_what_no_version_could_pass_is_refused_before_anything_is_asked(
+    candidate: ModelVersion, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"Where is file {i}?", "expected": "There."} for i in range(4)]
+    policy = Gate(require=(Requirement(metric="token_f1"),), min_prompts=5)
+    chosen = recipe(tmp_path)
+    strict = chosen.model_copy(
+        update={"gate": chosen.gate.model_copy(update={"min_prompts": 5_000})}
+    )
+    suite = suite_file(tmp_path / "suite.jsonl")
+    for ask in (
+        lambda: llmops.compare("models:/bot@champion", candidate.uri, rows, policy=policy),
+        lambda: llmops.gate(candidate.uri, strict, suite=suite),
+        lambda: llmops.gate.check(candidate.uri, strict, suite=suite),
+    ):
+        with pytest.raises(UsageError, match=r"gate.min_prompts is 5,?0*: no version can pass"):
+            ask()
+    with pytest.raises(UsageError, match="tiny"):
+        llmops.compare("models:/bot@champion", "tiny", rows, policy=policy)
 
 
 def test_a_version_that_was_not_compared_is_compared_first(

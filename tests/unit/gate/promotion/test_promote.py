@@ -10,7 +10,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from judged import PASSED, REJECTED, champion, forge, judged
+from judged import PASSED, REJECTED, champion, forge, judged, thawed
 from kills import LEDGER_WRITES, Killed, impatient, killed_at
 
 import llmops
@@ -107,11 +107,25 @@ def test_a_verdict_that_did_not_pass_moves_nothing(
 def test_evidence_that_was_changed_moves_nothing(
     version: ModelVersion, challenger: ModelVersion, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    comparison, _ = judged(challenger.uri, version.uri, REJECTED)
+    comparison, _ = thawed(challenger.uri, version.uri, REJECTED)
     forge(comparison.run_id, change)
     with pytest.raises(UsageError, match=f"of run {comparison.run_id} was changed after"):
         promote(challenger.uri)
     assert champion() == "1"
+
+
+def test_a_policy_that_came_after_the_answers_needs_a_reason(
+    version: ModelVersion, challenger: ModelVersion
+) -> None:
+    thawed(challenger.uri, version.uri)
+    with pytest.raises(UsageError, match="was not recorded before the first answer") as caught:
+        promote(challenger.uri)
+    assert "llmops promote models:/bot/2 --why TEXT" in str(caught.value.next_command)
+    assert champion() == "1"
+    promote(challenger.uri, why="an old comparison, read again")
+    assert champion() == "2"
+    assert ledger.entries("bot")[-1].why == "an old comparison, read again"
+    promote(challenger.uri)
 
 
 def test_layout_of_the_evidence_file_is_no_change(
