@@ -10,7 +10,7 @@ from pathlib import Path
 from llmops import errors, records
 from llmops.compare import load_suite
 from llmops.compare.baseline import remembered_baseline
-from llmops.data import prepare
+from llmops.data import account, prepare
 from llmops.files import digest
 from llmops.files.workspace import workspace
 from llmops.flavor import ensure_base
@@ -138,6 +138,8 @@ def fine_tune(
     data = prepare(recipe.data, work / "data", name=recipe.name, seed=recipe.seed)
     counts = ", ".join(f"{split.rows} {split.name}" for split in data.splits)
     say(f"data: {counts} examples from {data.source}")
+    for line in account(data):
+        say(f"data: {line}")
     if data.test.rows < (fewest := recipe.gate.min_prompts):
         say(f"data: fewer test rows than gate.min_prompts={fewest}: no version can pass")
     base = ensure_base(recipe.train.base)

@@ -10,12 +10,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from llmops.recipe import compare, policy, schema, section
+from llmops.recipe import compare, data, policy, schema, section
 
 NO_DEFAULT = "required"
-MODULES = (section, compare, policy, schema)
+MODULES = (section, data, compare, policy, schema)
 """Modules of the schemas' classes."""
-PLACES = {"_free_alias": "aliases", "_tag": "slices", "require_scorers": "top level"}
+PLACES = {
+    "_free_alias": "aliases",
+    "_template": "data",
+    "_tag": "slices",
+    "require_scorers": "top level",
+}
 """Where the refusals of a function belong that is no class of a schema."""
 
 HEAD = """\
@@ -28,7 +33,7 @@ reported together, each with its line.
 - `llmops validate RECIPE` checks a recipe and prints it with all defaults and its digest.
 - `KEY=VALUE` arguments override it: `llmops run quickstart train.epochs=2`. Keys are dotted,
   values are YAML.
-- `data.path` is relative to the recipe's folder, also when it is given as an override.
+- A path is relative to the folder of the recipe that names it; in an override, to the working folder.
 """
 
 POLICY_HEAD = """\
@@ -44,7 +49,7 @@ refused, and all problems are reported together, each with its line. How to use 
 - `llmops gate --policy gate.yaml` judges a version by it.
 - `KEY=VALUE` arguments override it, but cannot loosen it: `llmops gate --policy gate.yaml
   gate.min_prompts=200`.
-- `suite` is relative to the file's folder.
+- `suite` is relative to the file's folder; in an override, to the working folder.
 - Without `compare.scorers`, the scorers are those that `gate.require` names, if none needs an
   argument.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -20,9 +21,14 @@ from llmops.cli.options import columns, emit, output_option, read_recipe, recipe
 )
 @output_option
 def command(recipe: str, overrides: tuple[str, ...], out: Path, output: str) -> None:
-    """Collect the data of RECIPE and write the train, validation and test splits."""
+    """Collect the data of RECIPE and write the train, validation and test splits.
+
+    Says what became of every row: labels, duplicates, columns that nothing reads.
+
+    Example: llmops data quickstart --out splits
+    """
     resolved = read_recipe(recipe, overrides)
-    from llmops.data import prepare
+    from llmops.data import account, prepare
 
     prepared = prepare(resolved.data, out, name=resolved.name, seed=resolved.seed)
     rows = [
@@ -31,9 +37,13 @@ def command(recipe: str, overrides: tuple[str, ...], out: Path, output: str) -> 
     ]
     record = {
         "digest": prepared.digest,
+        "summary": asdict(prepared.summary),
         "splits": [
             {"name": s.name, "rows": s.rows, "path": str(s.path), "digest": s.digest}
             for s in prepared.splits
         ],
     }
-    emit(output, columns([("split", "rows", "file", "digest"), *rows]), record)
+    table = columns([("split", "rows", "file", "digest"), *rows])
+    emit(
+        output, "\n".join([table, *([""] if (lines := account(prepared)) else []), *lines]), record
+    )

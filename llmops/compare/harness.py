@@ -36,8 +36,6 @@ def compare(
     min_prompts: int = 0,
     block: int = BLOCK,
     cache: bool = True,
-    whole: bool = False,
-    freeze: Freeze | None = None,
     **settings: Unpack[Settings],
 ) -> Comparison:
     """Compare two sides on held-out prompts and log the result to MLflow.
@@ -54,8 +52,6 @@ def compare(
         min_prompts: Number of prompts before which it does not stop.
         block: Number of prompts between two looks, by default 32.
         cache: Whether cached answers are used and new ones are cached.
-        whole: Whether only a question that failed ends it early.
-        freeze: See ``comparison_run``.
         **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
 
     Returns:
@@ -77,9 +73,8 @@ def compare(
         comparison = compare("models:/bot@champion", "models:/bot/4", "test.jsonl")
         print(comparison.metric("token_f1").test)
     """
-    options = Options(scorers, questions, min_prompts, block, cache, whole)
-    chosen = with_settings(config, settings)
-    return _published(baseline, [candidate], suite, chosen, options, freeze)[0]
+    options = Options(scorers, questions, min_prompts, block, cache)
+    return _published(baseline, [candidate], suite, with_settings(config, settings), options)[0]
 
 
 def compare_all(
@@ -136,9 +131,9 @@ def comparison_run(
     config: Compare,
     policy: Gate,
     *,
+    scorers: ScorerLike | Sequence[ScorerLike] | None = None,
     cache: bool = True,
     freeze: Freeze | None = None,
-    code: bool = False,
 ) -> Iterator[Comparison]:
     """Compare two sides for a gate, in an MLflow run that stays open for the decision.
 
@@ -152,9 +147,9 @@ def comparison_run(
         suite: See ``compare``.
         config: The ``compare`` section of a recipe or policy.
         policy: Its ``gate`` section; where not only differences count, only a failed one ends it early.
+        scorers: See ``compare``.
         cache: See ``compare``.
         freeze: See ``llmops.gate.evidence.freeze``; by default, nothing is recorded before.
-        code: Whether scorers may import modules.
 
     Yields:
         The comparison, with the ids of its run and of the run of each side.
@@ -171,7 +166,7 @@ def comparison_run(
             record(comparison, decision)
     """
     options = Options(
-        scorers=config.scorers if code else None,
+        scorers=scorers,
         questions=policy.questions,
         min_prompts=policy.min_prompts,
         cache=cache,
@@ -187,10 +182,9 @@ def _published(
     suite: SuiteLike,
     config: Compare,
     options: Options,
-    freeze: Freeze | None = None,
 ) -> tuple[Comparison, ...]:
     """Measure every candidate, and publish the reports."""
-    with _measured(baseline, candidates, suite, config, options, freeze) as comparisons:
+    with _measured(baseline, candidates, suite, config, options) as comparisons:
         publish_reports(comparisons)
     return comparisons
 

@@ -1,31 +1,35 @@
-"""Examples collected, deduplicated, split by group and written to files."""
+"""Examples collected, deduplicated, split and written to files, with an account of every row."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from scipy.cluster.hierarchy import DisjointSet
-
+from llmops.data.groups import asked, dealt, joined
+from llmops.data.labels import labels, stratified
 from llmops.data.sources.stdlib import stdlib_docstrings
-from llmops.data.sources.table import read_table
+from llmops.data.sources.table import Table, read_table
 from llmops.errors import DataError
 from llmops.files import digest, home
-from llmops.recipe.schema import Data
-from llmops.records import DataSplit, PreparedData
+from llmops.recipe.data import Data
+from llmops.records import DataSplit, DataSummary, PreparedData
+from llmops.texts.normalize import words
 
-Row = dict[str, str]
+Row = dict[str, Any]
+Parts = dict[str, list[Row]]
 FEWEST_ROWS = 10
 """Minimum number of distinct examples: fewer leave a split with too little to train or test on."""
-LARGE_SHARE = 0.25
-"""Share of the test split above which a group counts as large, and is dealt last: in the test split
-it would leave too little room for other, independent groups."""
 
 
 def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedData:
     """Write the train, validation and test splits, each as one file of JSON lines.
+
+    Rows are split one by one, or as whole groups (``data.group``). Labels are spread over the splits.
 
     Args:
         config: The recipe's ``data`` section.
@@ -34,11 +38,11 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
         seed: Seed of the split; the same seed and examples give the same bytes.
 
     Returns:
-        The splits with their digests. No group and no text is in two of them.
+        The splits, and what became of the rows. No group, prompt or long free answer is in two.
 
     Raises:
-        NotFoundError: The file ``data.path`` does not exist.
-        DataError: The file cannot be read, or has too few rows or groups to split.
+        NotFoundError: The file ``data.path`` or ``data.test.path`` does not exist.
+        DataError: The file cannot be read, has too few rows or groups to split, or one answer only.
 
     Example:
         from pathlib import Path
@@ -49,34 +53,130 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
         recipe = load_recipe(Path("recipes/quickstart/recipe.yaml"))
         data = prepare(recipe.data, Path("splits"), name=recipe.name, seed=recipe.seed)
     """
-    source = "python standard library" if config.source == "stdlib_docstrings" else str(config.path)
-    rows = stdlib_docstrings() if config.source == "stdlib_docstrings" else read_table(config)
-    _refuse_repeated_ids(rows, source)
-    rows = _deduplicate(_merge_groups(rows))
-    if config.limit is not None:
-        rows = sorted(
-            random.Random(seed).sample(rows, min(config.limit, len(rows))), key=lambda r: r["id"]
-        )
-    if len(rows) < FEWEST_ROWS:
-        raise DataError(
-            f"{source}: {len(rows)} distinct example(s), at least {FEWEST_ROWS} are needed for training and testing",
-            next_command="add examples; a comparison needs a few hundred to show a difference",
-        )
+    source, table = _collected(config)
+    rows, summary = _deduplicated(table, source)
+    rows = _limited(rows, config.limit, seed)
+    test: list[Row] | None = None
+    if config.test is not None:
+        test, rows, summary = _own_test(config.test.path, config, rows, summary)
+    _refuse_few(rows, source)
+    parts, summary = _split(rows, test, config, seed, source, summary)
     directory.mkdir(parents=True, exist_ok=True)
-    parts = _split(rows, config, seed, source)
     splits = [_write(directory / f"{part}.jsonl", part, rows_) for part, rows_ in parts.items()]
-    train, validation, test = splits
+    train, validation, held_out = splits
     return PreparedData(
         name=name,
         source=source,
         train=train,
         validation=validation,
-        test=test,
+        test=held_out,
         digest=digest.of_record({split.name: split.digest for split in splits}),
+        summary=summary,
     )
 
 
-def _refuse_repeated_ids(rows: list[Row], source: str) -> None:
+def _collected(config: Data) -> tuple[str, Table]:
+    """Return the name of the source, and its examples."""
+    if config.source == "stdlib_docstrings":
+        # One function may be in two modules under the same text, such as ntpath and posixpath.
+        return "python standard library", Table(joined(stdlib_docstrings(), answers_from=0), ())
+    path = Path(str(config.path))
+    return str(path), read_table(config, path)
+
+
+def _deduplicated(table: Table, source: str) -> tuple[list[Row], DataSummary]:
+    """Return the first row with each prompt, and an account of the others."""
+    _refuse_repeated_ids(table.rows, source)
+    first: dict[str, Row] = {}
+    contradictions = []
+    for row in table.rows:
+        kept = first.setdefault(asked(row), row)
+        if kept["completion"] != row["completion"]:
+            contradictions.append(row["id"])
+    summary = DataSummary(
+        read=len(table.rows),
+        duplicates=len(table.rows) - len(first),
+        contradictions=tuple(contradictions),
+        unread=table.unread,
+    )
+    return list(first.values()), summary
+
+
+def _limited(rows: list[Row], limit: int | None, seed: int) -> list[Row]:
+    if limit is None:
+        return rows
+    drawn = random.Random(seed).sample(rows, min(limit, len(rows)))
+    return sorted(drawn, key=lambda row: str(row["id"]))
+
+
+def _own_test(
+    path: Path, config: Data, rows: list[Row], summary: DataSummary
+) -> tuple[list[Row], list[Row], DataSummary]:
+    """Read the own test file, and take its prompts out of the other rows."""
+    test, about = _deduplicated(read_table(config, path, "data.test.path"), str(path))
+    held_out = {_normal(row) for row in test}
+    kept = [row for row in rows if _normal(row) not in held_out]
+    leaked = tuple(row["id"] for row in rows if _normal(row) in held_out)
+    taken = {row["id"] for row in kept}
+    test = [{**row, "id": f"test-{row['id']}"} if row["id"] in taken else row for row in test]
+    return (
+        test,
+        kept,
+        replace(
+            summary,
+            read=summary.read + about.read,
+            duplicates=summary.duplicates + about.duplicates,
+            contradictions=(*summary.contradictions, *about.contradictions),
+            leaked=leaked,
+        ),
+    )
+
+
+def _normal(row: Row) -> str:
+    return " ".join(words(asked(row)))
+
+
+def _split(
+    rows: list[Row],
+    test: list[Row] | None,
+    config: Data,
+    seed: int,
+    source: str,
+    summary: DataSummary,
+) -> tuple[Parts, DataSummary]:
+    """Split the rows, and say what the splits have of the labels."""
+    known = labels(rows)
+    if known is not None and len(known) == 1:
+        raise DataError(
+            f"{source}: every row has the same answer, {next(iter(known))[:60]!r}: there is nothing to"
+            " learn",
+            next_command="llmops data RECIPE data.completion=COLUMN, a column with other answers",
+        )
+    if config.source == "file":
+        rows = joined(rows) if known is None else joined(rows, answers_from=None)
+    fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
+    if test is not None:
+        del fractions["test"]
+    by_label = known is not None and config.group is None
+    parts = stratified(rows, fractions, seed) if by_label else dealt(rows, fractions, seed)
+    parts = {
+        "train": parts["train"],
+        "validation": parts["validation"],
+        "test": test or parts["test"],
+    }
+    groups = len({row["group"] for row in rows})
+    _refuse_empty(parts, rows, groups, config, source)
+    learnt = {row["completion"] for row in parts["train"]}
+    unseen = {row["completion"] for row in parts["test"]} - learnt if known is not None else ()
+    return parts, replace(
+        summary,
+        labels=None if known is None else len(known),
+        unseen=tuple(sorted(unseen)),
+        groups=None if groups == len(rows) else groups,
+    )
+
+
+def _refuse_repeated_ids(rows: Sequence[Row], source: str) -> None:
     counts = Counter(row["id"] for row in rows)
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
@@ -85,56 +185,28 @@ def _refuse_repeated_ids(rows: list[Row], source: str) -> None:
         )
 
 
-def _merge_groups(rows: list[Row]) -> list[Row]:
-    """Merge groups that share a text, so that no copy of it is in another split.
-
-    ``ntpath`` and ``posixpath``, for example, document the same functions with the same text.
-    """
-    joined = DisjointSet(row["group"] for row in rows)
-    name = {group: group for group in joined}
-    owner: dict[tuple[str, str], str] = {}
-    for row in rows:
-        for column in ("prompt", "completion"):
-            first = owner.setdefault((column, row[column]), row["group"])
-            kept = name[joined[first]]
-            joined.merge(first, row["group"])
-            name[joined[first]] = kept  # the name of the earlier text's group, whichever is larger
-    return [{**row, "group": name[joined[row["group"]]]} for row in rows]
+def _refuse_few(rows: Sequence[Row], source: str) -> None:
+    if len(rows) < FEWEST_ROWS:
+        raise DataError(
+            f"{source}: {len(rows)} distinct example(s), at least {FEWEST_ROWS} are needed for training and testing",
+            next_command="add examples; a comparison needs a few hundred to show a difference",
+        )
 
 
-def _deduplicate(rows: list[Row]) -> list[Row]:
-    """Return the first row with each prompt."""
-    first: dict[str, Row] = {}
-    for row in rows:
-        first.setdefault(row["prompt"], row)
-    return list(first.values())
-
-
-def _split(rows: list[Row], config: Data, seed: int, source: str) -> dict[str, list[Row]]:
-    """Deal whole groups in shuffled order, large ones last, to test, else validation, else train."""
-    groups: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["group"]].append(row)
-    names = sorted(groups)
-    random.Random(seed).shuffle(names)
-    names.sort(key=lambda name: len(groups[name]) > LARGE_SHARE * config.test_fraction * len(rows))
-    wanted = {
-        "test": round(config.test_fraction * len(rows)),
-        "validation": round(config.validation_fraction * len(rows)),
-    }
-    parts: dict[str, list[Row]] = {"train": [], "validation": [], "test": []}
-    for name in names:
-        fits = [
-            part for part, size in wanted.items() if len(parts[part]) + len(groups[name]) <= size
-        ]
-        parts[fits[0] if fits else "train"] += groups[name]
-    for part, dealt in parts.items():
-        if not dealt:
-            raise DataError(
-                f"{source}: {len(rows)} examples in {len(groups)} group(s) leave the {part} split empty",
-                next_command="use a data.group with more values, more examples, or a larger fraction",
-            )
-    return parts
+def _refuse_empty(
+    parts: Parts, rows: Sequence[Row], groups: int, config: Data, source: str
+) -> None:
+    for part, dealt_ in parts.items():
+        if dealt_:
+            continue
+        grouped = config.group is not None
+        raise DataError(
+            f"{source}: {len(rows)} examples in {groups} group(s) leave the {part} split empty",
+            next_command=f"llmops data RECIPE data.group=COLUMN, a column with more values than"
+            f" {config.group!r}, or none"
+            if grouped
+            else "add examples, or set larger data.test_fraction and data.validation_fraction",
+        )
 
 
 def _write(path: Path, name: str, rows: list[Row]) -> DataSplit:

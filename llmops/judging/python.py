@@ -17,9 +17,11 @@ from llmops.compare.arguments import (
     with_settings,
 )
 from llmops.compare.harness import compare as measure
+from llmops.compare.harness import comparison_run
 from llmops.compare.scorers import load_scorers
 from llmops.compare.scorers.scorer import Scorer
 from llmops.compare.sides import resolve_side
+from llmops.compare.tracking.runs import publish_reports
 from llmops.errors import UsageError
 from llmops.gate import gate as decide
 from llmops.gate import record
@@ -50,64 +52,52 @@ def compare(
     recorded before the first answer, as the next push of the line.
 
     Args:
-        baseline: ``models:/NAME/VERSION``, ``models:/NAME@ALIAS``, ``models:/m-…``, ``runs:/…``, a
-            registered base, or ``openai:URL#MODEL``.
-        candidate: The side that should be better; named likewise. With a policy, a registered version.
-        suite: Held-out prompts: a suite, or what ``load_suite`` reads, such as a list of dictionaries.
-        config: A ``compare`` section: scorers, method, answer length, confidence. Default: the policy's.
-        policy: What ``llmops.gate`` will decide by; ``None`` for a comparison that only informs. Its
-            alpha, shared out over the pushes, replaces the confidence.
-        scorers: Scorers to use instead of those of ``config``, one or several: names, functions of
-            ``answer`` and ``expected`` that return a number from 0 to 1, or scorers of MLflow.
-        cache: Whether cached answers are used and new ones are cached.
+        baseline: See ``llmops.compare.compare``, as for all that is not said here.
+        candidate: The side that should be better; with a policy, a registered version.
+        suite: Held-out prompts.
+        config: A ``compare`` section; default: the policy's.
+        policy: What ``llmops.gate`` will decide by. Its alpha replaces the confidence.
+        scorers: Scorers to use instead of those of ``config``.
+        cache: Whether cached answers are used.
         **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
 
     Returns:
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        LlmopsError: See ``llmops.compare.compare``. With a policy also if the candidate is no registered
-            version, or the suite is too small or lacks a slice that the policy protects.
+        LlmopsError: See there. With a policy also if the candidate is no registered version, or the suite
+            is too small or lacks a slice that the policy protects.
 
     Example:
         import llmops
-        from llmops.recipe import Gate, Requirement
 
-        better = Gate(require=(Requirement(metric="token_f1", must="improve"),))
-        found = llmops.compare("models:/bot@champion", "models:/bot/4", "test.jsonl", policy=better)
-        print(found.metric("token_f1").test)
+        policy = llmops.load_policy(Path("gate.yaml"))
+        found = llmops.compare("models:/bot/1", "models:/bot/4", "test.jsonl", policy=policy)
     """
     given: Any = {"scorers": scorers, "cache": cache}
     if policy is None:
         return measure(baseline, candidate, suite, config, **given, **settings)
     chosen = with_settings(config or getattr(policy, "compare", None), settings)
-    against, judged = resolve_side(require_side(baseline)), resolve_side(require_side(candidate))
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     loaded = load_scorers(scorers or chosen.scorers, code=scorers is not None)
-    case = _case(against, judged, held_out, policy, chosen, loaded)
-    return measure(
-        against,
-        judged,
-        held_out,
-        case.config,
-        questions=case.policy.questions,
-        min_prompts=case.policy.min_prompts,
-        whole=case.policy.needs_every_prompt,
-        freeze=partial(freeze, case),
-        **given,
-    )
+    case = _case(baseline, candidate, held_out, policy, chosen, loaded)
+    asked = (case.baseline, case.candidate, case.suite, case.config, case.policy)
+    with comparison_run(*asked, **given, freeze=partial(freeze, case)) as comparison:
+        publish_reports((comparison,))
+    return comparison
 
 
 def _case(
-    baseline: Side,
-    candidate: Side,
+    baseline: str | Side,
+    candidate: str | Side,
     suite: Suite,
     given: Gate | Policy | Recipe,
     config: Compare,
     scorers: Sequence[Scorer],
 ) -> Case:
     """Return what a policy is to decide, and refuse what no version could pass."""
-    model, _ = registry.parse(candidate.uri)  # only a registered version can have a verdict
+    against, judged = resolve_side(require_side(baseline)), resolve_side(require_side(candidate))
+    model, _ = registry.parse(judged.uri)  # only a registered version can have a verdict
     gate = given if isinstance(given, Gate) else given.gate
     policy = Policy.model_construct(
         schema_version=1, model=model, suite=None, compare=config, gate=gate
@@ -115,7 +105,7 @@ def _case(
     refuse_too_few(policy, suite)
     refuse_unknown(gate, suite.examples)
     line, records = line_name(os.environ, Path.cwd()), tuple(scorer.record for scorer in scorers)
-    return Case(model, line, baseline, candidate, suite, gate, policy.settings(), records)
+    return Case(model, line, against, judged, suite, gate, policy.settings(), records)
 
 
 def gate(
@@ -129,9 +119,8 @@ def gate(
     """Decide whether a version may be promoted, and write the evidence; no alias moves.
 
     Args:
-        candidate: A finished comparison, or a registered version, which is then compared first. Of a
-            comparison that was made without the policy nobody can tell whether the policy was chosen
-            after its answers were known: a promotion on it needs ``why``.
+        candidate: A finished comparison, or a registered version, which is then compared first. After a
+            comparison that was made without the policy, a promotion needs ``why``.
         policy: What it must show: a policy, a recipe, or for a comparison also its ``gate`` section
             alone.
         suite: Held-out prompts for a version; see ``load_suite``. Default: the policy's.

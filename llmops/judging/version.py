@@ -94,7 +94,8 @@ def _judged(
         f" {len(case.suite.examples)} held-out prompts"
     )
     sides, policy = (case.baseline, case.candidate, case.suite), case.policy
-    options: Any = {"cache": cache, "code": code, "freeze": partial(freeze, case)}
+    scorers = case.config.scorers if code else None  # those of a caller may import modules
+    options: Any = {"scorers": scorers, "cache": cache, "freeze": partial(freeze, case)}
     with comparison_run(*sides, case.config, policy, **options) as comparison:
         decision = gate(comparison, policy, first=case.first)
         record(comparison, decision, key)

@@ -77,9 +77,10 @@ def _load(schema: type[Kind], path: Path, overrides: Sequence[str], *, code: boo
     kind = schema.__name__.lower()
     content, tree = read(path, kind)
     refuse_other_kind(path, content, kind)
+    _anchor_paths(content, path.parent)
     for override in overrides:
         _apply(content, override)
-    _anchor_paths(content, path.parent)
+    _anchor_paths(content, Path.cwd())  # those that an override set: the shell completed them
     try:
         return schema.model_validate(content, context={"code": code})
     except ValidationError as error:
@@ -114,8 +115,9 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     if isinstance(content.get("suite"), str):
         content["suite"] = _anchored(content["suite"], folder)
     data = content.get("data")
-    if isinstance(data, dict) and isinstance(data.get("path"), str):
-        data["path"] = _anchored(data["path"], folder)
+    for file in (data, data.get("test")) if isinstance(data, dict) else ():
+        if isinstance(file, dict) and isinstance(file.get("path"), str):
+            file["path"] = _anchored(file["path"], folder)
     compare = content.get("compare")
     if isinstance(compare, dict) and isinstance(compare.get("scorers"), list):
         compare["scorers"] = [_anchored_scorer(name, folder) for name in compare["scorers"]]

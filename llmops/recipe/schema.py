@@ -5,7 +5,6 @@ Unknown keys are refused. Components are names from closed lists, so a recipe ex
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
@@ -13,8 +12,9 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from llmops.files import digest
 from llmops.recipe.compare import DECIDING, Compare
+from llmops.recipe.data import Data, OwnTest
 from llmops.recipe.policy import Budgets, Gate, Policy, Requirement, require_scorers, with_error
-from llmops.recipe.section import Alias, Fraction, ModelName, Section, allows_code
+from llmops.recipe.section import Alias, ModelName, Section, allows_code
 
 __all__ = [
     "DECIDING",
@@ -25,6 +25,7 @@ __all__ = [
     "Flavor",
     "Gate",
     "Lora",
+    "OwnTest",
     "Policy",
     "Recipe",
     "Requirement",
@@ -32,37 +33,6 @@ __all__ = [
     "Serve",
     "Train",
 ]
-
-
-class Data(Section):
-    """Where examples come from and how they are split."""
-
-    source: Literal["stdlib_docstrings", "file"] = "file"
-    """``file``: your file; ``stdlib_docstrings``: signatures and docstrings of Python's library."""
-    path: Path | None = None
-    """CSV, JSON, JSON lines or Parquet file, relative to the recipe."""
-    prompt: str = "prompt"
-    """Column with the user's message."""
-    completion: str = "completion"
-    """Column with the expected answer."""
-    group: str | None = None
-    """Column that groups rows: rows with the same value stay in one split and form one cluster."""
-    validation_fraction: Fraction = 0.14
-    """Share of the examples used to measure the validation loss."""
-    test_fraction: Fraction = 0.2
-    """Share of the examples held out as the suite."""
-    limit: int | None = Field(default=None, ge=10)
-    """Use at most this many examples, for smoke runs."""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Data:
-        if self.source == "file" and self.path is None:
-            raise ValueError("source `file` needs `path`")
-        if self.source != "file" and self.path is not None:
-            raise ValueError(f"`path` belongs to source `file`, not `{self.source}`")
-        if self.validation_fraction + self.test_fraction >= 0.9:
-            raise ValueError("validation_fraction + test_fraction must stay below 0.9")
-        return self
 
 
 class Lora(Section):
@@ -189,9 +159,12 @@ class Recipe(Section):
         return digest.of_record(self.model_dump(mode="json"))
 
     def figures_digest(self) -> str:
-        """Return the SHA-256 of what decides the figures of a run: seed, data, train and compare."""
+        """Return the SHA-256 of what decides the figures of a run: seed, data, train and compare.
+
+        A key at its default does not count, so that a new key leaves the figures of a recipe valid.
+        """
         parts = {"seed", "data", "train", "compare"}
-        return digest.of_record(self.model_dump(mode="json", include=parts))
+        return digest.of_record(self.model_dump(mode="json", include=parts, exclude_defaults=True))
 
     def to_yaml(self) -> str:
         """Return the resolved recipe as YAML, defaults included."""

@@ -27,6 +27,7 @@ from llmops.records.comparison import (
 )
 from llmops.records.data import (
     DataSplit,
+    DataSummary,
     PreparedData,
 )
 from llmops.records.decision import (
@@ -58,6 +59,7 @@ __all__ = [
     "CiContext",
     "Comparison",
     "DataSplit",
+    "DataSummary",
     "Decision",
     "Deployment",
     "Example",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class DataSplit:
-    """One file of examples: JSON lines with ``id``, ``prompt``, ``completion``, ``group``.
+    """One file of examples: JSON lines with ``id``, ``prompt`` or ``messages``, ``completion``, ``group``.
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
@@ -24,6 +24,31 @@ class DataSplit:
 
 
 @dataclass(frozen=True)
+class DataSummary:
+    """What became of the rows of a file.
+
+    Attributes:
+        read: Number of examples in the file, that of an own test file included.
+        duplicates: Number of examples that were dropped because an earlier one has the same prompt.
+        contradictions: Those of them with another answer, by id.
+        leaked: Examples that were dropped because their prompt is in the own test file, by id.
+        unread: Columns that nothing reads.
+        labels: Number of distinct answers, if many rows share each of them; ``None`` for free text.
+        unseen: Labels of the test split that no training example has.
+        groups: Number of groups that stay in one split; ``None`` if every row is one.
+    """
+
+    read: int
+    duplicates: int = 0
+    contradictions: tuple[str, ...] = ()
+    leaked: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
+    labels: int | None = None
+    unseen: tuple[str, ...] = ()
+    groups: int | None = None
+
+
+@dataclass(frozen=True)
 class PreparedData:
     """Three splits that share no group, written to files.
 
@@ -34,6 +59,7 @@ class PreparedData:
         validation: Examples for the validation loss.
         test: Held-out examples, the suite of a comparison.
         digest: SHA-256 of the three splits together.
+        summary: What became of the rows.
     """
 
     name: str
@@ -42,6 +68,7 @@ class PreparedData:
     validation: DataSplit
     test: DataSplit
     digest: str
+    summary: DataSummary
 
     @property
     def splits(self) -> tuple[DataSplit, DataSplit, DataSplit]:

@@ -10,14 +10,14 @@ from llmops.errors import DataError
 from llmops.files import jsonl
 from llmops.models.foreign import templates
 
-Row = Mapping[str, str]
+Row = Mapping[str, Any]
 
 
 def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
     """Read a split as prompts and completions, so that TRL computes the loss on completions only.
 
     Args:
-        path: JSON lines with ``id``, ``prompt`` and ``completion``.
+        path: JSON lines with ``id``, ``prompt`` or ``messages``, and ``completion``.
         tokenizer: The base's tokenizer, with a chat template.
         max_length: Maximum tokens of one example, chat template included.
 
@@ -31,33 +31,34 @@ def conversations(path: Path, tokenizer: Any, max_length: int) -> Any:
 
     rows = jsonl.read(path)
     _refuse_long(rows, tokenizer, max_length)
-    return Dataset.from_list(
-        [
-            {
-                "prompt": [{"role": "user", "content": row["prompt"]}],
-                "completion": [{"role": "assistant", "content": row["completion"]}],
-            }
-            for row in rows
-        ]
-    )
+    return Dataset.from_list([{"prompt": asked(row), "completion": [_answer(row)]} for row in rows])
+
+
+def asked(row: Row) -> list[dict[str, str]]:
+    """Return the messages that an example answers."""
+    if "messages" in row:
+        return [{key: turn[key] for key in ("role", "content")} for turn in row["messages"]]
+    return [{"role": "user", "content": row["prompt"]}]
+
+
+def lengths(rows: Sequence[Row], tokenizer: Any) -> list[int]:
+    """Return the number of tokens of each example, chat template included."""
+    texts = [templates.render(tokenizer, [*asked(row), _answer(row)]) for row in rows]
+    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+
+def _answer(row: Row) -> dict[str, str]:
+    return {"role": "assistant", "content": row["completion"]}
 
 
 def _refuse_long(rows: Sequence[Row], tokenizer: Any, max_length: int) -> None:
     """Refuse examples that TRL would silently truncate at the end."""
-    chats = [
-        [
-            {"role": "user", "content": row["prompt"]},
-            {"role": "assistant", "content": row["completion"]},
-        ]
-        for row in rows
-    ]
-    texts = [templates.render(tokenizer, chat) for chat in chats]
-    lengths = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-    longest = max(range(len(rows)), key=lambda i: lengths[i])
-    too_long = sum(length > max_length for length in lengths)
+    counts = lengths(rows, tokenizer)
+    longest = max(range(len(rows)), key=lambda i: counts[i])
+    too_long = sum(count > max_length for count in counts)
     if too_long:
         raise DataError(
             f"{too_long} example(s) exceed train.max_length={max_length} tokens;"
-            f" the longest, {rows[longest]['id']!r}, has {lengths[longest]}",
-            next_command=f"llmops run RECIPE train.max_length={lengths[longest]}, or shorten the examples",
+            f" the longest, {rows[longest]['id']!r}, has {counts[longest]}",
+            next_command=f"llmops run RECIPE train.max_length={counts[longest]}, or shorten the examples",
         )

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,7 @@ def _log_inputs(recipe: Recipe, data: PreparedData, base: BaseModel) -> None:
     mlflow.set_tags({tags.RECIPE_DIGEST: recipe.digest(), tags.DATA_DIGEST: data.digest})
     mlflow.log_params(parameters(recipe.train, recipe.seed, base))
     mlflow.log_text(recipe.to_yaml(), RECIPE_FILE)
+    mlflow.log_dict(asdict(data.summary), tags.DATA_SUMMARY)
     for split in data.splits:
         context = {"train": "training"}.get(split.name, split.name)
         mlflow.log_input(_dataset(data, split), context=context)

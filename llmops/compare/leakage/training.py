@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from llmops.files import jsonl
 from llmops.files.staging import staging
@@ -44,11 +46,18 @@ def training_texts(files: ModelFiles) -> TrainingTexts | None:
         path = artifacts.download(f"runs:/{files.run_id}/{TRAIN_SPLIT}", str(folder))
         try:
             rows = jsonl.read(Path(path))
-            prompts = tuple(str(row["prompt"]) for row in rows)
+            prompts = tuple(_prompt(row) for row in rows)
             completions = [row.get("completion", "") for row in rows]
             return TrainingTexts(prompts, tuple(str(c) for c in completions if len(c) >= LABEL))
         except (ValueError, KeyError, TypeError):
             return None  # a file of this name in another format
+
+
+def _prompt(row: Mapping[str, Any]) -> str:
+    """Return what is asked: the turns of user and assistant, as ``detect`` reads those of a suite."""
+    if "messages" not in row:
+        return str(row["prompt"])
+    return "\n".join(turn["content"] for turn in row["messages"] if turn["role"] != "system")
 
 
 def _logged(run_id: str) -> set[str]:

@@ -54,6 +54,101 @@ def test_a_group_column_keeps_users_together(tmp_path: Path) -> None:
     assert prepared.test.rows == 20
 
 
+def labelled(path: Path, rows: int, labels: int) -> Path:
+    return write_csv(
+        path, [(f"question {i}", f"label {i % labels}", f"user {i % 7}") for i in range(rows)]
+    )
+
+
+def test_every_label_of_the_test_split_can_be_learnt(tmp_path: Path) -> None:
+    for rows, labels in ((400, 77), (60, 3), (20, 2), (154, 77)):
+        path = labelled(tmp_path / "own.csv", rows, labels)
+        prepared = prepare(Data(path=path), tmp_path / "out", name="own", seed=rows)
+        train, validation, test = (jsonl.read(split.path) for split in prepared.splits)
+        assert len(train) + len(validation) + len(test) == rows
+        assert prepared.summary.labels == labels
+        assert prepared.summary.unseen == ()
+        assert {row["completion"] for row in test} <= {row["completion"] for row in train}
+        assert abs(len(test) / rows - 0.2) <= 0.5 * labels / rows
+
+
+def test_a_group_column_goes_before_labels_and_what_cannot_be_learnt_is_said(
+    tmp_path: Path,
+) -> None:
+    rows = [(f"question {i}", f"label {i % 20}", f"user {i % 20}") for i in range(100)]
+    path = write_csv(tmp_path / "own.csv", rows)
+    prepared = prepare(Data(path=path, group="user"), tmp_path / "out", name="own", seed=1)
+    learnt = {row["completion"] for row in jsonl.read(prepared.train.path)}
+    asked = {row["completion"] for row in jsonl.read(prepared.test.path)}
+    assert prepared.summary.unseen == tuple(sorted(asked - learnt))
+    assert len(prepared.summary.unseen) == len(asked)
+
+
+def test_one_label_is_refused(tmp_path: Path) -> None:
+    path = labelled(tmp_path / "own.csv", 40, 1)
+    with pytest.raises(DataError, match=r"every row has the same answer, 'label 0'"):
+        prepare(Data(path=path), tmp_path / "out", name="own", seed=1)
+
+
+def test_what_is_dropped_is_counted(tmp_path: Path) -> None:
+    rows = [*own_rows(30), ("question 3", "answer 3", "z"), ("question 4", "another", "z")]
+    path = write_csv(tmp_path / "own.csv", rows)
+    summary = prepare(Data(path=path), tmp_path / "out", name="own", seed=1).summary
+    assert (summary.read, summary.duplicates) == (32, 2)
+    assert summary.contradictions == ("row-32",)
+    assert summary.unread == ("user",)
+    assert summary.labels is None
+
+
+def test_an_own_test_file_is_the_suite_and_nothing_of_it_is_trained_on(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "own.csv", own_rows(40))
+    held_out = [("Question 3!", "answer 3", "u"), *((f"new {i}", f"a {i}", "u") for i in range(9))]
+    test = write_csv(tmp_path / "test.csv", held_out)
+    config = Data.model_validate({"path": path, "test": {"path": test}})
+    prepared = prepare(config, tmp_path / "out", name="own", seed=1)
+    assert prepared.test.rows == 10
+    assert prepared.train.rows + prepared.validation.rows == 39
+    assert prepared.summary.leaked == ("row-4",)
+    read = [jsonl.read(split.path) for split in prepared.splits]
+    assert not {r["id"] for r in read[0]} & {r["id"] for r in read[2]}
+    missing = config.model_copy(update={"test": config.test.model_copy(update={"path": tmp_path})})
+    with pytest.raises(NotFoundError, match=r"data\.test\.path: .* is a folder, not a file"):
+        prepare(missing, tmp_path / "out", name="own", seed=1)
+
+
+def test_slices_and_conversations_come_through_to_the_suite(tmp_path: Path) -> None:
+    from llmops.compare import load_suite
+
+    turns = [
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Good day."},
+    ]
+    rows = [
+        {
+            "chat": [
+                *turns,
+                {"role": "user", "content": f"Where is {i}?"},
+                {"role": "assistant", "content": f"In box {i}."},
+            ],
+            "topic": f"t{i % 2}",
+            "slice.size": "big",
+        }
+        for i in range(40)
+    ]
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    config = Data(path=path, messages="chat", slices=("topic",), system="Be brief.")
+    prepared = prepare(config, tmp_path / "out", name="own", seed=1)
+    assert prepared.summary.duplicates == 39, "the same first question forty times"
+    suite = load_suite(prepared.test.path)
+    assert {example.slices["size"] for example in suite.examples} == {"big"}
+    assert {example.slices["topic"] for example in suite.examples} <= {"t0", "t1"}
+    for example in suite.examples:
+        assert example.messages[0] == {"role": "system", "content": "Be brief."}
+        assert example.messages[-1]["role"] == "user"
+        assert example.expected.startswith(("In box", "Good day"))
+
+
 def test_limit_takes_that_many(tmp_path: Path) -> None:
     prepared = prepare(Data(source="stdlib_docstrings", limit=40), tmp_path, name="q", seed=7)
     assert sum(split.rows for split in prepared.splits) == 40
@@ -104,14 +199,19 @@ def test_a_missing_file_leaves_no_folder(tmp_path: Path) -> None:
 def test_groups_that_share_a_text_take_the_name_of_the_earlier_text(tmp_path: Path) -> None:
     # The names decide the splits, so they are part of what a seed promises.
     groups = "abcdefghij"
-    rows = [(f"question {i}", f"answer {i}", groups[i % 10]) for i in range(40)]
-    rows += [("question 2", "other", "b"), ("question 40", "answer 0", "c"), ("new", "other", "z")]
+    long = "which is a text that nobody writes twice by chance"
+    rows = [(f"question {i}", f"answer {i} {long}", groups[i % 10]) for i in range(40)]
+    rows += [
+        ("question 41", f"other {long}", "b"),
+        ("question 40", f"answer 0 {long}", "c"),
+        ("new", f"other {long}", "z"),
+    ]
     path = write_csv(tmp_path / "own.csv", rows)
     config = Data(path=path, group="user", test_fraction=0.3)
     prepared = prepare(config, tmp_path / "out", name="own", seed=1)
     group = {
         row["prompt"]: row["group"] for split in prepared.splits for row in jsonl.read(split.path)
     }
-    joined = {group[f"question {i}"] for i in (0, 1, 2, 40)} | {group["new"]}
-    assert joined == {"a"}
-    assert set(group.values()) == {"a", *"defghij"}
+    assert {group[f"question {i}"] for i in (0, 2, 40)} == {"a"}
+    assert {group["question 1"], group["question 41"], group["new"]} == {"b"}
+    assert set(group.values()) == {"a", "b", *"defghij"}

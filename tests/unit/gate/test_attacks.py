@@ -32,6 +32,7 @@ from llmops.errors import IntegrityError, NotFoundError, UsageError
 from llmops.files import digest, home
 from llmops.gate import gate, record
 from llmops.gate.promotion.promote import promote
+from llmops.models.resolve import resolve
 from llmops.recipe.schema import Gate
 from llmops.records import Comparison, ModelVersion, Verdict
 from llmops.store import connection, registry

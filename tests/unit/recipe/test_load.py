@@ -159,13 +159,16 @@ def test_no_file(tmp_path: Path) -> None:
         load_recipe(tmp_path / "recipe.yaml")
 
 
-def test_the_data_path_is_relative_to_the_recipe(
+def test_a_path_is_relative_to_the_recipe_that_names_it_or_to_the_working_folder(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert load_recipe(Path("../recipe.yaml")).data.path == tmp_path / "rows.csv"
-    assert load_recipe(recipe, ["data.path=../x.csv"]).data.path == tmp_path.parent / "x.csv"
+    overridden = load_recipe(recipe, ["data.path=x.csv", "data.test.path=../y.csv"]).data
+    assert overridden.path == tmp_path / "elsewhere" / "x.csv", "as the shell completes it"
+    assert overridden.test is not None
+    assert overridden.test.path == tmp_path / "y.csv"
     assert load_recipe(recipe, ["data.path=/abs/x.csv"]).data.path == Path("/abs/x.csv")
 
 

@@ -7,9 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llmops.data.sources.table import read_table
+from llmops.data.sources.table import Table
+from llmops.data.sources.table import read_table as read
 from llmops.errors import DataError, NotFoundError
 from llmops.recipe.schema import Data
+
+
+def read_table(config: Data) -> Table:
+    return read(config, Path(str(config.path)))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "parquet"])
@@ -22,7 +27,8 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
         frame.astype({"id": "Int64"}).to_csv(path, index=False)
     else:
         frame.astype({"id": "Int64"}).to_json(path, orient="records", lines=suffix == "jsonl")
-    rows = read_table(Data(path=path, prompt="question", completion="answer"))
+    rows, unread = read_table(Data(path=path, prompt="question", completion="answer"))
+    assert unread == ()
     first = "7.0" if suffix == "parquet" else "7"  # pandas has no missing integer
     assert rows == [
         {"id": first, "prompt": "q 0", "completion": "a 0", "group": first},
@@ -32,7 +38,7 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
 
 def test_a_group_column_names_the_groups(tmp_path: Path) -> None:
     (tmp_path / "own.csv").write_text("prompt,completion,user\nq,a,anna\nr,b,anna\n")
-    rows = read_table(Data(path=tmp_path / "own.csv", group="user"))
+    rows, _ = read_table(Data(path=tmp_path / "own.csv", group="user"))
     assert [row["group"] for row in rows] == ["anna", "anna"]
     assert [row["id"] for row in rows] == ["row-1", "row-2"]
 
@@ -70,6 +76,35 @@ def test_the_next_command_names_the_missing_columns_keys(tmp_path: Path) -> None
     assert (
         caught.value.next_command == "llmops data RECIPE data.completion=COLUMN data.group=COLUMN"
     )
+
+
+def test_a_template_makes_a_prompt_of_several_columns(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("instruction,input,output,topic\nAdd,2 and 2,4,sums\nSay hello,,Hello,talk\n")
+    plain = Data(path=path, template="{instruction}\n\n{input}", completion="output")
+    jinja = plain.model_copy(
+        update={"template": "{{ instruction }}{% if input %}: {{ input }}{% endif %}"}
+    )
+    rows, unread = read_table(plain)
+    assert [row["prompt"] for row in rows] == ["Add\n\n2 and 2", "Say hello"]
+    assert unread == ("topic",)
+    assert [row["prompt"] for row in read_table(jinja).rows] == ["Add: 2 and 2", "Say hello"]
+    sliced = read_table(plain.model_copy(update={"slices": ("topic",)}))
+    assert [row["slice.topic"] for row in sliced.rows] == ["sums", "talk"]
+    assert sliced.unread == ()
+    with pytest.raises(DataError, match="no column 'text'") as caught:
+        read_table(plain.model_copy(update={"template": "{text}"}))
+    assert caught.value.next_command == "llmops data RECIPE data.template=COLUMN"
+    with pytest.raises(DataError, match=r"row 2: data\.template makes an empty prompt"):
+        read_table(plain.model_copy(update={"template": "{input}"}))
+
+
+def test_a_near_name_is_proposed_and_a_conversation_is_recognised(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"messages": [], "promt": "q", "completion": "a"}\n')
+    with pytest.raises(DataError, match="for 'prompt', did you mean 'promt'") as caught:
+        read_table(Data(path=path))
+    assert caught.value.next_command == "llmops data RECIPE data.messages=messages"
 
 
 def test_a_missing_file_and_an_unknown_format(tmp_path: Path) -> None:

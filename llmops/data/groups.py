@@ -1,0 +1,78 @@
+"""Groups of rows that must not be torn apart, and the splits that keep them whole."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from scipy.cluster.hierarchy import DisjointSet
+
+Row = dict[str, Any]
+LONG = 40
+"""Characters from which a shared answer of free text joins two groups: a copy of the text would be
+learnt in one split and asked for in the other. A shorter one is a word or a phrase."""
+LARGE_SHARE = 0.25
+"""Share of the test split above which a group counts as large, and is dealt last: in the test split
+it would leave too little room for other, independent groups."""
+
+
+def joined(rows: Sequence[Row], *, answers_from: int | None = LONG) -> list[Row]:
+    """Join groups that share a text, so that no copy of it is in another split.
+
+    Args:
+        rows: Examples with ``group``.
+        answers_from: Characters from which a shared answer joins two groups; ``None`` for none, as
+            where answers are labels.
+
+    Returns:
+        The rows; joined groups have the name of the earlier text's group.
+    """
+    sets = DisjointSet(row["group"] for row in rows)
+    name = {group: group for group in sets}
+    owner: dict[tuple[str, str], str] = {}
+    for row in rows:
+        for kind, text in (("asked", asked(row)), ("answer", row["completion"])):
+            if kind == "answer" and (answers_from is None or len(text) < answers_from):
+                continue
+            first = owner.setdefault((kind, text), row["group"])
+            kept = name[sets[first]]
+            sets.merge(first, row["group"])
+            name[sets[first]] = kept  # the name of the earlier text's group, whichever is larger
+    return [{**row, "group": name[sets[row["group"]]]} for row in rows]
+
+
+def asked(row: Row) -> str:
+    """Return the text of what is asked, the whole conversation if there is one."""
+    if "messages" not in row:
+        return str(row["prompt"])
+    return "\n".join(f"{turn['role']}: {turn['content']}" for turn in row["messages"])
+
+
+def dealt(rows: Sequence[Row], fractions: dict[str, float], seed: int) -> dict[str, list[Row]]:
+    """Deal whole groups in shuffled order, large ones last, to the first part with room, else to train.
+
+    Args:
+        rows: Examples with ``group``.
+        fractions: Part → its share, in the order in which they are filled; ``train`` gets the rest.
+        seed: Seed of the order.
+
+    Returns:
+        Part → its rows.
+    """
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["group"]].append(row)
+    names = sorted(groups)
+    random.Random(seed).shuffle(names)
+    share = next(iter(fractions.values()))
+    names.sort(key=lambda name: len(groups[name]) > LARGE_SHARE * share * len(rows))
+    wanted = {part: round(share * len(rows)) for part, share in fractions.items()}
+    parts: dict[str, list[Row]] = {part: [] for part in ("train", *fractions)}
+    for name in names:
+        fits = [
+            part for part, size in wanted.items() if len(parts[part]) + len(groups[name]) <= size
+        ]
+        parts[fits[0] if fits else "train"] += groups[name]
+    return parts
