@@ -23,6 +23,7 @@ from llmops.errors import (
 from llmops.store import interrupts
 
 VERBS = {
+    "init": "Write a recipe for a file of examples.",
     "run": "Run a recipe: data, train, register, compare, gate, serve.",
     "validate": "Check a recipe and print it with all defaults.",
     "data": "Collect, split and write a recipe's data.",

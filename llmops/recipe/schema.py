@@ -69,7 +69,9 @@ class Train(Section):
     warmup_fraction: float = Field(default=0.03, ge=0, lt=1)
     """Share of the steps over which the learning rate rises to its peak."""
     max_length: int = Field(default=512, ge=16)
-    """Most tokens in an example; longer examples are refused, not cut."""
+    """Most tokens in an example; longer examples are never cut."""
+    too_long: Literal["refuse", "drop"] = "refuse"
+    """What becomes of training with longer examples: it is refused, or they are left out and counted."""
     save_steps: int = Field(default=10, ge=1)
     """Steps between two checkpoints; a killed run resumes from the last one."""
 

@@ -149,8 +149,10 @@ def _trainer(recipe: Recipe, data: PreparedData, base: BaseModel, work: Path, ca
 
     config, cuda = recipe.train, torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base.directory)
-    train_set = conversations(data.train.path, tokenizer, config.max_length)
-    validation_set = conversations(data.validation.path, tokenizer, config.max_length)
+    train_set, validation_set = (
+        conversations(split.path, tokenizer, config.max_length, drop=config.too_long == "drop")
+        for split in (data.train, data.validation)
+    )
     torch.manual_seed(recipe.seed)
     with quiet_loading():
         model = AutoModelForCausalLM.from_pretrained(

@@ -34,3 +34,23 @@ def test_examples_that_do_not_fit_are_refused_not_cut(tmp_path: Path, tiny_model
     )
     with pytest.raises(DataError, match=r"1 example\(s\) exceed train.max_length=64 .* 'long'"):
         conversations(path, AutoTokenizer.from_pretrained(tiny_model), 64)
+
+
+def test_examples_that_do_not_fit_may_be_left_out_and_are_counted(
+    tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short, long = ({"id": text[:1], "prompt": text, "completion": "b"} for text in ("a", "c " * 99))
+    path = written(tmp_path / "train.jsonl", short, long, short)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    assert len(conversations(path, tokenizer, 64, drop=True)) == 2
+    assert "train: left out 1 of 3 train examples over 64 tokens" in capsys.readouterr().err
+    with pytest.raises(DataError, match=r"train\.max_length=16"):
+        conversations(written(tmp_path / "all.jsonl", long), tokenizer, 16, drop=True)
+
+
+def test_a_conversation_is_its_turns_and_its_answer(tmp_path: Path, tiny_model: Path) -> None:
+    turns = [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}]
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({"id": "1", "messages": turns, "completion": "b"}))
+    (row,) = conversations(path, AutoTokenizer.from_pretrained(tiny_model), 64)
+    assert row == {"prompt": turns, "completion": [{"role": "assistant", "content": "b"}]}
