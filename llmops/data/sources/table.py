@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -119,7 +120,7 @@ def _asked(config: Data, where: str, record: Record) -> Iterator[Row]:
         )
         return
     prompt = _prompt(config, where, record)
-    answer = str(record[config.completion])
+    answer = _text(record[config.completion])
     if config.system:
         turns = [{"role": "system", "content": config.system}, {"role": "user", "content": prompt}]
         yield {"messages": turns, "completion": answer}
@@ -129,7 +130,8 @@ def _asked(config: Data, where: str, record: Record) -> Iterator[Row]:
 
 def _prompt(config: Data, where: str, record: Record) -> str:
     if config.template is None:
-        return str(record[config.prompt])
+        _refuse_turns(where, config.prompt, record[config.prompt])
+        return _text(record[config.prompt])
     cells = {name: None if _empty(cell) else cell for name, cell in record.items()}
     try:
         prompt = _compiled(config.template).render(cells)
@@ -138,6 +140,21 @@ def _prompt(config: Data, where: str, record: Record) -> str:
     if not prompt:
         raise DataError(f"{where}: data.template makes an empty prompt of it")
     return prompt
+
+
+def _text(cell: Any) -> str:
+    """Return a cell as text; a JSON object or list stays JSON."""
+    return json.dumps(cell, ensure_ascii=False) if isinstance(cell, (dict, list)) else str(cell)
+
+
+def _refuse_turns(where: str, column: str, cell: Any) -> None:
+    """Refuse a conversation where a text is expected."""
+    if isinstance(cell, list) and any(isinstance(turn, dict) for turn in cell):
+        raise DataError(
+            f"{where}: column {column!r} holds a conversation",
+            next_command="write prompt and answer as one list in a column `messages`, then"
+            " llmops data RECIPE data.messages=messages",
+        )
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from llmops.data import prepare
 from llmops.models.adapters import WEIGHTS
 from llmops.recipe.load import load_recipe
 from llmops.records import BaseModel
-from llmops.store import connection
+from llmops.store import artifacts, connection
 from llmops.train import train
 from llmops.train.sft import _trainer, parameters
 
@@ -69,3 +70,25 @@ def test_a_lora_setting_has_one_name_on_run_and_logged_model(
     lora = {f"lora_{name}": value for name, value in recipe.train.lora.model_dump().items()}
     assert lora.items() <= found.items()
     assert not set(recipe.train.lora.model_dump()) & set(found), "no second name"
+
+
+def test_conversations_are_trained_on_and_logged_as_they_are(
+    store: str, own_recipe: Path, tmp_path: Path
+) -> None:
+    rows = [
+        [
+            {"role": "user", "content": f"Split a pathname {i}."},
+            {"role": "assistant", "content": f"Return the last access time {i}."},
+        ]
+        for i in range(40)
+    ]
+    chats = tmp_path / "chats.jsonl"
+    chats.write_text("\n".join(json.dumps({"messages": turns}) for turns in rows))
+    changes = ["train.max_steps=2", f"data.path={chats}", "data.messages=messages"]
+    recipe = load_recipe(own_recipe, [*changes, "data.system=Be brief."])
+    data = prepare(recipe.data, tmp_path / "data", name="own", seed=1)
+    trained = train(recipe, data, flavor.ensure_base(recipe.train.base), tmp_path / "work")
+    run = connection.client().get_run(trained.run_id)
+    assert {each.dataset.name for each in run.inputs.dataset_inputs} >= {"own-train", "own-test"}
+    logged = artifacts.read_json(trained.run_id, "data/summary.json")
+    assert (logged["read"], logged["duplicates"], logged["labels"]) == (40, 0, None)

@@ -107,6 +107,16 @@ def test_a_near_name_is_proposed_and_a_conversation_is_recognised(tmp_path: Path
     assert caught.value.next_command == "llmops data RECIPE data.messages=messages"
 
 
+def test_json_stays_json_and_a_conversation_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text('{"prompt": "Extract.", "completion": {"name": "Zoë", "age": 7}}\n')
+    assert read_table(Data(path=path)).rows[0]["completion"] == '{"name": "Zoë", "age": 7}'
+    path.write_text('{"prompt": [{"role": "user", "content": "Hi"}], "completion": "x"}\n')
+    with pytest.raises(DataError, match="row 1: column 'prompt' holds a conversation") as caught:
+        read_table(Data(path=path))
+    assert "data.messages=messages" in str(caught.value.next_command)
+
+
 def test_a_missing_file_and_an_unknown_format(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no such file"):
         read_table(Data(path=tmp_path / "none.csv"))
