@@ -157,14 +157,14 @@ def _split(
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
     if test is not None:
         del fractions["test"]
-    by_label = known is not None and config.group is None
+    groups = len({row["group"] for row in rows})
+    by_label = known is not None and groups == len(rows)  # a conversation stays whole
     parts = stratified(rows, fractions, seed) if by_label else dealt(rows, fractions, seed)
     parts = {
         "train": parts["train"],
         "validation": parts["validation"],
         "test": test or parts["test"],
     }
-    groups = len({row["group"] for row in rows})
     _refuse_empty(parts, rows, groups, config, source)
     learnt = {row["completion"] for row in parts["train"]}
     unseen = {row["completion"] for row in parts["test"]} - learnt if known is not None else ()

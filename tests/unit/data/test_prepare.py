@@ -149,6 +149,27 @@ def test_slices_and_conversations_come_through_to_the_suite(tmp_path: Path) -> N
         assert example.expected.startswith(("In box", "Good day"))
 
 
+def test_a_conversation_is_not_torn_apart_by_its_labels(tmp_path: Path) -> None:
+    turns = [
+        [
+            {"role": role, "content": text.format(i)}
+            for role, text in (
+                ("user", "Is {} good?"),
+                ("assistant", ["yes", "no"][i % 2]),
+                ("user", "And {} again?"),
+                ("assistant", ["no", "yes"][i % 2]),
+            )
+        ]
+        for i in range(60)
+    ]
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(json.dumps({"messages": each}) for each in turns))
+    prepared = prepare(Data(path=path, messages="messages"), tmp_path / "out", name="o", seed=1)
+    assert prepared.summary.labels == 2
+    groups = [{row["group"] for row in jsonl.read(split.path)} for split in prepared.splits]
+    assert sum(map(len, groups)) == 60
+
+
 def test_limit_takes_that_many(tmp_path: Path) -> None:
     prepared = prepare(Data(source="stdlib_docstrings", limit=40), tmp_path, name="q", seed=7)
     assert sum(split.rows for split in prepared.splits) == 40
