@@ -53,7 +53,7 @@ def ls(verify: bool, output: str) -> None:
     from llmops.models import bases, versions
     from llmops.store import connection, registry
 
-    connection.connect()
+    connection.connect(create=False)
     registered = [
         (version.name, version.version, versions.digest_of_base(version))
         for version in registry.tagged_bases()

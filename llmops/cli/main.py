@@ -40,6 +40,7 @@ VERBS = {
     "webhook": "Gate versions when MLflow's registry reports them.",
     "keys": "Make, list and revoke keys for the deployments of this machine.",
     "receipt": "Show which version gave an answer, and verify it.",
+    "ls": "List models and versions, with their aliases and verdicts.",
     "show": "Show where a version comes from, and its evidence.",
     "export": "Write a version for other programs: merged, as an adapter, or as GGUF.",
     "base": "Add and list base models.",

@@ -30,7 +30,7 @@ def command(uri: str, output: str) -> None:
     from llmops.report.lineage import lineage_table
     from llmops.store import connection
 
-    connection.connect()
+    connection.connect(create=False)
     origin = lineage(uri)
     broken = _half_done(origin)
     step = broken[0].next_command if broken else next_command(origin)

@@ -24,15 +24,18 @@ KNOWN_SCHEMES = ("databricks", "databricks-uc", "file", "mssql", "mysql", "postg
 DEFAULT_UI = "http://127.0.0.1:5000"
 
 
-def connect() -> str:
+def connect(*, create: bool = True) -> str:
     """Check that the tracking server answers, before MLflow retries for minutes.
+
+    Args:
+        create: Whether a local database that does not exist is created.
 
     Returns:
         The tracking URI.
 
     Raises:
-        StoreError: The URI has no valid form, the server does not answer within five seconds, or
-            the database cannot be opened.
+        StoreError: The URI has no valid form, the server does not answer within five seconds, the
+            database cannot be opened, or it does not exist and is not to be created.
     """
     import mlflow
 
@@ -42,6 +45,8 @@ def connect() -> str:
         if uri.startswith(("http://", "https://")):
             _reach(uri)
         elif uri.startswith("sqlite:"):
+            if not create:
+                _refuse_absent(uri)
             _open_alone(uri)
         elif "://" in uri and uri.partition("://")[0].partition("+")[0] not in KNOWN_SCHEMES:
             with store_errors(f"opening {uri}"):  # a plugin of MLflow may know it
@@ -63,6 +68,16 @@ def _uris() -> list[str]:
             next_command="set MLFLOW_TRACKING_URI, such as to sqlite:///mlflow.db",
         ) from error
     return list(dict.fromkeys(uris))
+
+
+def _refuse_absent(uri: str) -> None:
+    """Refuse a database that does not exist: MLflow would create it, in whatever folder one reads."""
+    path = Path(uri.partition(":///")[2].partition("?")[0])
+    if path.name and not path.exists():
+        raise StoreError(
+            f"{uri}: no such store; this folder, {Path.cwd()}, has none",
+            next_command="change to the folder with mlflow.db, or set MLFLOW_TRACKING_URI",
+        )
 
 
 def _open_alone(uri: str) -> None:

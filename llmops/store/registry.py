@@ -126,6 +126,19 @@ def models() -> list[Any]:
                 return found
 
 
+def versions(name: str) -> list[Any]:
+    """Return MLflow's records of all versions of a model, in no order."""
+    found: list[Any] = []
+    token = None
+    with store_errors(f"versions of {name}"):
+        while True:
+            page = client().search_model_versions(f"name = '{name}'", page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+
 def version_record(name: str, version: str) -> Any:
     """Return MLflow's record of a version.
 
@@ -224,9 +237,7 @@ def remove_model_tag(name: str, key: str) -> None:
 
 def versions_with_tag(name: str, key: str) -> list[str]:
     """Return the versions of a model that have a tag, whatever its value."""
-    with store_errors(f"versions of {name}"):
-        found = client().search_model_versions(f"name = '{name}'")
-    return [str(version.version) for version in found if key in version.tags]
+    return [str(version.version) for version in versions(name) if key in version.tags]
 
 
 def version_tag(name: str, version: str, key: str) -> str | None:

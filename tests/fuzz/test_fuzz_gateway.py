@@ -149,7 +149,9 @@ def test_every_route_answers_as_documented(stack: Stack, tmp_path: Path) -> None
     command = [str(SCHEMATHESIS), "run", str(ROOT / "docs" / "reference" / "openapi.yaml")]
     command += ["--url", stack.deployment.endpoint, "--max-time", str(max(5, int(SECONDS / 4)))]
     command += ["--checks", ",".join(CHECKS), "--header", f"Authorization: Bearer {KEY}"]
-    command += ["--workers", "4", "--request-timeout", str(HANGS), "--phases", "coverage,fuzzing"]
+    # Several threads that parse Python at once end with "AST constructor recursion depth mismatch" in
+    # CPython 3.11.7 (gh-106905), which schemathesis 4.32 reports as an error of the API.
+    command += ["--workers", "1", "--request-timeout", str(HANGS), "--phases", "coverage,fuzzing"]
     command += ["--continue-on-failure", "--suppress-health-check", "all", "--no-color"]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=SECONDS + 300

@@ -36,7 +36,7 @@ def verify(uri: str, key: Path | None, output: str) -> int:
     from llmops.gate.evidence.verify import verify as check
     from llmops.store import connection
 
-    connection.connect()
+    connection.connect(create=False)
     findings = check(uri, key)
     bad = any(finding.fatal for finding in findings)
     rows = [(str(finding.state), finding.part, finding.says) for finding in findings]

@@ -35,7 +35,7 @@ def command(names: tuple[str, ...], everything: bool, mark: bool, output: str) -
         raise UsageError(
             "name the registered models to audit, or --all", next_command="llmops audit --all"
         )
-    connection.connect()
+    connection.connect(create=False)
     found = audit(None if everything else names, mark=mark)
     rows = [
         (f"{finding.name}@{finding.alias}", _version(finding.version), finding.problem)

@@ -32,7 +32,7 @@ def command(name: str, alias: str | None, output: str) -> None:
     from llmops.gate import history
     from llmops.store import connection
 
-    connection.connect()
+    connection.connect(create=False)
     reigns = history(name, alias=alias)
     rows = [HEAD, *(_row(reign) for reign in reigns)]
     text = columns(rows) if reigns else f"{name}: no promotion is on record"

@@ -27,6 +27,6 @@ def command(uri: str, alias: str, policy_changed: bool, why: str, output: str) -
     from llmops.gate import promote
     from llmops.store import connection
 
-    connection.connect()
+    connection.connect(create=False)
     promoted = promote(uri, alias=alias, policy_changed=policy_changed, why=why)
     emit(output, f"@{alias} now points to {promoted}", {"version": promoted, "alias": alias})

@@ -23,6 +23,6 @@ def command(name: str, to: str | None, why: str, alias: str, output: str) -> Non
     from llmops.gate import rollback
     from llmops.store import connection
 
-    connection.connect()
+    connection.connect(create=False)
     back = rollback(name, to=to, why=why, alias=alias)
     emit(output, f"@{alias} points to {back} again", {"version": back, "alias": alias})

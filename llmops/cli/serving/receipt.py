@@ -28,7 +28,7 @@ def command(trace_id: str, output: str) -> None:
     from llmops.serve.receipts import verify
     from llmops.store import connection
 
-    connection.connect()
+    connection.connect(create=False)
     found = verify(trace_id)
     record = {**asdict(found), "verified": not found.contradictions}
     emit(output, _table(found), record)
