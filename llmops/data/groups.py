@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from scipy.cluster.hierarchy import DisjointSet
 
+from llmops.files import digest
+
 Row = dict[str, Any]
+Groups = dict[str, list[Row]]
 LONG = 40
 """Characters from which a shared answer of free text joins two groups: a copy of the text would be
 learnt in one split and asked for in the other. A shorter one is a word or a phrase."""
@@ -50,22 +53,54 @@ def asked(row: Row) -> str:
     return "\n".join(f"{turn['role']}: {turn['content']}" for turn in row["messages"])
 
 
-def dealt(rows: Sequence[Row], fractions: dict[str, float], seed: int) -> dict[str, list[Row]]:
-    """Deal whole groups in shuffled order, large ones last, to the first part with room, else to train.
+def shuffled(groups: Groups, seed: int) -> list[str]:
+    """Return the names of groups in an order that the seed decides."""
+    names = sorted(groups)
+    random.Random(seed).shuffle(names)
+    return names
+
+
+def lasting(groups: Groups, seed: int, *, named: bool) -> list[str]:
+    """Return the names of groups in an order that lasts when rows are added.
+
+    Each group has a place of its own, which depends on nothing but its text. So a file that grows
+    keeps nearly all of its rows in their splits: what a champion was trained on does not become the
+    test of its successor.
+
+    Args:
+        groups: Name → rows.
+        seed: Seed of the places.
+        named: Whether the names are the user's, and not made from the rows' numbers.
+    """
+
+    def place_of(name: str) -> str:
+        return place(name if named else asked(groups[name][0]), seed)
+
+    return sorted(groups, key=place_of)
+
+
+def place(text: str, seed: int) -> str:
+    """Return the place of a text among others, as hexadecimal digits: random, and always the same."""
+    return digest.of_bytes(f"{seed}\0{text}".encode())
+
+
+def dealt(
+    rows: Sequence[Row], fractions: dict[str, float], order: Callable[[Groups], list[str]]
+) -> dict[str, list[Row]]:
+    """Deal whole groups in an order, large ones last, to the first part with room, else to train.
 
     Args:
         rows: Examples with ``group``.
         fractions: Part → its share, in the order in which they are filled; ``train`` gets the rest.
-        seed: Seed of the order.
+        order: The order of the groups' names: ``shuffled`` or ``lasting``.
 
     Returns:
         Part → its rows.
     """
-    groups: dict[str, list[Row]] = defaultdict(list)
+    groups: Groups = defaultdict(list)
     for row in rows:
         groups[row["group"]].append(row)
-    names = sorted(groups)
-    random.Random(seed).shuffle(names)
+    names = order(groups)
     share = next(iter(fractions.values()))
     names.sort(key=lambda name: len(groups[name]) > LARGE_SHARE * share * len(rows))
     wanted = {part: round(share * len(rows)) for part, share in fractions.items()}

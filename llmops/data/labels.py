@@ -6,14 +6,17 @@ in the test split could not be learnt.
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from llmops.data.groups import asked, place
+
 Row = dict[str, Any]
 SHARED = 2
 """Mean number of rows with the same answer from which the answers are labels."""
+DIGITS = 13
+"""Hexadecimal digits that a float holds exactly."""
 
 
 def labels(rows: Sequence[Row]) -> frozenset[str] | None:
@@ -29,37 +32,38 @@ def labels(rows: Sequence[Row]) -> frozenset[str] | None:
 def stratified(rows: Sequence[Row], fractions: dict[str, float], seed: int) -> dict[str, list[Row]]:
     """Split rows so that every part has its share of every label, and ``train`` has every label.
 
-    The rows of a label are spread evenly over (0, 1], from a random start, and each part takes an
-    interval of it: systematic sampling with proportional allocation (Cochran 1977, Sampling
-    Techniques, chapter 8). The last row of each label is in ``train``.
+    The rows of a label are spread evenly over (0, 1], in an order that lasts when rows are added (see
+    ``groups.lasting``) and from a random start; each part takes an interval of it: systematic
+    sampling with proportional allocation (Cochran 1977, Sampling Techniques, chapter 8). The last
+    row of each label is in ``train``.
 
     Args:
         rows: Examples.
         fractions: Part → its share, in the order in which they are taken; ``train`` gets the rest.
-        seed: Seed of the order within a label.
+        seed: Seed of the order within a label, and of its start.
 
     Returns:
         Part → its rows, in the order of ``rows``.
     """
-    draw, by_label = random.Random(seed), defaultdict(list)
+    by_label: dict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         by_label[row["completion"]].append(number)
-    place = [1.0] * len(rows)
-    for label in sorted(by_label):
-        numbers, start = by_label[label], draw.random()
-        draw.shuffle(numbers)
+    places = [1.0] * len(rows)
+    for label, numbers in by_label.items():
+        start = int(place(label, seed)[:DIGITS], 16) / 16**DIGITS
+        numbers.sort(key=lambda number: place(asked(rows[number]), seed))
         for position, number in enumerate(numbers[:-1]):
-            place[number] = (position + start) / len(numbers)
+            places[number] = (position + start) / len(numbers)
     parts: dict[str, list[Row]] = {part: [] for part in ("train", *fractions)}
     for number, row in enumerate(rows):
-        parts[_part(place[number], fractions)].append(row)
+        parts[_part(places[number], fractions)].append(row)
     return parts
 
 
-def _part(place: float, fractions: dict[str, float]) -> str:
+def _part(at: float, fractions: dict[str, float]) -> str:
     end = 0.0
     for part, share in fractions.items():
         end += share
-        if place < end:
+        if at < end:
             return part
     return "train"

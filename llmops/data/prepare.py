@@ -7,10 +7,11 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llmops.data.groups import asked, dealt, joined
+from llmops.data.groups import asked, dealt, joined, lasting, shuffled
 from llmops.data.labels import labels, stratified
 from llmops.data.sources.stdlib import stdlib_docstrings
 from llmops.data.sources.table import Table, read_table
@@ -152,14 +153,16 @@ def _split(
             " learn",
             next_command="llmops data RECIPE data.completion=COLUMN, a column with other answers",
         )
+    order = partial(shuffled, seed=seed)
     if config.source == "file":
         rows = joined(rows) if known is None else joined(rows, answers_from=None)
+        order = partial(lasting, seed=seed, named=config.group is not None)
     fractions = {"test": config.test_fraction, "validation": config.validation_fraction}
     if test is not None:
         del fractions["test"]
     groups = len({row["group"] for row in rows})
     by_label = known is not None and groups == len(rows)  # a conversation stays whole
-    parts = stratified(rows, fractions, seed) if by_label else dealt(rows, fractions, seed)
+    parts = stratified(rows, fractions, seed) if by_label else dealt(rows, fractions, order)
     parts = {
         "train": parts["train"],
         "validation": parts["validation"],

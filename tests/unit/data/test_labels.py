@@ -13,7 +13,11 @@ FRACTIONS = {"test": 0.2, "validation": 0.14}
 
 
 def rows_of(counts: list[int]) -> list[dict[str, str]]:
-    made = [{"completion": f"label {i}"} for i, count in enumerate(counts) for _ in range(count)]
+    made = [
+        {"prompt": f"{i} {j}", "completion": f"label {i}"}
+        for i, count in enumerate(counts)
+        for j in range(count)
+    ]
     random.Random(1).shuffle(made)
     return made
 
@@ -52,3 +56,11 @@ def test_the_seed_decides_and_the_order_of_rows_stays() -> None:
     assert parts != stratified(rows, FRACTIONS, 8)
     for part in parts.values():
         assert [int(row["id"]) for row in part] == sorted(int(row["id"]) for row in part)
+
+
+def test_rows_that_are_added_leave_the_others_where_they_are() -> None:
+    rows = rows_of([400, 300, 200, 100])
+    before, after = (stratified(rows[:n], FRACTIONS, 7) for n in (700, 1_000))
+    for part, of in before.items():
+        kept = {row["prompt"] for row in of} & {row["prompt"] for row in after[part]}
+        assert len(kept) >= 0.85 * len(of), part
