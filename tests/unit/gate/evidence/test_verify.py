@@ -19,8 +19,8 @@ from judged import (
     forge,
     forge_with_tags,
     frozen,
-    judged,
     stored,
+    thawed,
 )
 
 from llmops.errors import IntegrityError, LlmopsError, UsageError
@@ -237,7 +237,7 @@ def test_every_part_is_read_again_from_the_store(scene: Scene) -> None:
 def test_evidence_without_a_freeze_is_checked_as_far_as_it_goes(
     version: ModelVersion, challenger: ModelVersion
 ) -> None:
-    judged(challenger.uri, version.uri)
+    thawed(challenger.uri, version.uri)
     found = {finding.part: finding for finding in verify(challenger.uri)}
     assert (found["frozen"].state, found["suite"].state) == (State.ABSENT, State.ABSENT)
     assert not any(finding.fatal for finding in found.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 import mlflow
 import pytest
-from judged import PASSED, REJECTED, forge, judged
+from judged import PASSED, REJECTED, forge, judged, thawed
 from trained import another_adapter
 from versions import log_version
 
@@ -95,7 +95,7 @@ def test_the_same_adapter_over_another_base_is_not_proven(challenger: ModelVersi
 def test_evidence_that_was_changed_is_no_proof(
     challenger: ModelVersion, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    comparison, _ = judged(challenger.uri, "models:/bot/1", REJECTED)
+    comparison, _ = thawed(challenger.uri, "models:/bot/1", REJECTED)
     forge(comparison.run_id, change)
     refused(challenger, f"of run {comparison.run_id} was changed after the verdict")
 
@@ -108,7 +108,7 @@ def test_a_tag_that_names_no_evidence_is_no_proof(challenger: ModelVersion, text
 
 @pytest.mark.parametrize("content", ["not JSON", "[]", "[1, 2]", '"text"', "null"])
 def test_a_file_that_is_no_evidence_is_no_proof(challenger: ModelVersion, content: str) -> None:
-    comparison, _ = judged(challenger.uri, "models:/bot/1")
+    comparison, _ = thawed(challenger.uri, "models:/bot/1")
     connection.client().log_text(comparison.run_id, content, "report/evidence.json")
     refused(challenger, "was changed after the verdict")
 
