@@ -11,7 +11,7 @@ from small_recipe import SMALL
 from llmops import flavor
 from llmops.flavor.trained import register
 from llmops.recipe import Recipe, load_recipe
-from llmops.records import DataSplit, PreparedData, TrainResult
+from llmops.records import DataSplit, DataSummary, PreparedData, TrainResult
 from llmops.store import connection, registry, runs
 
 
@@ -27,7 +27,7 @@ def data(tmp_path: Path) -> PreparedData:
     splits = [
         DataSplit(name, tmp_path / name, "0" * 64, 1) for name in ("train", "validation", "test")
     ]
-    return PreparedData("small", "rows.csv", *splits, "1" * 64)
+    return PreparedData("small", "rows.csv", *splits, "1" * 64, DataSummary(read=60))
 
 
 @pytest.fixture

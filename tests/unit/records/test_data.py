@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llmops.records import DataSplit, PreparedData
+from llmops.records import DataSplit, DataSummary, PreparedData
 
 
 def test_the_splits_come_in_the_order_of_their_use() -> None:
@@ -10,6 +10,12 @@ def test_the_splits_come_in_the_order_of_their_use() -> None:
         DataSplit(name, Path(f"{name}.jsonl"), "00", 1) for name in ("train", "validation", "test")
     )
     data = PreparedData(
-        "docs", "docs.csv", test=test, train=train, validation=validation, digest=""
+        "docs",
+        "docs.csv",
+        test=test,
+        train=train,
+        validation=validation,
+        digest="",
+        summary=DataSummary(3),
     )
     assert [split.name for split in data.splits] == ["train", "validation", "test"]
