@@ -10,7 +10,7 @@ import click
 from llmops.cli.options import columns, emit, output_option
 
 if TYPE_CHECKING:
-    from llmops.models.listing import ListedModel, ListedVersion
+    from llmops.store.listing import ListedModel, ListedVersion
 
 NONE = "-"
 
@@ -25,7 +25,7 @@ def command(name: str | None, output: str) -> None:
 
     Example: llmops ls quickstart
     """
-    from llmops.models.listing import list_models, list_versions
+    from llmops.store.listing import list_models, list_versions
     from llmops.store import connection
 
     connection.connect(create=False)

@@ -9,7 +9,7 @@ from judged import judged
 from trained import another_adapter, log_trained
 
 from llmops.errors import NotFoundError
-from llmops.models.listing import list_models, list_versions
+from llmops.store.listing import list_models, list_versions
 from llmops.records import ModelVersion
 
 
