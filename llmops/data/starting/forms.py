@@ -120,8 +120,12 @@ def _guessed(records: Sequence[Record]) -> Form:
         )
     prompt, *others = by_length
     labels = [c for c in others if 1 < len(set(whole[c])) <= len(records) / 2]
-    keys = {"prompt": prompt, "completion": (labels or others)[0]}
-    return Form("guessed by length", keys, "the columns were guessed: look at them")
+    completion = (labels or others)[0]
+    note = (
+        f"the columns were guessed, prompt {prompt!r} and completion {completion!r}: if others are"
+        " meant, change data.prompt and data.completion in the recipe"
+    )
+    return Form("guessed by length", {"prompt": prompt, "completion": completion}, note)
 
 
 def slice_columns(records: Sequence[Record], used: Any, *, fewest: int = 20) -> list[str]:

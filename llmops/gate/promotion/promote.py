@@ -89,7 +89,7 @@ def _checked(evidence: EvidenceRecord, candidate: ModelVersion, alias: str, why:
     if not evidence.passed:
         raise UsageError(
             f"{candidate.uri}: its verdict is {evidence.verdict}, which the policy does not accept",
-            next_command="open the report from the version's page in MLflow",
+            next_command=f"llmops show {candidate.uri}",
         )
     if found.champion != candidate.version and not why.strip():
         _refuse_unfrozen(evidence, candidate, alias)

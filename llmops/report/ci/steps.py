@@ -36,12 +36,15 @@ def deciding(decision: Decision) -> Check:
 
 
 def headline(decision: Decision) -> str:
-    """Return status and sentence; for a gain that is ruled out, the requirement, as no verdict says it."""
+    """Return status and sentence, or the requirement for a gain that is ruled out.
+
+    A sentence that begins with the status, as each inconclusive one does, says it once.
+    """
     status, check = wording.status(decision), deciding(decision)
     ruled_out = status == "REJECTED" and decision.verdict is not Verdict.REGRESSED
     if ruled_out:
         return f"{status}: {wording.demand(check)}, and that is ruled out"
-    return f"{status}: {decision.sentence}"
+    return f"{status}: {decision.sentence.removeprefix(f'{status}: ')}"
 
 
 def reason(check: Check, comparison: Comparison | None = None) -> str:

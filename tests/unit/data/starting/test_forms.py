@@ -91,7 +91,7 @@ def test_other_columns_are_guessed_by_length_and_labels_go_first() -> None:
     )
     form = recognised(records)
     assert dict(form.keys) == {"prompt": "ticket", "completion": "queue"}
-    assert form.note
+    assert "prompt 'ticket' and completion 'queue'" in form.note
     with pytest.raises(
         DataError, match="expected two columns of text without empty cells, found 1"
     ) as caught:

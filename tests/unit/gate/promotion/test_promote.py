@@ -86,8 +86,11 @@ def test_a_verdict_that_did_not_pass_moves_nothing(
     version: ModelVersion, challenger: ModelVersion
 ) -> None:
     _, decision = judged(challenger.uri, version.uri, REJECTED)
-    with pytest.raises(UsageError, match=f"its verdict is {decision.verdict}, which the policy"):
+    with pytest.raises(
+        UsageError, match=f"its verdict is {decision.verdict}, which the policy"
+    ) as caught:
         promote(challenger.uri)
+    assert caught.value.next_command == "llmops show models:/bot/2"
     assert champion() == "1"
 
 

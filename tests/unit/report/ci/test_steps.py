@@ -67,3 +67,6 @@ def test_a_gain_that_is_ruled_out_is_not_called_inconclusive() -> None:
         "REJECTED: likelihood must improve by more than 0.9, and that is ruled out"
     )
     assert headline(decision()).startswith("PASSED: IMPROVED: ")
+    undecided = headline(decision((OPEN,), Verdict.INCONCLUSIVE))
+    assert undecided.startswith("INCONCLUSIVE: ")
+    assert undecided.count("INCONCLUSIVE: ") == 1
