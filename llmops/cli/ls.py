@@ -25,8 +25,8 @@ def command(name: str | None, output: str) -> None:
 
     Example: llmops ls quickstart
     """
-    from llmops.store.listing import list_models, list_versions
     from llmops.store import connection
+    from llmops.store.listing import list_models, list_versions
 
     connection.connect(create=False)
     if name is None:

@@ -9,8 +9,8 @@ from judged import judged
 from trained import another_adapter, log_trained
 
 from llmops.errors import NotFoundError
-from llmops.store.listing import list_models, list_versions
 from llmops.records import ModelVersion
+from llmops.store.listing import list_models, list_versions
 
 
 def test_versions_have_their_aliases_and_verdicts(
