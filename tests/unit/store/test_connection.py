@@ -169,3 +169,33 @@ def test_a_relative_database_is_named_from_the_root(
         "mlruns",
     ):
         assert stores.absolute(same) == same
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:///none.db",
+        "sqlite:///none.db?timeout=5",
+        "sqlite:///file:none.db?uri=true",
+        "sqlite+pysqlite:///none.db",
+    ],
+)
+def test_whoever_only_reads_creates_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    with pytest.raises(StoreError, match="no such store") as refusal:
+        stores.connect(create=False)
+    assert str(tmp_path / "none.db") in refusal.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///:memory:", "sqlite:///file:some.db?uri=true"])
+def test_what_is_there_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.db").touch()
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    assert stores.connect(create=False) == uri
