@@ -7,7 +7,7 @@ in the test split could not be learnt.
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,12 +29,15 @@ def labels(rows: Sequence[Row]) -> frozenset[str] | None:
 def stratified(rows: Sequence[Row], fractions: dict[str, float], seed: int) -> dict[str, list[Row]]:
     """Split rows so that every part has its share of every label, and ``train`` has every label.
 
+    Rows of one group, which have the same prompt but for case or punctuation, stay together; the
+    rarest of their labels counts.
+
     The rows of a label are spread evenly over (0, 1], from a random start, and each part takes an
     interval of it: systematic sampling with proportional allocation (Cochran 1977, Sampling
     Techniques, chapter 8). The last row of each label is in ``train``.
 
     Args:
-        rows: Examples.
+        rows: Examples with ``group``, nearly all in one of their own.
         fractions: Part → its share, in the order in which they are taken; ``train`` gets the rest.
         seed: Seed of the order within a label.
 
@@ -42,18 +45,29 @@ def stratified(rows: Sequence[Row], fractions: dict[str, float], seed: int) -> d
         Part → its rows, in the order of ``rows``.
     """
     draw, by_label = random.Random(seed), defaultdict(list)
-    for number, row in enumerate(rows):
-        by_label[row["completion"]].append(number)
-    place = [1.0] * len(rows)
+    for group, label in _labelled(rows).items():
+        by_label[label].append(group)
+    place: dict[str, float] = defaultdict(lambda: 1.0)
     for label in sorted(by_label):
-        numbers, start = by_label[label], draw.random()
-        draw.shuffle(numbers)
-        for position, number in enumerate(numbers[:-1]):
-            place[number] = (position + start) / len(numbers)
+        groups, start = by_label[label], draw.random()
+        draw.shuffle(groups)
+        for position, group in enumerate(groups[:-1]):
+            place[group] = (position + start) / len(groups)
     parts: dict[str, list[Row]] = {part: [] for part in ("train", *fractions)}
-    for number, row in enumerate(rows):
-        parts[_part(place[number], fractions)].append(row)
+    for row in rows:
+        parts[_part(place[row["group"]], fractions)].append(row)
     return parts
+
+
+def _labelled(rows: Sequence[Row]) -> dict[str, str]:
+    """Return group → its rarest label, so that a label of a group alone is not lost."""
+    count = Counter(row["completion"] for row in rows)
+    found: dict[str, str] = {}
+    for row in rows:
+        label = row["completion"]
+        if count[label] < count[found.setdefault(row["group"], label)]:
+            found[row["group"]] = label
+    return found
 
 
 def _part(place: float, fractions: dict[str, float]) -> str:

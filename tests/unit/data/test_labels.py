@@ -13,9 +13,9 @@ FRACTIONS = {"test": 0.2, "validation": 0.14}
 
 
 def rows_of(counts: list[int]) -> list[dict[str, str]]:
-    made = [{"completion": f"label {i}"} for i, count in enumerate(counts) for _ in range(count)]
+    made = [f"label {i}" for i, count in enumerate(counts) for _ in range(count)]
     random.Random(1).shuffle(made)
-    return made
+    return [{"completion": label, "group": str(i)} for i, label in enumerate(made)]
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,14 @@ def test_the_seed_decides_and_the_order_of_rows_stays() -> None:
     assert parts != stratified(rows, FRACTIONS, 8)
     for part in parts.values():
         assert [int(row["id"]) for row in part] == sorted(int(row["id"]) for row in part)
+
+
+def test_a_group_stays_whole_and_its_rarest_label_counts() -> None:
+    rows = [{"completion": "ab"[i % 2], "group": str(i // 2)} for i in range(100)]
+    rows += [{"completion": label, "group": f"rare {i}"} for i in range(2) for label in ("a", "r")]
+    for seed in range(20):
+        parts = stratified(rows, FRACTIONS, seed)
+        groups = [{row["group"] for row in part} for part in parts.values()]
+        assert sum(map(len, groups)) == 52
+        assert {row["completion"] for row in parts["train"]} == {"a", "b", "r"}
+        assert all(parts.values())
