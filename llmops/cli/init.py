@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmops.cli.options import emit, output_option
-from llmops.errors import UsageError
+from llmops.errors import LlmopsError, UsageError
+from llmops.records.names import MODEL_NAME
 
 if TYPE_CHECKING:
     from llmops.data.starting.forms import Form
@@ -47,16 +51,22 @@ def command(file: Path, out: Path | None, name: str | None, output: str, **given
     ask = not given["yes"] and sys.stdin.isatty()
     folder = out or Path(_name(file.stem))
     model = name or _name(folder.name)
+    if not MODEL_NAME.fullmatch(model):
+        raise UsageError(
+            f"model name {model!r}: expected at most 128 letters, digits, `.`, `_` and `-`, the first"
+            " a letter or digit",
+            next_command=f"{shlex.join(['llmops', 'init', str(file)])} --name {_name(model)}",
+        )
     records = [record for _, record in read_records(file)]
     if not records:
-        raise UsageError(f"{file}: holds no rows")
+        raise UsageError(f"{file}: holds no rows", next_command="add examples, a row each")
     form = _form(records, given, ask=ask, file=file)
-    rows = _rows(form, file)
-    if given["test"] is not None:
-        _rows(form, given["test"], "--test")
-    fit = _metric(fitting.fitting(rows), given["metric"], ask=ask)
-    base = given["base"] or _asked("Base model", EMBEDDED, ask=ask)
     keys = {**form.keys, **_slices(records, form)}
+    rows = _rows(keys, file)
+    found = fitting.fitting(rows)
+    _try(keys, file, given["test"], found.test_fraction)
+    fit = _metric(found, given["metric"], ask=ask)
+    base = given["base"] or _asked("Base model", EMBEDDED, ask=ask)
     made = project.Project(model, keys, file, given["test"], base, fit, on_cpu=not _has_gpu())
     path = project.write(made, folder)
     facts = [
@@ -65,8 +75,8 @@ def command(file: Path, out: Path | None, name: str | None, output: str, **given
         *([form.note] if form.note else []),
         f"wrote {path}",
     ]
-    then = f"llmops run {folder}"
-    look = f"llmops data {folder} --out {folder}/data"
+    then = shlex.join(["llmops", "run", str(folder)])
+    look = shlex.join(["llmops", "data", str(folder), "--out", str(folder / "data")])
     emit(
         output,
         "\n".join([*facts, f"  Next: {look}", f"        {then}"]),
@@ -78,20 +88,17 @@ def _form(records: list[dict[str, Any]], given: dict[str, Any], *, ask: bool, fi
     """Return how the file is read: as the options say, else as it is recognised, confirmed if asked."""
     from llmops.data.starting.forms import Form, recognised
 
+    columns = list(dict.fromkeys(column for record in records for column in record))
     if given["messages"]:
         return Form("messages", {"messages": given["messages"]})
     if given["prompt"] and given["completion"]:
-        return Form("columns by name", _pair(given["prompt"], given["completion"]))
+        return Form("columns by name", _pair(given["prompt"], given["completion"], columns))
     if given["prompt"] or given["completion"]:
-        raise UsageError(
-            "--prompt and --completion belong together",
-            next_command=f"llmops init {file} --prompt COLUMN --completion COLUMN",
-        )
+        raise UsageError("--prompt and --completion belong together", next_command=_again(file))
     form = recognised(records)
     if not ask or "messages" in form.keys:
         return form
-    columns = ", ".join(dict.fromkeys(column for record in records for column in record))
-    click.echo(f"{file}: {len(records):,} rows; columns: {columns}")
+    click.echo(f"{file}: {len(records):,} rows; columns: {', '.join(columns)}")
     known = form.keys.get("template") or form.keys["prompt"]
     default = (
         f"{known!r} {ARROW} {form.keys['completion']}"
@@ -99,30 +106,65 @@ def _form(records: list[dict[str, Any]], given: dict[str, Any], *, ask: bool, fi
         else (f"{known} {ARROW} {form.keys['completion']}")
     )
     said = _asked(f"Question {ARROW} answer", default, ask=True)
-    return form if said == default else Form("columns by name", _split(said, file))
+    return form if said == default else Form("columns by name", _split(said, file, columns))
 
 
-def _split(said: str, file: Path) -> dict[str, str]:
+def _split(said: str, file: Path, columns: list[str]) -> dict[str, str]:
     prompt, arrow, completion = (part.strip() for part in said.partition(ARROW))
     if not (prompt and arrow and completion):
-        raise UsageError(
-            f"{said!r}: expected COLUMN {ARROW} COLUMN",
-            next_command=f"llmops init {file} --prompt COLUMN --completion COLUMN",
-        )
-    return _pair(prompt.strip("'\""), completion)
+        raise UsageError(f"{said!r}: expected COLUMN {ARROW} COLUMN", next_command=_again(file))
+    return _pair(prompt.strip("'\""), completion, columns)
 
 
-def _pair(prompt: str, completion: str) -> dict[str, str]:
-    kind = "template" if "{" in prompt else "prompt"
-    return {kind: prompt.replace("\\n", "\n"), "completion": completion}
+def _pair(prompt: str, completion: str, columns: list[str]) -> dict[str, str]:
+    """Return the keys for a column, whatever braces its name has, or for a template."""
+    if prompt in columns or "{" not in prompt:
+        return {"prompt": prompt, "completion": completion}
+    return {"template": prompt.replace("\\n", "\n"), "completion": completion}
 
 
-def _rows(form: Form, file: Path, key: str = "FILE") -> list[dict[str, Any]]:
+def _again(file: Path) -> str:
+    return f"{shlex.join(['llmops', 'init', str(file)])} --prompt COLUMN --completion COLUMN"
+
+
+@contextmanager
+def _no_recipe_yet(file: Path) -> Iterator[None]:
+    """Replace a next command that changes a recipe, for there is none, by one with our options."""
+    try:
+        yield
+    except LlmopsError as error:
+        said = error.next_command or "data.prompt="
+        if re.search(r"data\.(prompt|completion|template)=", said):
+            said = _again(file)
+        said = re.sub(r"llmops (data|run) RECIPE", shlex.join(["llmops", "init", str(file)]), said)
+        said = said.replace("data.messages=", "--messages ").replace("data.test.path=", "--test ")
+        error.next_command = said
+        raise
+
+
+def _rows(keys: Mapping[str, Any], file: Path) -> list[dict[str, Any]]:
     """Read the examples as the recipe will; a wrong column is refused here."""
     from llmops.data.sources.table import read_table
     from llmops.recipe.data import Data
+    from llmops.recipe.template import Template
 
-    return read_table(Data.model_validate({"path": file, **form.keys}), file, key).rows
+    if "template" in keys:
+        Template(keys["template"])  # its own error, not that of a section
+    with _no_recipe_yet(file):
+        return read_table(Data.model_validate({"path": file, **keys}), file, "FILE").rows
+
+
+def _try(keys: Mapping[str, Any], file: Path, test: Path | None, share: float) -> None:
+    """Split the examples as the recipe will, so that one that is written can be run."""
+    from tempfile import TemporaryDirectory
+
+    from llmops.data import prepare
+    from llmops.recipe.data import Data
+
+    own = {"test_fraction": share} if test is None else {"test": {"path": test}}
+    with _no_recipe_yet(file), TemporaryDirectory() as folder:
+        config = Data.model_validate({"path": file, **keys, **own})
+        prepare(config, Path(folder), name="try", seed=0)
 
 
 def _metric(fit: Any, chosen: str | None, *, ask: bool) -> Any:

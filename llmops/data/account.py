@@ -8,6 +8,8 @@ from llmops.records import DataSummary, PreparedData
 
 SHOWN = 3
 """Maximum number of names that a line lists."""
+COLUMNS = 20
+"""Maximum number of columns that a line lists."""
 FEW = 0.9
 """Groups for each example up to which they are worth a line."""
 
@@ -79,9 +81,9 @@ def _leaked(summary: DataSummary) -> str:
 
 
 def _unread(summary: DataSummary) -> str:
-    return f"not read: {', '.join(summary.unread)}" if summary.unread else ""
+    return f"not read: {_listed(summary.unread, COLUMNS)}" if summary.unread else ""
 
 
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - SHOWN
-    return ", ".join(names[:SHOWN]) + (f" and {rest:,} more" if rest > 0 else "")
+def _listed(names: Sequence[str], shown: int = SHOWN) -> str:
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest:,} more" if rest > 0 else "")

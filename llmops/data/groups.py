@@ -10,6 +10,7 @@ from typing import Any
 from scipy.cluster.hierarchy import DisjointSet
 
 from llmops.files import digest
+from llmops.texts.normalize import words
 
 Row = dict[str, Any]
 Groups = dict[str, list[Row]]
@@ -24,6 +25,8 @@ it would leave too little room for other, independent groups."""
 def joined(rows: Sequence[Row], *, answers_from: int | None = LONG) -> list[Row]:
     """Join groups that share a text, so that no copy of it is in another split.
 
+    Prompts are the same if they have the same words.
+
     Args:
         rows: Examples with ``group``.
         answers_from: Characters from which a shared answer joins two groups; ``None`` for none, as
@@ -36,7 +39,7 @@ def joined(rows: Sequence[Row], *, answers_from: int | None = LONG) -> list[Row]
     name = {group: group for group in sets}
     owner: dict[tuple[str, str], str] = {}
     for row in rows:
-        for kind, text in (("asked", asked(row)), ("answer", row["completion"])):
+        for kind, text in (("asked", same(row)), ("answer", row["completion"])):
             if kind == "answer" and (answers_from is None or len(text) < answers_from):
                 continue
             first = owner.setdefault((kind, text), row["group"])
@@ -44,6 +47,11 @@ def joined(rows: Sequence[Row], *, answers_from: int | None = LONG) -> list[Row]
             sets.merge(first, row["group"])
             name[sets[first]] = kept  # the name of the earlier text's group, whichever is larger
     return [{**row, "group": name[sets[row["group"]]]} for row in rows]
+
+
+def same(row: Row) -> str:
+    """Return what is asked without case, punctuation and layout: the check for leakage ignores them."""
+    return " ".join(words(asked(row)))
 
 
 def asked(row: Row) -> str:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llmops.data.groups import asked, dealt, joined, lasting, shuffled
+from llmops.data.groups import asked, dealt, joined, lasting, same, shuffled
 from llmops.data.labels import labels, stratified
 from llmops.data.sources.stdlib import stdlib_docstrings
 from llmops.data.sources.table import Table, read_table
@@ -19,7 +19,6 @@ from llmops.errors import DataError
 from llmops.files import digest, home
 from llmops.recipe.data import Data
 from llmops.records import DataSplit, DataSummary, PreparedData
-from llmops.texts.normalize import words
 
 Row = dict[str, Any]
 Parts = dict[str, list[Row]]
@@ -60,7 +59,7 @@ def prepare(config: Data, directory: Path, *, name: str, seed: int) -> PreparedD
     test: list[Row] | None = None
     if config.test is not None:
         test, rows, summary = _own_test(config.test.path, config, rows, summary)
-    _refuse_few(rows, source)
+    _refuse_few(rows, source, len(summary.leaked))
     parts, summary = _split(rows, test, config, seed, source, summary)
     directory.mkdir(parents=True, exist_ok=True)
     splits = [_write(directory / f"{part}.jsonl", part, rows_) for part, rows_ in parts.items()]
@@ -115,13 +114,11 @@ def _own_test(
 ) -> tuple[list[Row], list[Row], DataSummary]:
     """Read the own test file, and take its prompts out of the other rows."""
     test, about = _deduplicated(read_table(config, path, "data.test.path"), str(path))
-    held_out = {_normal(row) for row in test}
-    kept = [row for row in rows if _normal(row) not in held_out]
-    leaked = tuple(row["id"] for row in rows if _normal(row) in held_out)
-    taken = {row["id"] for row in kept}
-    test = [{**row, "id": f"test-{row['id']}"} if row["id"] in taken else row for row in test]
+    held_out = {same(row) for row in test}
+    kept = [row for row in rows if same(row) not in held_out]
+    leaked = tuple(row["id"] for row in rows if same(row) in held_out)
     return (
-        test,
+        _renamed(test, {row["id"] for row in kept}),
         kept,
         replace(
             summary,
@@ -133,8 +130,17 @@ def _own_test(
     )
 
 
-def _normal(row: Row) -> str:
-    return " ".join(words(asked(row)))
+def _renamed(rows: list[Row], taken: set[str]) -> list[Row]:
+    """Give each row whose id is taken one that no row of either file has."""
+    ids = {row["id"] for row in rows} | taken
+    renamed = []
+    for row in rows:
+        name = row["id"]
+        while name in taken or (name != row["id"] and name in ids):
+            name = f"test-{name}"
+        ids.add(name)
+        renamed.append({**row, "id": name})
+    return renamed
 
 
 def _split(
@@ -151,8 +157,11 @@ def _split(
         raise DataError(
             f"{source}: every row has the same answer, {next(iter(known))[:60]!r}: there is nothing to"
             " learn",
-            next_command="llmops data RECIPE data.completion=COLUMN, a column with other answers",
+            next_command="add conversations with other answers"
+            if config.messages
+            else "llmops data RECIPE data.completion=COLUMN, a column with other answers",
         )
+    alone = len({row["group"] for row in rows}) == len(rows)  # a conversation stays whole
     order = partial(shuffled, seed=seed)
     if config.source == "file":
         rows = joined(rows) if known is None else joined(rows, answers_from=None)
@@ -161,7 +170,7 @@ def _split(
     if test is not None:
         del fractions["test"]
     groups = len({row["group"] for row in rows})
-    by_label = known is not None and groups == len(rows)  # a conversation stays whole
+    by_label = known is not None and alone
     parts = stratified(rows, fractions, seed) if by_label else dealt(rows, fractions, order)
     parts = {
         "train": parts["train"],
@@ -184,15 +193,20 @@ def _refuse_repeated_ids(rows: Sequence[Row], source: str) -> None:
     repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise DataError(
-            f"{source}: id {repeated[0]!r} occurs more than once; ids must be unique ({len(repeated)} repeated)"
+            f"{source}: id {repeated[0]!r} occurs more than once; ids must be unique ({len(repeated)} repeated)",
+            next_command="number the rows in `id`, or rename that column: then their order counts",
         )
 
 
-def _refuse_few(rows: Sequence[Row], source: str) -> None:
+def _refuse_few(rows: Sequence[Row], source: str, leaked: int) -> None:
     if len(rows) < FEWEST_ROWS:
+        but = f" ({leaked:,} more have a prompt of the test file)" if leaked else ""
         raise DataError(
-            f"{source}: {len(rows)} distinct example(s), at least {FEWEST_ROWS} are needed for training and testing",
-            next_command="add examples; a comparison needs a few hundred to show a difference",
+            f"{source}: {len(rows)} distinct example(s){but}, at least {FEWEST_ROWS} are needed for"
+            " training and testing",
+            next_command="llmops data RECIPE data.test.path=FILE, a file with other prompts"
+            if leaked
+            else "add examples; a comparison needs a few hundred to show a difference",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ def read_records(path: Path) -> Iterator[tuple[str, Record]]:
             of its suffix; the message names the row.
     """
     if not path.is_file():
-        raise NotFoundError(f"{path}: no such file")
+        what = "is a folder, not a file" if path.is_dir() else "no such file"
+        raise NotFoundError(f"{path}: {what}", next_command=f"ls {shlex.quote(str(path.parent))}")
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
         yield from delimited.records(path, text_of(path))
@@ -56,7 +58,10 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Record]]:
 def _json(path: Path) -> Iterator[tuple[str, Record]]:
     rows = _loaded(text_of(path), str(path))
     if not isinstance(rows, list):
-        raise DataError(f"{path}: expected an array of objects, received {type(rows).__name__}")
+        raise DataError(
+            f"{path}: expected an array of objects, received {type(rows).__name__}",
+            next_command="write the examples as [{…}, {…}], or one object a line in a .jsonl file",
+        )
     for number, row in enumerate(rows, 1):
         yield f"{path}: row {number}", _object(row, f"{path}: row {number}")
 

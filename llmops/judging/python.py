@@ -77,6 +77,7 @@ def compare(
     given: Any = {"scorers": scorers, "cache": cache}
     if policy is None:
         return measure(baseline, candidate, suite, config, **given, **settings)
+    _require_policy(policy)
     chosen = with_settings(config or getattr(policy, "compare", None), settings)
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     loaded = load_scorers(scorers or chosen.scorers, code=scorers is not None)
@@ -85,6 +86,19 @@ def compare(
     with comparison_run(*asked, **given, freeze=partial(freeze, case)) as comparison:
         publish_reports((comparison,))
     return comparison
+
+
+def _require_policy(given: object) -> None:
+    """Refuse anything but a policy, a recipe or a ``gate`` section, such as the path of one.
+
+    Raises:
+        UsageError: It is of another type.
+    """
+    if not isinstance(given, (Gate, Policy, Recipe)):
+        raise UsageError(
+            f"policy: expected a Policy, a Recipe or a Gate, received {str(given)[:60]!r}",
+            next_command='policy = llmops.load_policy(Path("gate.yaml"))',
+        )
 
 
 def _case(
@@ -144,6 +158,7 @@ def gate(
         if decision.passed:
             llmops.promote("models:/bot/2")
     """
+    _require_policy(policy)
     if isinstance(candidate, Comparison):
         decision = decide(candidate, policy if isinstance(policy, Gate) else policy.gate)
         record(candidate, decision)

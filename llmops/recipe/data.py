@@ -49,7 +49,7 @@ class Data(Section):
     """System message before every conversation that has none."""
     group: str | None = None
     """Column that groups rows: rows with the same value stay in one split and form one cluster.
-    Without it, every row is a group of its own."""
+    Without it, every row is a group of its own, as is a row whose cell is empty."""
     slices: tuple[str, ...] = ()
     """Columns whose values are slices of the suite, beside columns that are named ``slice.NAME``."""
     test: OwnTest | None = None

@@ -44,7 +44,7 @@ def connect(*, create: bool = True) -> str:
     for uri in _uris():
         if uri.startswith(("http://", "https://")):
             _reach(uri)
-        elif uri.startswith("sqlite:"):
+        elif uri.partition(":")[0].partition("+")[0] == "sqlite":  # such as sqlite+pysqlite
             if not create:
                 _refuse_absent(uri)
             _open_alone(uri)
@@ -72,10 +72,10 @@ def _uris() -> list[str]:
 
 def _refuse_absent(uri: str) -> None:
     """Refuse a database that does not exist: MLflow would create it, in whatever folder one reads."""
-    path = Path(uri.partition(":///")[2].partition("?")[0])
-    if path.name and not path.exists():
+    place = uri.partition(":///")[2].partition("?")[0].removeprefix("file:")
+    if place not in ("", ":memory:") and not (path := Path.cwd() / place).exists():
         raise StoreError(
-            f"{uri}: no such store; this folder, {Path.cwd()}, has none",
+            f"{uri}: no such store; there is no {path}",
             next_command="change to the folder with mlflow.db, or set MLFLOW_TRACKING_URI",
         )
 

@@ -59,7 +59,8 @@ def _turns(where: str, given: Any) -> list[Message]:
 
 def _turn(where: str, turn: Any, *, first: bool) -> Message:
     if isinstance(turn, Mapping) and "from" in turn and "role" not in turn:
-        turn = {"role": SHAREGPT.get(turn["from"], turn["from"]), "content": turn.get("value")}
+        role = SHAREGPT.get(str(turn["from"]), turn["from"])
+        turn = {"role": role, "content": turn.get("value")}
     try:
         message = read_message(turn, where, ROLES if first else ROLES[1:])
     except RequestError as error:

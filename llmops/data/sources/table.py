@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
@@ -11,14 +10,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from llmops.data.sources.conversation import LIST, examples_of
+from llmops.engine.openai.turns import broken
 from llmops.errors import DataError, NotFoundError, UsageError
 from llmops.files.tables import Record, read_records
 from llmops.recipe.data import Data
-from llmops.recipe.template import Template
+from llmops.recipe.template import Template, text_of
 
 Row = dict[str, Any]
 SHOWN_ROWS = 5
 """Maximum number of rows that an error lists."""
+SHOWN_COLUMNS = 20
+"""Maximum number of columns that an error lists."""
 SLICE = "slice."
 """Beginning of a column that is a slice of the suite."""
 ID = "id"
@@ -54,7 +56,7 @@ def read_table(config: Data, path: Path, key: str = "data.path") -> Table:
         raise NotFoundError(f"{key}: {path}: {what}", next_command=f"llmops run RECIPE {key}=FILE")
     records = [row for _, row in read_records(path)]
     if not records:
-        raise DataError(f"{path}: holds no rows")
+        raise DataError(f"{path}: holds no rows", next_command="add examples, a row each")
     columns = tuple(dict.fromkeys(column for record in records for column in record))
     wanted = _wanted(config)
     _refuse_missing(path, columns, wanted)
@@ -65,6 +67,8 @@ def read_table(config: Data, path: Path, key: str = "data.path") -> Table:
         row for number, one in enumerate(records, 1) for row in _rows(config, path, number, one)
     ]
     labelled = [{**row, **_cells(records[number], slices)} for number, row in rows]
+    for row in labelled:
+        _refuse_broken(path, row)
     return Table(labelled, tuple(column for column in columns if column not in read))
 
 
@@ -104,7 +108,8 @@ def _cells(record: Record, slices: dict[str, str]) -> Row:
 def _rows(config: Data, path: Path, number: int, record: Record) -> Iterator[tuple[int, Row]]:
     """Yield the examples of a record, one for each answer, with the record's index."""
     identity = f"row-{number}" if _empty(record.get(ID)) else str(record[ID])
-    group = str(record.get(config.group)) if config.group else identity
+    named = config.group and not _empty(record.get(config.group))
+    group = str(record[str(config.group)]) if named else identity
     where = f"{path}: row {number}"
     asked = list(_asked(config, where, record))
     for turn, example in enumerate(asked, 1):
@@ -115,9 +120,12 @@ def _rows(config: Data, path: Path, number: int, record: Record) -> Iterator[tup
 def _asked(config: Data, where: str, record: Record) -> Iterator[Row]:
     """Yield what is asked and answered in a record."""
     if config.messages:
-        yield from examples_of(
-            f"{where}: `{config.messages}`", record[config.messages], config.system
-        )
+        place = f"{where}: `{config.messages}`"
+        try:
+            yield from examples_of(place, record[config.messages], config.system)
+        except DataError as error:
+            error.next_command = error.next_command or "correct or remove this row, then rerun"
+            raise
         return
     prompt = _prompt(config, where, record)
     answer = _text(record[config.completion])
@@ -136,15 +144,20 @@ def _prompt(config: Data, where: str, record: Record) -> str:
     try:
         prompt = _compiled(config.template).render(cells)
     except UsageError as error:
-        raise DataError(f"{where}: data.{error.message}") from error
+        raise DataError(
+            f"{where}: data.{error.message}", next_command=error.next_command
+        ) from error
     if not prompt:
-        raise DataError(f"{where}: data.template makes an empty prompt of it")
+        raise DataError(
+            f"{where}: data.template makes an empty prompt of it",
+            next_command="remove or fill the row, or write data.template with more columns",
+        )
     return prompt
 
 
 def _text(cell: Any) -> str:
     """Return a cell as text; a JSON object or list stays JSON."""
-    return json.dumps(cell, ensure_ascii=False) if isinstance(cell, (dict, list)) else str(cell)
+    return str(text_of(cell))
 
 
 def _refuse_turns(where: str, column: str, cell: Any) -> None:
@@ -171,11 +184,13 @@ def _refuse_missing(path: Path, columns: tuple[str, ...], wanted: dict[str, str]
     meant = "; ".join(
         f"for {c!r}, did you mean {found[0]!r}?" for c, found in near.items() if found
     )
+    more = len(columns) - SHOWN_COLUMNS
     next_command = f"llmops data RECIPE {' '.join(f'{key}=COLUMN' for key in keys)}"
     if LIST in columns and "data.messages" not in keys:
         next_command = f"llmops data RECIPE data.messages={LIST}"
     raise DataError(
-        f"{path}: no column {_listed(missing)}; it has {_listed(columns)}{'; ' if meant else ''}{meant}",
+        f"{path}: no column {_listed(missing)}; it has {_listed(columns[:SHOWN_COLUMNS])}"
+        f"{f' and {more} more' if more > 0 else ''}{'; ' if meant else ''}{meant}",
         next_command=next_command,
     )
 
@@ -188,6 +203,15 @@ def _empty(cell: object) -> bool:
     if isinstance(cell, float):
         return math.isnan(cell)
     return cell is None or not str(cell).strip()
+
+
+def _refuse_broken(path: Path, row: Row) -> None:
+    """Refuse half of a surrogate pair, which JSON allows and no file or tokenizer accepts."""
+    for key, text in row.items():
+        if isinstance(text, str) and (wrong := broken(text)):
+            raise DataError(
+                f"{path}: {row[ID]!a}: {key!a} {wrong}", next_command="correct or remove this row"
+            )
 
 
 def _refuse_empty_cells(path: Path, rows: list[Record], columns: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from llmops.errors import DataError
 from llmops.files.tables import Record
 
-WITH_INPUT = "{{{{ instruction }}}}{{% if {0} %}}\n\n{{{{ {0} }}}}{{% endif %}}"
+WITH_INPUT = "{{{{ {0} }}}}{{% if {1} %}}\n\n{{{{ {1} }}}}{{% endif %}}"
 """Template of an instruction and a text that it may be about."""
 MANY = 2
 """Number of different passages, the empty one included, above which a column holds passages."""
@@ -36,7 +36,7 @@ def _pair(prompt: str, completion: str) -> tuple[tuple[str, ...], Form]:
 
 
 def _passage(name: str, passage: str, answer: str) -> tuple[tuple[str, ...], Form]:
-    keys = {"template": WITH_INPUT.format(passage), "completion": answer}
+    keys = {"template": WITH_INPUT.format("instruction", passage), "completion": answer}
     return ("instruction", passage, answer), Form(name, keys)
 
 
@@ -79,27 +79,29 @@ def recognised(records: Sequence[Record]) -> Form:
     Raises:
         DataError: There are no two columns of text.
     """
-    columns = {column.lower(): column for record in records for column in record}
+    columns: dict[str, str] = {}
+    for column in (column for record in records for column in record):
+        if column.lower() not in columns or column.islower():
+            columns[column.lower()] = column
     for names, form in KNOWN:
-        if all(name in columns for name in names) and _varies(records, form, columns):
-            return _named(form, columns)
+        if not all(name in columns for name in names):
+            continue
+        written = [columns[name] for name in names]
+        if "template" not in form.keys or _varies(records, written[1]):
+            return _named(form, columns, written)
     return _guessed(records)
 
 
-def _varies(records: Sequence[Record], form: Form, columns: Mapping[str, str]) -> bool:
-    """Return whether a template's columns differ from row to row: a constant is no passage."""
-    if "template" not in form.keys:
-        return True
-    names = [columns[name] for name in ("input", "context") if f" {name} " in form.keys["template"]]
-    return all(len({str(record.get(name)) for record in records}) > MANY for name in names)
+def _varies(records: Sequence[Record], passage: str) -> bool:
+    """Return whether a template's passage differs from row to row: a constant is none."""
+    return len({str(record.get(passage)) for record in records}) > MANY
 
 
-def _named(form: Form, columns: Mapping[str, str]) -> Form:
+def _named(form: Form, columns: Mapping[str, str], written: Sequence[str]) -> Form:
     """Return a form with the columns as the file writes them."""
-    keys = {key: value if key == "template" else columns[value] for key, value in form.keys.items()}
-    if "template" in keys and any(columns[name] != name for name in columns):
-        for lower, written in columns.items():
-            keys["template"] = keys["template"].replace(f" {lower} ", f" {written} ")
+    keys = {key: columns.get(value, value) for key, value in form.keys.items()}
+    if "template" in keys:
+        keys["template"] = WITH_INPUT.format(*written[:2])
     return Form(form.name, keys, form.note)
 
 

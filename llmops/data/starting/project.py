@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,13 +67,13 @@ def write(project: Project, folder: Path) -> Path:
 
     Raises:
         UsageError: The folder has a recipe already.
-        LlmopsError: It cannot be written.
+        LlmopsError: It cannot be written, or not be read again; then no file is left.
     """
     path = folder / catalog.RECIPE_FILE
     if path.exists():
         raise UsageError(
             f"{path}: already exists",
-            next_command=f"llmops run {folder}, or choose another folder with --out FOLDER",
+            next_command=f"llmops run {shlex.quote(str(folder))}, or choose another folder with --out FOLDER",
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +83,11 @@ def write(project: Project, folder: Path) -> Path:
             f"{path}: cannot be written: {error}",
             next_command="free disk space or fix permissions, then rerun",
         ) from error
-    load_recipe(path)
+    try:
+        load_recipe(path)
+    except LlmopsError:
+        path.unlink()  # the next try would find a recipe here
+        raise
     return path
 
 
@@ -93,13 +98,13 @@ def text(project: Project, folder: Path) -> str:
         project: What it is made of.
         folder: Folder in which it will lie; paths are relative to it.
     """
-    fit = project.fit
+    fit, typed = project.fit, shlex.quote(str(folder)).replace("\n", " ")
     sections = [
-        f"# Run:  llmops run {folder}\n# Keys: llmops validate {folder}, docs/reference/recipe.md",
-        f"schema_version: 1\nname: {project.name}",
+        f"# Run:  llmops run {typed}\n# Keys: llmops validate {typed}, docs/reference/recipe.md",
+        "schema_version: 1\n" + _dumped({"name": project.name}),
         "data:\n" + _indented(_data(project, folder)),
         "train:\n" + _indented({"base": project.base, **_training(project)}),
-        f"flavor:\n  model: {project.name}",
+        "flavor:\n" + _indented({"model": project.name}),
         f"compare:\n  scorers: [{', '.join(SCORERS[fit.metric])}]  # {fit.why}\n"
         f"  max_tokens: {fit.max_tokens}  # longer answers are cut before they are scored",
         "gate:  # the policy: what a version must show to become champion\n"
@@ -140,8 +145,13 @@ def _commented(section: str) -> str:
 
 
 def _indented(keys: Mapping[str, Any]) -> str:
+    return "\n".join(f"  {line}" for line in _dumped(keys).split("\n"))
+
+
+def _dumped(keys: Mapping[str, Any]) -> str:
+    """Return keys as YAML; a text that YAML would read as something else, such as 123, is quoted."""
     dumped = yaml.dump(dict(keys), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return "\n".join(f"  {line}" for line in dumped.strip().split("\n"))
+    return str(dumped).strip()
 
 
 class _Dumper(yaml.SafeDumper):

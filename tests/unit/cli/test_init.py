@@ -97,3 +97,46 @@ def test_at_a_terminal_it_asks_three_questions(tickets: Path) -> None:
     asked = [said.index(each) for each in ("Question -> answer", "Metric", "Base model")]
     assert asked == sorted(asked)
     assert load_recipe(Path("my-tickets/recipe.yaml")).data.prompt == "customer"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "then"),
+    [
+        (["--prompt", "{"], "names no column", "write a column as {column}"),
+        (["--prompt", "txt"], "no column 'txt'", "llmops init 'My Tickets.csv' --prompt COLUMN"),
+        (["--messages", "text"], "not JSON", "correct or remove this row"),
+        (["--messages", "m"], "no column 'm'", "llmops init 'My Tickets.csv' --messages COLUMN"),
+        (["--test", "My Tickets.csv"], "300 more", "llmops init 'My Tickets.csv' --test FILE"),
+        (["--test", "no.csv"], "no such file", "llmops init 'My Tickets.csv' --test FILE"),
+        (["--name", "a b"], "model name 'a b'", "--name"),
+    ],
+)
+def test_a_refusal_names_what_to_type_here(
+    llmops: Command, tickets: Path, arguments: list[str], says: str, then: str
+) -> None:
+    more = ["--completion", "label"] if "--prompt" in arguments else []
+    done = llmops("init", tickets.name, *arguments, *more)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert then in done.stderr
+    assert "RECIPE" not in done.stderr
+
+
+def test_a_file_that_could_not_be_run_gets_no_recipe(llmops: Command, tickets: Path) -> None:
+    Path("same.csv").write_text("text,label\n" + "".join(f"q {i},same\n" for i in range(40)))
+    done = llmops("init", "same.csv")
+    assert "every row has the same answer" in done.stderr
+    assert not Path("same").exists()
+
+
+def test_names_with_spaces_and_braces_are_taken_as_they_are(llmops: Command, tickets: Path) -> None:
+    Path("-odd.csv").write_text(
+        "{a} b,yes\n" + "".join(f"question {i},{i % 2}\n" for i in range(40))
+    )
+    columns = ("--prompt", "{a} b", "--completion", "yes")
+    done = llmops("init", "--out", "my own", *columns, "--", "-odd.csv")
+    assert done.returncode == 0, done.stderr
+    assert "llmops data 'my own' --out 'my own/data'" in done.stdout
+    recipe = load_recipe(Path("my own/recipe.yaml"))
+    assert (recipe.data.prompt, recipe.data.completion) == ("{a} b", "yes")
+    assert llmops("data", "my own").returncode == 0

@@ -19,7 +19,7 @@ def rows_of(counts: list[int]) -> list[dict[str, str]]:
         for j in range(count)
     ]
     random.Random(1).shuffle(made)
-    return made
+    return [{**row, "group": str(i)} for i, row in enumerate(made)]
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,15 @@ def test_rows_that_are_added_leave_the_others_where_they_are() -> None:
     for part, of in before.items():
         kept = {row["prompt"] for row in of} & {row["prompt"] for row in after[part]}
         assert len(kept) >= 0.85 * len(of), part
+
+
+def test_a_group_stays_whole_and_its_rarest_label_counts() -> None:
+    rows = [{"completion": "ab"[i % 2], "group": str(i // 2)} for i in range(100)]
+    rows += [{"completion": label, "group": f"rare {i}"} for i in range(2) for label in ("a", "r")]
+    rows = [{**row, "prompt": row["group"]} for row in rows]
+    for seed in range(20):
+        parts = stratified(rows, FRACTIONS, seed)
+        groups = [{row["group"] for row in part} for part in parts.values()]
+        assert sum(map(len, groups)) == 52
+        assert {row["completion"] for row in parts["train"]} == {"a", "b", "r"}
+        assert all(parts.values())

@@ -9,6 +9,7 @@ from llmops.data import prepare
 from llmops.errors import DataError, NotFoundError
 from llmops.files import jsonl
 from llmops.recipe.schema import Data
+from llmops.texts.normalize import words
 
 
 def write_csv(
@@ -236,3 +237,64 @@ def test_groups_that_share_a_text_take_the_name_of_the_earlier_text(tmp_path: Pa
     assert {group[f"question {i}"] for i in (0, 2, 40)} == {"a"}
     assert {group["question 1"], group["question 41"], group["new"]} == {"b"}
     assert set(group.values()) == {"a", "b", *"defghij"}
+
+
+@pytest.mark.parametrize("answer", ["label {0}", "answer {1}"])
+def test_prompts_that_differ_in_case_or_punctuation_are_in_one_split(
+    tmp_path: Path, answer: str
+) -> None:
+    rows = [(f"Question {i}", answer.format(i % 3, i), "u") for i in range(60)]
+    rows += [(f"question {i} ?", answer.format(i % 3, f"other {i}"), "u") for i in range(0, 60, 3)]
+    config = Data(path=write_csv(tmp_path / "own.csv", rows))
+    for seed in range(5):
+        prepared = prepare(config, tmp_path / "out", name="own", seed=seed)
+        splits = [jsonl.read(split.path) for split in prepared.splits]
+        asked = [{" ".join(words(row["prompt"])) for row in split} for split in splits]
+        assert sum(map(len, asked)) == len(set.union(*asked)) == 60, "the gate calls these a leak"
+        assert sum(map(len, splits)) == prepared.summary.read == 80, "nothing is dropped"
+        assert prepared.summary.unseen == ()
+
+
+def test_rows_without_a_group_are_groups_of_their_own(tmp_path: Path) -> None:
+    rows = [(f"question {i}", f"answer {i}", "" if i % 2 else "u") for i in range(40)]
+    path = write_csv(tmp_path / "own.csv", rows)
+    prepared = prepare(Data(path=path, group="user"), tmp_path / "out", name="own", seed=1)
+    assert prepared.summary.groups == 21
+
+
+def test_every_id_is_given_once_whatever_the_test_file_calls_its_rows(tmp_path: Path) -> None:
+    header = "id,prompt,completion"
+    own = write_csv(
+        tmp_path / "own.csv", [(str(i), f"question {i}", f"a {i}") for i in range(20)], header
+    )
+    names = ["0", "test-0", "test-test-0", "1", "other"]
+    held_out = write_csv(
+        tmp_path / "test.csv", [(name, f"new {name}", "x") for name in names], header
+    )
+    config = Data.model_validate({"path": own, "test": {"path": held_out}})
+    prepared = prepare(config, tmp_path / "out", name="own", seed=1)
+    ids = [row["id"] for split in prepared.splits for row in jsonl.read(split.path)]
+    assert len(ids) == len(set(ids)) == 25
+
+
+def test_a_test_file_that_is_the_training_file_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "own.csv", own_rows(30))
+    config = Data.model_validate({"path": path, "test": {"path": path}})
+    with pytest.raises(DataError, match=r"30 more have a prompt of the test file") as refusal:
+        prepare(config, tmp_path / "out", name="own", seed=1)
+    assert "data.test.path=FILE" in str(refusal.value.next_command)
+
+
+def test_half_a_character_is_refused_and_lists_in_a_template_are_json(tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    rows = [{"q": {"a": [i, None]}, "completion": f"a {i}"} for i in range(20)]
+    path.write_text(json.dumps(rows))
+    config = Data(path=path, template="Say {q}")
+    prepared = prepare(config, tmp_path / "out", name="own", seed=1)
+    prompts = {row["prompt"] for split in prepared.splits for row in jsonl.read(split.path)}
+    assert 'Say {"a": [3, null]}' in prompts
+    rows[4]["completion"] = "broken \ud800"
+    path.write_text(json.dumps(rows))
+    with pytest.raises(DataError, match="half of a character") as refusal:
+        prepare(config, tmp_path / "out", name="own", seed=1)
+    assert "row-5" in refusal.value.message

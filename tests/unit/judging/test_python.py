@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trained import another_adapter, log_trained, recipe, suite_file
@@ -84,3 +85,14 @@ def test_a_version_that_was_not_compared_is_compared_first(
         with pytest.raises(UsageError, match="is not compared yet") as error:
             llmops.gate(candidate.uri, given, suite=held_out)
         assert "llmops.compare" in str(error.value.next_command)
+
+
+@pytest.mark.parametrize("given", ["gate.yaml", {"require": []}, Path("gate.yaml")])
+def test_a_policy_of_another_type_is_refused(given: Any) -> None:
+    for ask in (
+        lambda: llmops.compare("models:/bot/1", "models:/bot/2", [], policy=given),
+        lambda: llmops.gate("models:/bot/2", given),
+    ):
+        with pytest.raises(UsageError, match="policy: expected a Policy") as refusal:
+            ask()
+        assert "load_policy" in str(refusal.value.next_command)

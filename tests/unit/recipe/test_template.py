@@ -47,3 +47,25 @@ def test_what_jinja_cannot_read_is_refused(text: str) -> None:
 def test_only_the_cells_can_be_reached(text: str) -> None:
     with pytest.raises(UsageError, match="template"):
         Template(text).render({"a": "x"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ a | random }}",
+        "{{ a }}{{ lipsum() }}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}{{ a }}",
+        "{{ a is nothing }}",
+        "{% include a %}",
+        f"{{{{ {'(' * 2000}a{')' * 2000} }}}}",
+    ],
+)
+def test_chance_endless_macros_and_unknown_words_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="template") as refusal:
+        Template(text).render({"a": "x"})
+    assert refusal.value.next_command
+
+
+@pytest.mark.parametrize("text", ["{a}", "{{ a }}"])
+def test_lists_and_objects_are_json(text: str) -> None:
+    assert Template(text).render({"a": [1, {"k": None}]}) == '[1, {"k": null}]'

@@ -25,7 +25,7 @@ def test_processes_that_open_a_new_store_at_once(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'new.db'}")
     monkeypatch.setenv("LLMOPS_HOME", str(tmp_path / "home"))
-    command = [sys.executable, "-m", "llmops", "base", "ls"]
+    command = [sys.executable, "-c", "from llmops.store import connection as c; c.connect()"]
     begun = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     told = [one.communicate(timeout=300)[1] for one in begun]
     assert [one.returncode for one in begun] == [0] * 3, told
@@ -169,3 +169,31 @@ def test_a_relative_database_is_named_from_the_root(
         "mlruns",
     ):
         assert stores.absolute(same) == same
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "sqlite:///none.db",
+        "sqlite:///none.db?timeout=5",
+        "sqlite:///file:none.db?uri=true",
+        "sqlite+pysqlite:///none.db",
+    ],
+)
+def test_whoever_only_reads_creates_no_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stores, "_uris", lambda: [uri])
+    with pytest.raises(StoreError, match="no such store") as refusal:
+        stores.connect(create=False)
+    assert str(tmp_path / "none.db") in refusal.value.message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///:memory:", "sqlite:///file:some.db?uri=true"])
+def test_what_is_there_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some.db").touch()
+    monkeypatch.setattr(stores, "_uris", lambda: [uri])
+    stores.connect(create=False)

@@ -56,3 +56,9 @@ def test_the_turns_of_sharegpt_are_read() -> None:
 def test_what_is_no_conversation_is_named(given: Any, says: str) -> None:
     with pytest.raises(DataError, match=says):
         list(examples_of("here", given))
+
+
+def test_a_role_that_is_no_text_is_refused() -> None:
+    for turn in ({"from": ["human"], "value": "a"}, {"role": ["user"], "content": "a"}):
+        with pytest.raises(DataError, match="allowed here: system, user, assistant"):
+            list(examples_of("row 1", [turn]))

@@ -10,6 +10,7 @@ from llmops.data.sources.table import read_table
 from llmops.data.starting.forms import recognised, slice_columns
 from llmops.errors import DataError
 from llmops.recipe.data import Data
+from llmops.recipe.template import Template
 
 
 def rows(count: int, **columns: Any) -> list[dict[str, Any]]:
@@ -110,3 +111,15 @@ def test_columns_of_a_few_values_are_slices() -> None:
     )
     assert slice_columns(records, {"text"}) == ["kind"]
     assert slice_columns(records, {"text", "kind"}) == []
+
+
+def test_columns_in_capitals_keep_the_template_whole() -> None:
+    records = rows(5, Instruction="do", INPUT=lambda i: f"on {i}", Output="o", IF="v", endif="k")
+    found = recognised(records)
+    assert found.keys["completion"] == "Output"
+    assert Template(found.keys["template"]).render(records[0]) == "do\n\non 0"
+
+
+def test_a_column_in_small_letters_goes_before_its_twin_in_capitals() -> None:
+    keys = {"prompt": "text", "completion": "label"}
+    assert recognised(rows(3, text="t", TEXT="other", label="l")).keys == keys

@@ -60,3 +60,21 @@ def test_a_recipe_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LlmopsError, match="cannot be written"):
         write(project(tmp_path), tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["null", "yes", "on", "123", "0x1f", "1e3", "2024-01-01", "1.0"])
+def test_a_name_stays_text(tmp_path: Path, name: str) -> None:
+    made = replace(project(tmp_path), name=name, base=name)
+    recipe = load_recipe(write(made, tmp_path / name))
+    assert (recipe.name, recipe.flavor.model, recipe.train.base) == (name, name, name)
+
+
+def test_a_recipe_that_cannot_be_read_is_not_left(tmp_path: Path) -> None:
+    with pytest.raises(LlmopsError):
+        write(replace(project(tmp_path), name="a/b"), tmp_path / "own")
+    assert not (tmp_path / "own" / "recipe.yaml").exists()
+
+
+def test_commands_in_the_recipe_can_be_typed(tmp_path: Path) -> None:
+    folder = tmp_path / "my own"
+    assert f"# Run:  llmops run '{folder}'\n" in write(project(tmp_path), folder).read_text()
