@@ -65,8 +65,8 @@ def compare(
         Every metric of both sides with its paired test, and every row.
 
     Raises:
-        LlmopsError: See there. With a policy also if the candidate is no registered version, or the suite
-            is too small or lacks a slice that the policy protects.
+        LlmopsError: See there; with a policy, also for a candidate that is no registered version, or a
+            suite that is too small or lacks a slice.
 
     Example:
         import llmops
@@ -77,7 +77,6 @@ def compare(
     given: Any = {"scorers": scorers, "cache": cache}
     if policy is None:
         return measure(baseline, candidate, suite, config, **given, **settings)
-    _require_policy(policy)
     chosen = with_settings(config or getattr(policy, "compare", None), settings)
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     loaded = load_scorers(scorers or chosen.scorers, code=scorers is not None)
@@ -110,6 +109,7 @@ def _case(
     scorers: Sequence[Scorer],
 ) -> Case:
     """Return what a policy is to decide, and refuse what no version could pass."""
+    _require_policy(given)
     against, judged = resolve_side(require_side(baseline)), resolve_side(require_side(candidate))
     model, _ = registry.parse(judged.uri)  # only a registered version can have a verdict
     gate = given if isinstance(given, Gate) else given.gate
@@ -135,8 +135,7 @@ def gate(
     Args:
         candidate: A finished comparison, or a registered version, which is then compared first. After a
             comparison that was made without the policy, a promotion needs ``why``.
-        policy: What it must show: a policy, a recipe, or for a comparison also its ``gate`` section
-            alone.
+        policy: What it must show; of a comparison, a ``gate`` section alone will do.
         suite: Held-out prompts for a version; see ``load_suite``. Default: the policy's.
         baseline: The side to compare a version with; default: the policy's ``compare.baseline``.
         cache: Whether cached answers are used and new ones are cached.

@@ -57,7 +57,6 @@ def test_a_verb_that_reads_creates_nothing(
     folder.mkdir()
     monkeypatch.chdir(folder)
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
-    mlflow.set_registry_uri("sqlite:///mlflow.db")
     done = llmops(*verb)
     assert done.returncode == 1
     assert "sqlite:///mlflow.db: no such store" in done.stderr
