@@ -62,11 +62,10 @@ def compare(
         **settings: Keys of ``config`` to set, such as ``max_tokens=8``.
 
     Returns:
-        Every metric of both sides with its paired test, and every row.
+        Every metric with its paired test, and every row.
 
     Raises:
-        LlmopsError: See there; with a policy, also for a candidate that is no registered version, or a
-            suite that is too small or lacks a slice.
+        LlmopsError: See there; also for a suite that is too small for the policy, or lacks a slice.
 
     Example:
         import llmops
@@ -74,15 +73,16 @@ def compare(
         policy = llmops.load_policy(Path("gate.yaml"))
         found = llmops.compare("models:/bot/1", "models:/bot/4", "test.jsonl", policy=policy)
     """
-    given: Any = {"scorers": scorers, "cache": cache}
     if policy is None:
-        return measure(baseline, candidate, suite, config, **given, **settings)
+        return measure(baseline, candidate, suite, config, scorers=scorers, cache=cache, **settings)
+    _require_policy(policy)
     chosen = with_settings(config or getattr(policy, "compare", None), settings)
     held_out = suite if isinstance(suite, Suite) else load_suite(suite)
     loaded = load_scorers(scorers or chosen.scorers, code=scorers is not None)
     case = _case(baseline, candidate, held_out, policy, chosen, loaded)
     asked = (case.baseline, case.candidate, case.suite, case.config, case.policy)
-    with comparison_run(*asked, **given, freeze=partial(freeze, case)) as comparison:
+    given: Any = {"scorers": scorers, "cache": cache, "freeze": partial(freeze, case)}
+    with comparison_run(*asked, **given) as comparison:
         publish_reports((comparison,))
     return comparison
 
@@ -109,7 +109,6 @@ def _case(
     scorers: Sequence[Scorer],
 ) -> Case:
     """Return what a policy is to decide, and refuse what no version could pass."""
-    _require_policy(given)
     against, judged = resolve_side(require_side(baseline)), resolve_side(require_side(candidate))
     model, _ = registry.parse(judged.uri)  # only a registered version can have a verdict
     gate = given if isinstance(given, Gate) else given.gate
