@@ -20,7 +20,7 @@ from versions import log_version
 
 from llmops import flavor
 from llmops.compare import compare
-from llmops.gate import gate, record
+from llmops.gate import audit, gate, record
 from llmops.recipe.schema import Compare, Gate, Requirement
 from llmops.records import Comparison, ModelVersion
 from llmops.store import connection, runs, tags
@@ -237,6 +237,19 @@ def test_the_list_of_versions_shows_the_verdict_whole(
         record(compared, decision)
     page = Text(dom(f"{server}/#/models/bot", folder))
     assert says(page, f"verdict : {decision.verdict}", "versus : tiny", "delta : +0.00 [") == []
+
+
+def test_the_page_of_a_model_shows_a_champion_without_proof(
+    server: str, version: ModelVersion, tiny_model: Path, tiny_adapter: Path, folder: Path
+) -> None:
+    with machine(folder, server):
+        with mlflow.start_run(run_name="by hand"):
+            base = flavor.add_base(tiny_model, "tiny")
+            log_version(tiny_adapter, base, "by-hand", alias="champion")
+        (found,) = audit(["by-hand"], mark=True)
+    assert "has no evidence" in found.problem
+    page = Text(dom(f"{server}/#/models/by-hand", folder))
+    assert says(page, "proof : UNPROVEN") == []
 
 
 @pytest.mark.parametrize("width", [1280, 768, 500])
