@@ -32,6 +32,9 @@ def interrupted(recipe: Recipe, place: object, name: str) -> None:
             pipeline.run(recipe)
 
 
+CHANGED = ["train.learning_rate=1.0e-3"]
+
+
 def test_the_loop_runs_twice_and_the_second_meets_the_first(store: str, own_recipe: Path) -> None:
     recipe = load_recipe(own_recipe)
     first = pipeline.run(recipe)
@@ -41,12 +44,12 @@ def test_the_loop_runs_twice_and_the_second_meets_the_first(store: str, own_reci
     assert registry.version_of_alias("own", "champion") == "1"
     _assert_recorded(first)
 
-    second = pipeline.run(load_recipe(own_recipe, ["train.learning_rate=5.0e-3"]))
+    second = pipeline.run(load_recipe(own_recipe, CHANGED))
     assert second.comparison.baseline.uri == "models:/own/1"
     assert second.version.version == "2"
     assert second.version.adapter_digest != first.version.adapter_digest
 
-    again = pipeline.run(load_recipe(own_recipe, ["train.learning_rate=5.0e-3"]))
+    again = pipeline.run(load_recipe(own_recipe, CHANGED))
     assert again.version.adapter_digest == second.version.adapter_digest, "training is repeatable"
     assert second.passed
     assert (again.comparison, again.decision, again.answer) == (None, None, None)
