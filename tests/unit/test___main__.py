@@ -38,7 +38,7 @@ __main__.main()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["recipes", "ls"], 0), (["no-such-verb"], 2), (["show", "odd"], 2)]
+    ("arguments", "code"), [(["recipes", "ls"], 0), (["no-such-verb"], 2), (["validate", "odd"], 2)]
 )
 def test_threads_and_exit_handlers_come_first(
     tmp_path: Path, arguments: list[str], code: int
