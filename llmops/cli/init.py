@@ -50,6 +50,7 @@ def command(file: Path, out: Path | None, name: str | None, output: str, **given
 
     ask = not given["yes"] and sys.stdin.isatty()
     folder = out or Path(_name(file.stem))
+    project.refuse_existing(folder)  # before any question
     model = name or _name(folder.name)
     if not MODEL_NAME.fullmatch(model):
         raise UsageError(

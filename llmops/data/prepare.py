@@ -115,8 +115,10 @@ def _own_test(
     """Read the own test file, and take its prompts out of the other rows."""
     test, about = _deduplicated(read_table(config, path, "data.test.path"), str(path))
     held_out = {same(row) for row in test}
-    kept = [row for row in rows if same(row) not in held_out]
-    leaked = tuple(row["id"] for row in rows if same(row) in held_out)
+    kept: list[Row] = []
+    leaked: list[Row] = []
+    for row in rows:
+        (leaked if same(row) in held_out else kept).append(row)
     return (
         _renamed(test, {row["id"] for row in kept}),
         kept,
@@ -125,7 +127,7 @@ def _own_test(
             read=summary.read + about.read,
             duplicates=summary.duplicates + about.duplicates,
             contradictions=(*summary.contradictions, *about.contradictions),
-            leaked=leaked,
+            leaked=tuple(row["id"] for row in leaked),
         ),
     )
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
 
 from llmops.compare.suite.genai import SLICE
 from llmops.engine.openai.errors import RequestError, shown
-from llmops.engine.openai.messages import ROLES, WHOLE, read_message
+from llmops.engine.openai.messages import WHOLE, read_conversation
 from llmops.engine.openai.turns import broken
 from llmops.errors import DataError
 from llmops.files import digest
 from llmops.records import Example, Message
 
-CONVERSATION = tuple(role for role in ROLES if role != "tool")
-"""Roles of a suite's turns."""
 SHAPE = "a list of {role, content} that ends with a turn of the user"
 
 
@@ -109,30 +106,11 @@ def _messages(where: str, row: Mapping[str, Any]) -> list[Message]:
 
 
 def _conversation(where: str, value: Any) -> list[Message]:
-    """Return the turns of a conversation; a CSV cell holds them as JSON."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{where}: expected {SHAPE}, received text that is not JSON ({error})"
-            ) from error
-    if hasattr(value, "tolist"):  # pandas returns a list as an array
-        value = value.tolist()
-    if not isinstance(value, (list, tuple)) or not value:
-        raise DataError(f"{where}: expected {SHAPE}, received {shown(value)}")
-    turns = [_turn(f"{where}[{i}]", turn, first=i == 0) for i, turn in enumerate(value)]
+    """Return the turns of a conversation that ends with one of the user."""
+    try:
+        turns = read_conversation(value, where, SHAPE)
+    except RequestError as error:
+        raise DataError(error.message, next_command=error.next_command) from None
     if turns[-1]["role"] != "user":
         raise DataError(f"{where}: expected {SHAPE}, the last turn has role {turns[-1]['role']!r}")
     return turns
-
-
-def _turn(where: str, turn: Any, *, first: bool) -> Message:
-    """Return a turn, checked as in a request; its content must not be blank."""
-    try:
-        message = read_message(turn, where, CONVERSATION if first else CONVERSATION[1:])
-    except RequestError as error:
-        raise DataError(error.message, next_command=error.next_command) from None
-    if not message["content"].strip():
-        raise DataError(f"{where}: content must be text, received {shown(message['content'])}")
-    return message

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
-from llmops.engine.openai.errors import RequestError, shown
-from llmops.engine.openai.messages import read_message
+from llmops.engine.openai.errors import RequestError
+from llmops.engine.openai.messages import read_conversation
 from llmops.errors import DataError
 from llmops.records import Message
 
@@ -16,7 +17,6 @@ LIST = "messages"
 SHAPE = "a list of {role, content} with an answer of the assistant"
 SHAREGPT = {"human": "user", "gpt": "assistant"}
 """Roles of ShareGPT, whose turns are ``{from, value}``, and those of OpenAI."""
-ROLES = ("system", "user", "assistant")
 
 
 def examples_of(where: str, given: Any, system: str | None = None) -> Iterator[dict[str, Any]]:
@@ -43,28 +43,21 @@ def examples_of(where: str, given: Any, system: str | None = None) -> Iterator[d
 
 
 def _turns(where: str, given: Any) -> list[Message]:
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{where}: expected {SHAPE}, received text that is not JSON ({error})"
-            ) from error
-    if not isinstance(given, list) or not given:
-        raise DataError(f"{where}: expected {SHAPE}, received {shown(given)}")
-    return [
-        _turn(f"{where}[{number}]", turn, first=number == 0) for number, turn in enumerate(given)
-    ]
-
-
-def _turn(where: str, turn: Any, *, first: bool) -> Message:
-    if isinstance(turn, Mapping) and "from" in turn and "role" not in turn:
-        role = SHAREGPT.get(str(turn["from"]), turn["from"])
-        turn = {"role": role, "content": turn.get("value")}
     try:
-        message = read_message(turn, where, ROLES if first else ROLES[1:])
+        return read_conversation(_as_openai(given), where, SHAPE)
     except RequestError as error:
         raise DataError(error.message, next_command=error.next_command) from None
-    if not message["content"].strip():
-        raise DataError(f"{where}: content must be text, received {shown(message['content'])}")
-    return message
+
+
+def _as_openai(given: Any) -> Any:
+    """Return turns of ShareGPT as those of OpenAI, and anything else as it is."""
+    with suppress(ValueError, RecursionError):  # reported by the reader
+        given = json.loads(given) if isinstance(given, str) else given
+    if not isinstance(given, list):
+        return given
+    return [
+        {"role": SHAREGPT.get(str(turn["from"]), turn["from"]), "content": turn.get("value")}
+        if isinstance(turn, Mapping) and "from" in turn and "role" not in turn
+        else turn
+        for turn in given
+    ]

@@ -69,12 +69,8 @@ def write(project: Project, folder: Path) -> Path:
         UsageError: The folder has a recipe already.
         LlmopsError: It cannot be written, or not be read again; then no file is left.
     """
+    refuse_existing(folder)
     path = folder / catalog.RECIPE_FILE
-    if path.exists():
-        raise UsageError(
-            f"{path}: already exists",
-            next_command=f"llmops run {shlex.quote(str(folder))}, or choose another folder with --out FOLDER",
-        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, text(project, folder))
@@ -89,6 +85,20 @@ def write(project: Project, folder: Path) -> Path:
         path.unlink()  # the next try would find a recipe here
         raise
     return path
+
+
+def refuse_existing(folder: Path) -> None:
+    """Refuse a folder that has a recipe already.
+
+    Raises:
+        UsageError: As said.
+    """
+    path = folder / catalog.RECIPE_FILE
+    if path.exists():
+        raise UsageError(
+            f"{path}: already exists",
+            next_command=f"llmops run {shlex.quote(str(folder))}, or choose another folder with --out FOLDER",
+        )
 
 
 def text(project: Project, folder: Path) -> str:

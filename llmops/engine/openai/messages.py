@@ -7,6 +7,7 @@ of a content, and a message with role ``tool`` answers one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -18,6 +19,8 @@ from llmops.records import Message
 
 ROLES = ("system", "user", "assistant", "tool")
 """Roles that a message may have."""
+SPOKEN = ("user", "assistant")
+"""Roles of the turns of a conversation in a file, but for a system message before them."""
 CALL = "{id, type: function, function: {name, arguments: a JSON object as text}}"
 """Shape of a tool call."""
 WHOLE = "write the whole character, such as \\ud83d\\ude00, or leave it out"
@@ -38,6 +41,41 @@ def read_messages(given: object) -> list[Message]:
             param="messages",
         )
     return [read_message(turn, f"messages[{i}]") for i, turn in enumerate(given)]
+
+
+def read_conversation(given: object, where: str, shape: str) -> list[Message]:
+    """Read a conversation of a file: a list of turns, or that list as JSON, as in a cell of CSV.
+
+    Args:
+        given: The turns; only the first may be a system message, and no content may be blank.
+        where: Its place in the file, for the error message.
+        shape: What is expected there, for the error message.
+
+    Raises:
+        RequestError: It is no conversation.
+    """
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError) as error:
+            raise RequestError(
+                f"{where}: expected {shape}, received text that is not JSON ({error})"
+            ) from error
+    if hasattr(given, "tolist"):  # pandas returns a list as an array
+        given = given.tolist()
+    if not isinstance(given, (list, tuple)) or not given:
+        raise RequestError(f"{where}: expected {shape}, received {shown(given)}")
+    turns = []
+    for number, turn in enumerate(given):
+        message = read_message(
+            turn, f"{where}[{number}]", SPOKEN if number else ("system", *SPOKEN)
+        )
+        if not message["content"].strip():
+            raise RequestError(
+                f"{where}[{number}]: content must be text, received {shown(message['content'])}"
+            )
+        turns.append(message)
+    return turns
 
 
 def read_message(given: object, where: str, roles: Sequence[str] = ROLES) -> Message:
